@@ -1,0 +1,1 @@
+"""What is fitted once and kept: network weights and link tables."""

@@ -1,0 +1,246 @@
+"""One training loop for every split network, resumable; recipe.yaml → weights and card."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads starve a shared machine
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from simsplit.errors import ArtefactError
+from simsplit.fit import objectives
+from simsplit.fit.recipe import NetRecipe, parse_net_recipe, read_mapping
+from simsplit.nets.bottleneck import add_quantisation_noise
+from simsplit.nets.deepjscc import awgn, training_noise_variance
+from simsplit.nets.digits import DigitsNet
+from simsplit.nets.multitask import MultitaskNet
+from simsplit.nets.split import SplitModel, as_images
+
+Progress = Callable[[int, int, float], None]  # step, steps, loss
+Batch = dict[str, Tensor]
+CHECKPOINT = "checkpoint.pt"
+
+
+def train(
+    recipe_path: Path,
+    *,
+    max_steps: int | None = None,
+    progress: Progress | None = None,
+    out_dir: Path | None = None,
+) -> Path:
+    """Fit what a recipe describes and write it beside the recipe; resumes from a checkpoint.
+
+    Args:
+        recipe_path: ``models/<name>/recipe.yaml``.
+        max_steps: Shortens the whole schedule to this many steps, e.g. for a trial.
+        progress: Called after every step with step, steps and loss.
+        out_dir: Where to write; the recipe's folder if not given.
+
+    Returns:
+        The folder that holds the weights (or table) and ``card.json``.
+
+    Raises:
+        ScenarioError: The recipe says something wrong.
+        ArtefactError: A checkpoint of another recipe is in the way.
+    """
+    content = read_mapping(recipe_path)
+    out_dir = out_dir or recipe_path.parent
+    out_dir.mkdir(parents=True, exist_ok=True)
+    if content["kind"] == "bler_table":
+        from simsplit.fit.calibrate import calibrate
+
+        return Path(calibrate(content, out_dir, progress))
+    recipe = parse_net_recipe(content)
+    if max_steps is not None:
+        recipe = recipe.model_copy(update={"steps": min(max_steps, recipe.steps)})
+    return train_net(recipe, out_dir, progress)
+
+
+def train_net(recipe: NetRecipe, out_dir: Path, progress: Progress | None = None) -> Path:
+    """Train a split network as its recipe says; see :func:`train`."""
+    from simsplit.fit.card import finish
+    from simsplit.tasks.datasets import cached_arrays, open_dataset
+
+    torch.set_num_threads(1)
+    dataset = open_dataset(recipe.dataset, "train", height=recipe.height, width=recipe.width)
+    data = as_tensors(cached_arrays(dataset, recipe.train_images))
+    run = start(recipe)
+    checkpoint = out_dir / CHECKPOINT
+    if checkpoint.exists():
+        restore(run, checkpoint)
+    fit(run, data, checkpoint, progress)
+    finish(run, data, out_dir)
+    return out_dir
+
+
+@dataclass
+class Fitting:
+    """A training run between two steps."""
+
+    recipe: NetRecipe
+    model: SplitModel
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    elapsed_s: float = 0.0
+
+    @property
+    def done(self) -> float:
+        """Share of the schedule that lies behind, by steps or by seconds."""
+        by_time = self.elapsed_s / self.recipe.budget_s if self.recipe.budget_s else 0.0
+        return max(self.step / self.recipe.steps, by_time)
+
+
+def build_model(kind: str, height: int, width: int) -> SplitModel:
+    """A fresh network of one kind for images of a size."""
+    return MultitaskNet(height, width) if kind == "multitask" else DigitsNet(height, width)
+
+
+def start(recipe: NetRecipe) -> Fitting:
+    """A run at step 0, initialised from the recipe's seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        model = build_model(recipe.kind, recipe.height, recipe.width)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+    )
+    return Fitting(recipe, model.train(), optimizer)
+
+
+def as_tensors(arrays: Mapping[str, np.ndarray]) -> Batch:
+    """The arrays of a dataset without copies, by name."""
+    wanted = ("image", "clean", "segmentation", "disparity", "label")
+    return {name: torch.from_numpy(arrays[name]) for name in wanted if name in arrays}
+
+
+def fit(run: Fitting, data: Batch, checkpoint: Path, progress: Progress | None) -> None:
+    """Take steps until the schedule ends, leaving checkpoints."""
+    weights = _class_weights(run.recipe, data)
+    while run.done < 1.0:
+        began_s = time.monotonic()
+        loss = take_step(run, data, weights)
+        run.elapsed_s += time.monotonic() - began_s
+        if run.step % run.recipe.checkpoint_steps == 0 or run.done >= 1.0:
+            save(run, checkpoint)
+        if progress is not None:
+            progress(run.step, run.recipe.steps, loss)
+
+
+def take_step(run: Fitting, data: Batch, weights: Tensor) -> float:
+    """One optimiser step; its randomness depends on (seed, step) only, so runs can resume."""
+    generator = torch.Generator().manual_seed(run.recipe.seed * 1_000_003 + run.step)
+    batch = draw_batch(data, run, generator)
+    for group in run.optimizer.param_groups:
+        group["lr"] = run.recipe.learning_rate * schedule(run)
+    feature = _through_paths(run, run.model.encode(as_images(batch["image"])), generator)
+    loss = _loss(run.recipe, run.model.answer(feature), batch, weights)
+    run.optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(run.model.parameters(), 5.0)
+    run.optimizer.step()
+    run.step += 1
+    return float(loss.detach())
+
+
+def schedule(run: Fitting) -> float:
+    """Learning-rate factor: linear warm-up, then half a cosine to zero."""
+    warm = min(1.0, (run.step + 1) / max(1, run.recipe.warmup_steps))
+    return warm * 0.5 * (1.0 + math.cos(math.pi * min(1.0, run.done)))
+
+
+def draw_batch(data: Batch, run: Fitting, generator: torch.Generator) -> Batch:
+    """The step's images: epoch permutations cut into batches, each image flipped or not."""
+    size, count = run.recipe.shares.batch, len(data["image"])
+    per_epoch = max(1, count // size)
+    epoch, place = divmod(run.step, per_epoch)
+    order = np.random.default_rng((run.recipe.seed, epoch)).permutation(count)
+    chosen = torch.from_numpy(order[place * size : (place + 1) * size].copy())
+    batch = {name: values[chosen] for name, values in data.items()}
+    if run.recipe.flip:
+        flipped = torch.rand(len(chosen), generator=generator) < 0.5
+        batch = {name: _flip(values, flipped) for name, values in batch.items()}
+    return batch
+
+
+def _flip(values: Tensor, flipped: Tensor) -> Tensor:
+    """Mirrors the chosen rows of ``(B, H, W, ...)`` left to right; labels stay."""
+    if values.ndim < 3:
+        return values
+    return torch.where(flipped.view(-1, *[1] * (values.ndim - 1)), values.flip(2), values)
+
+
+def _through_paths(run: Fitting, feature: Tensor, generator: torch.Generator) -> Tensor:
+    """Sends the batch's parts over the three ways and joins what arrives, ``(B, C, h, w)``."""
+    recipe, model = run.recipe, run.model
+    parts = [recipe.shares.direct, recipe.shares.digital, recipe.shares.jscc]
+    direct, digital, jscc = feature.split(parts)
+    choice = torch.randint(len(recipe.bits), (len(digital),), generator=generator)
+    latent = model.digital_encode(digital)
+    coded = add_quantisation_noise(latent, torch.tensor(recipe.bits)[choice], generator)
+    variance = training_noise_variance(
+        len(jscc),
+        model.symbol_count,
+        generator,
+        snr_db=recipe.snr_db,
+        fading_share=recipe.fading_share,
+    )
+    received = awgn(model.jscc_encode(jscc), variance, generator)
+    arrived = (direct, model.digital_decode(coded), model.jscc_decode(received, variance))
+    return torch.cat(arrived)
+
+
+def _class_weights(recipe: NetRecipe, data: Batch) -> Tensor:
+    if "segmentation" not in data:
+        return torch.ones(1)
+    return objectives.class_weights(data["segmentation"], 8, recipe.class_exponent)
+
+
+def _loss(recipe: NetRecipe, answers: Batch, batch: Batch, weights: Tensor) -> Tensor:
+    if recipe.kind == "digits":
+        return objectives.classification_loss(answers["label"], batch["label"].long())
+    labels = batch["segmentation"].long()
+    return (
+        objectives.segmentation_loss(
+            answers["segmentation"], labels, weights, recipe.jaccard_weight
+        )
+        + recipe.disparity_weight
+        * objectives.disparity_loss(answers["disparity"], batch["disparity"])
+        + recipe.reconstruction_weight
+        * objectives.reconstruction_loss(answers["reconstruction"], as_images(batch["clean"]))
+    )
+
+
+def save(run: Fitting, checkpoint: Path) -> None:
+    """Write a checkpoint aside, then rename it."""
+    state = {
+        "recipe": run.recipe.digest,
+        "step": run.step,
+        "elapsed_s": run.elapsed_s,
+        "model": run.model.state_dict(),
+        "optimizer": run.optimizer.state_dict(),
+    }
+    partial = checkpoint.with_name("partial.pt")
+    torch.save(state, partial)
+    partial.replace(checkpoint)
+
+
+def restore(run: Fitting, checkpoint: Path) -> None:
+    """Continue from a checkpoint; nothing in it is executed.
+
+    Raises:
+        ArtefactError: It belongs to another recipe.
+    """
+    state = torch.load(checkpoint, weights_only=True)
+    if state["recipe"] != run.recipe.digest:
+        message = "checkpoint of another recipe; delete it to start anew"
+        raise ArtefactError(message, path=str(checkpoint))
+    run.model.load_state_dict(state["model"])
+    run.optimizer.load_state_dict(state["optimizer"])
+    run.step, run.elapsed_s = int(state["step"]), float(state["elapsed_s"])

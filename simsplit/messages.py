@@ -1,0 +1,83 @@
+"""What passes between the rooms: the Payload a device sends, the Delivery the air makes of it, the Outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Scheme(StrEnum):
+    """How an operating point brings the task from the device to the edge."""
+
+    LOCAL = "local"  # whole network on the device
+    RAW = "raw"  # compressed image over LDPC to the edge
+    SEPARATE = "separate"  # coded feature over LDPC to the edge
+    JSCC = "jscc"  # feature as analog channel symbols to the edge
+
+    @property
+    def is_digital(self) -> bool:
+        """True if the payload is bits that pass a CRC or do not."""
+        return self is not Scheme.JSCC
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Act one's result for one operating point: what every sample costs to send.
+
+    Attributes:
+        payload_bits: ``(N,)`` int64, ``len(bytes) * 8`` with header; 0 where nothing digital is sent.
+        channel_uses: ``(N,)`` int64, complex JSCC symbols; 0 for digital schemes.
+        answer_bits: ``(N,)`` int64, size of the answer that goes down (or up, for ``local``).
+        payloads: The coded bytes per sample (digital schemes).
+        symbols: ``(N, k)`` complex64 with mean power 1 per sample (JSCC).
+    """
+
+    payload_bits: NDArray[np.int64]
+    channel_uses: NDArray[np.int64]
+    answer_bits: NDArray[np.int64]
+    payloads: tuple[bytes, ...] = ()
+    symbols: NDArray[np.complex64] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Multiply-accumulates per request of one operating point on either side of its cut."""
+
+    device_macs: float
+    edge_macs: float
+    local_macs: float  # whole network on the device, for on_loss: retry_locally
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Act two's result for one request: what the air did to its payload.
+
+    Attributes:
+        request_id: Names the request; with the run seed it keys the JSCC noise.
+        arrived: Digital: every block passed its CRC. JSCC: every symbol was sent.
+        computed_locally: The answer was made on the device (scheme ``local`` or a local retry).
+        symbol_counts: JSCC: symbols carried by each grant, in order, summing to k.
+        symbol_snr_db: JSCC: Es/N0 of each grant in dB, fading included.
+    """
+
+    request_id: int
+    arrived: bool
+    computed_locally: bool = False
+    symbol_counts: tuple[int, ...] = ()
+    symbol_snr_db: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Act three's result for one request: the task's metrics by name (see tasks/metrics.py)."""
+
+    scores: tuple[tuple[str, float], ...]
+
+    def as_dict(self) -> dict[str, float]:
+        """Metric name → value."""
+        return dict(self.scores)

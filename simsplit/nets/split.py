@@ -1,0 +1,67 @@
+"""The contract of a network cut in two: trunk on the device, two ways over the air, heads at the edge."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from simsplit.nets.bottleneck import DigitalBottleneck
+from simsplit.nets.deepjscc import JsccBottleneck
+
+
+class SplitModel(nn.Module, ABC):
+    """A network with one cut, a digital and an analog (JSCC) bottleneck at it, and heads behind it.
+
+    Three paths lead over the cut, all ending in a feature of the same shape for the same heads:
+    direct ``answer(encode(x))``; digital ``answer(digital_decode(q(digital_encode(encode(x)))))``;
+    JSCC ``answer(jscc_decode(channel(jscc_encode(encode(x)))))``.
+    """
+
+    splits: ClassVar[tuple[str, ...]] = ()  # names of the cuts this network offers
+
+    def __init__(self, digital: DigitalBottleneck, jscc: JsccBottleneck) -> None:
+        super().__init__()
+        self.digital = digital
+        self.jscc = jscc
+
+    @abstractmethod
+    def encode(self, images: Tensor) -> Tensor:
+        """Trunk: images ``(B, 3, H, W)`` float in [0, 1] → feature ``(B, C, h, w)``."""
+
+    @abstractmethod
+    def answer(self, feature: Tensor) -> dict[str, Tensor]:
+        """Heads: feature ``(B, C, h, w)`` → named answers, one row per image."""
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """The whole network without any bottleneck."""
+        return self.answer(self.encode(images))
+
+    def digital_encode(self, feature: Tensor) -> Tensor:
+        """Feature → real latent ``(B, L, h, w)`` to be quantised."""
+        return self.digital.encode(feature)
+
+    def digital_decode(self, latent: Tensor) -> Tensor:
+        """Dequantised latent ``(B, L, h, w)`` → feature."""
+        return self.digital.decode(latent)
+
+    def jscc_encode(self, feature: Tensor) -> Tensor:
+        """Feature → complex symbols ``(B, k)``, mean power 1 per sample."""
+        return self.jscc.encode(feature)
+
+    def jscc_decode(self, received: Tensor, noise_variance: Tensor) -> Tensor:
+        """Received ``(B, k)`` complex and noise variance per complex symbol ``(B, k)`` → feature."""
+        return self.jscc.decode(received, noise_variance)
+
+    @property
+    def symbol_count(self) -> int:
+        """Complex channel uses k of one JSCC transmission."""
+        return self.jscc.symbol_count
+
+
+def as_images(pixels: Tensor) -> Tensor:
+    """uint8 ``(B, H, W, C)`` → float ``(B, 3, H, W)`` in [0, 1]; one grey channel is repeated."""
+    images = pixels.permute(0, 3, 1, 2).to(torch.float32) / 255.0
+    return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images

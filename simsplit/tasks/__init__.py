@@ -1,0 +1,1 @@
+"""Tasks: what the split networks look at (data sets) and how their answers are scored (metrics)."""
