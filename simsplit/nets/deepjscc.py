@@ -132,7 +132,9 @@ def training_noise_variance(
     gains = -torch.log1p(-torch.rand((samples, blocks), generator=generator))  # Exp(1)
     faded = torch.rand((samples, 1), generator=generator) < fading_share
     gains = torch.where(faded, gains.clamp_min(1e-3), torch.ones_like(gains))
-    return (10.0 ** (-mean_db / 10.0)) / gains.gather(1, _grants(samples, symbol_count, blocks, generator))
+    return (10.0 ** (-mean_db / 10.0)) / gains.gather(
+        1, _grants(samples, symbol_count, blocks, generator)
+    )
 
 
 def _grants(samples: int, symbol_count: int, blocks: int, generator: torch.Generator) -> Tensor:

@@ -10,7 +10,7 @@ import bisect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from statistics import NormalDist
 from types import MappingProxyType
@@ -31,7 +31,7 @@ MCS_TABLE_1: Mapping[int, tuple[int, int]] = MappingProxyType(
 )
 
 # 3GPP TS 38.214 V17, Table 5.1.3.2-1: transport block sizes for N_info <= 3824.
-_TBS_BITS = (
+_TBS_BITS: tuple[int, ...] = (
     *range(24, 193, 8),
     *range(208, 385, 16),
     *(408, 432, 456, 480, 504, 528, 552, 576, 608, 640, 672, 704, 736, 768, 808, 848, 888, 928),
@@ -117,7 +117,7 @@ def resource_elements(n_prb: int, n_symbols: int = 14, dmrs_re_per_prb: int = 12
     return per_prb * n_prb
 
 
-@lru_cache(maxsize=None)
+@cache
 def transport_block_bits(
     mcs: Mcs, n_prb: int, n_symbols: int = 14, dmrs_re_per_prb: int = 12, layers: int = 1
 ) -> int:
@@ -129,14 +129,14 @@ def transport_block_bits(
 
 def _small_tbs_bits(n_info: float) -> int:
     """Clause 5.1.3.2 step 3: N_info <= 3824."""
-    step = 2 ** max(3, math.floor(math.log2(n_info)) - 6)
+    step = 1 << max(3, math.floor(math.log2(n_info)) - 6)
     quantised = max(24, step * math.floor(n_info / step))
     return _TBS_BITS[bisect.bisect_left(_TBS_BITS, quantised)]
 
 
 def _large_tbs_bits(n_info: float, code_rate: float) -> int:
     """Clause 5.1.3.2 step 4: N_info > 3824; ties round up."""
-    step = 2 ** (math.floor(math.log2(n_info - 24)) - 5)
+    step = 1 << (math.floor(math.log2(n_info - 24)) - 5)
     quantised = max(3840, step * math.floor((n_info - 24) / step + 0.5))
     blocks = 1
     if code_rate <= 0.25:
@@ -146,7 +146,7 @@ def _large_tbs_bits(n_info: float, code_rate: float) -> int:
     return 8 * blocks * math.ceil((quantised + 24) / (8 * blocks)) - 24
 
 
-@lru_cache(maxsize=None)
+@cache
 def segment(tb_bits: int, code_rate: float) -> Segmentation:
     """Check bits, base graph and code blocks of a transport block.
 

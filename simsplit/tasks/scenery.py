@@ -360,7 +360,7 @@ def paint_building(canvas: Canvas, around: Surroundings, house: Building) -> Non
 def _paint_gable(canvas: Canvas, around: Surroundings, house: Building) -> None:
     if house.z_m < 4.0 or not house.gable:
         return
-    half = 9.0
+    half = 4.5
     middle = house.x_m + (half if house.x_m > 0 else -half)
     patch = upright(canvas, middle, house.z_m, half, house.height_m)
     if patch is None:
@@ -376,11 +376,10 @@ def _facade(
 ) -> Floats:
     """Colour a wall (h, w, 3); ``span_m`` is what one px covers, so far windows melt together."""
     above, along = patch.above_m, patch.across_m
-    grain = sample("rough", above * 14 + house.key, along * 14 + house.key * 7)
-    blotch = sample("soft", above * 5 + house.key, along * 5)
-    wall = rgb(house.wall) * (1 + 0.035 * grain + 0.06 * blotch)[..., None]
-    wall = np.where((above < house.storey_m)[..., None], rgb(house.shop), wall)
-    wall = np.where((above > house.height_m - 0.5)[..., None], rgb(house.wall) * 0.6, wall)
+    stain = 1 + 0.06 * sample("rough", above * 9 + house.key, along * 9 + house.key * 7)
+    storey = (above > house.storey_m).astype(np.int8) + (above > house.height_m - 0.5)
+    tones = np.stack((rgb(house.shop), rgb(house.wall), rgb(house.wall) * np.float32(0.6)))
+    wall = tones[storey] * stain[..., None]
     bay, floor = along / house.bay_m, above / house.storey_m
     rise = np.mod(floor, 1)
     opening = (np.abs(np.mod(bay, 1) - 0.5) < 0.27) & (rise > 0.28) & (rise < 0.78)

@@ -9,7 +9,9 @@ Seeds: SeedSequence((seed, index, cause)), cause 0 = layout, 1 = sensor noise.
 
 from __future__ import annotations
 
+from bisect import bisect
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,12 +138,22 @@ def draw_layout(rng: np.random.Generator) -> Layout:
     )
 
 
+def _pick(rng: np.random.Generator, shares: tuple[float, ...]) -> int:
+    """Draw an index with these probabilities (they sum to one)."""
+    return min(bisect(list(accumulate(shares)), rng.random()), len(shares) - 1)
+
+
+def _side_of(rng: np.random.Generator) -> int:
+    """Draw -1 (left) or +1 (right)."""
+    return 1 if rng.random() < 0.5 else -1
+
+
 def _draw_surroundings(rng: np.random.Generator) -> Surroundings:
     half = float(rng.uniform(4.2, 7.5))
     return Surroundings(
-        weather=int(rng.choice(4, p=(0.4, 0.2, 0.2, 0.2))),
-        time_of_day=int(rng.choice(3, p=(0.5, 0.2, 0.3))),
-        sun_side=int(rng.choice((-1, 1))),
+        weather=_pick(rng, (0.4, 0.2, 0.2, 0.2)),
+        time_of_day=_pick(rng, (0.5, 0.2, 0.3)),
+        sun_side=_side_of(rng),
         road_centre_m=float(rng.uniform(-0.35, -0.1) * half),
         road_half_m=half,
         lane_m=float(rng.uniform(2.9, 3.5)),
@@ -173,7 +185,7 @@ def _hides(near: Building, far: Building) -> bool:
 def _draw_building(
     rng: np.random.Generator, around: Surroundings, side: int, z_m: float
 ) -> Building:
-    away_m = around.road_half_m + around.kerb_to_wall_m + float(rng.choice((0.0, 0.0, 1.5)))
+    away_m = around.road_half_m + around.kerb_to_wall_m + 1.5 * (rng.random() < 0.33)
     return Building(
         z_m=z_m,
         x_m=around.road_centre_m + side * away_m,
@@ -206,7 +218,7 @@ def _draw_things(rng: np.random.Generator, around: Surroundings) -> tuple[Thing,
 
 def _beside(rng: np.random.Generator, around: Surroundings, least: float, most: float) -> float:
     """Draw an x (m) on either pavement; least and most are shares of its width."""
-    side = float(rng.choice((-1, 1)))
+    side = _side_of(rng)
     away_m = around.road_half_m + around.kerb_to_wall_m * float(rng.uniform(least, most))
     return around.road_centre_m + side * away_m
 
@@ -242,7 +254,7 @@ def _draw_vehicles(rng: np.random.Generator, around: Surroundings) -> list[Thing
     free_m[2] += 3.0  # the camera's own lane
     cars: list[Thing] = []
     for _ in range(rng.integers(1, 8)):
-        lane = int(rng.choice(4, p=(0.3, 0.2, 0.2, 0.3)))
+        lane = _pick(rng, (0.3, 0.2, 0.2, 0.3))
         car = _draw_vehicle(rng, around, lanes_m[lane], free_m[lane])
         cars.append(car)
         free_m[lane] = car.z_m + (car.length_m if car.kind < 3 else 3.0) + float(rng.uniform(1, 12))
@@ -252,7 +264,7 @@ def _draw_vehicles(rng: np.random.Generator, around: Surroundings) -> list[Thing
 def _draw_vehicle(
     rng: np.random.Generator, around: Surroundings, lane: float, z_m: float
 ) -> Vehicle:
-    kind = int(rng.choice(4, p=(0.62, 0.17, 0.09, 0.12)))
+    kind = _pick(rng, (0.62, 0.17, 0.09, 0.12))
     wide = ((1.7, 1.9), (1.9, 2.1), (2.3, 2.5), (1.7, 1.9))[kind]
     high = ((1.38, 1.65), (1.9, 2.5), (2.9, 3.5), (1.38, 1.6))[kind]
     long = ((3.9, 4.7), (4.8, 5.8), (7.0, 9.5), (3.9, 4.7))[kind]
@@ -316,8 +328,8 @@ def _lit(canvas: Canvas, layout: Layout) -> Floats:
     if WEATHERS[layout.around.weather] == "rain":
         colour = _wet(canvas)
     lamps = np.maximum(colour - 1.0, 0.0)
-    light = np.minimum(colour, 1.0) * _ground_light(canvas, layout)
-    light = np.where(lamps.max(axis=-1, keepdims=True) > 0, colour, light)
+    glows = (lamps[..., 0] + lamps[..., 1] > 0)[..., None]
+    light = np.where(glows, colour, colour * _ground_light(canvas, layout))
     through = np.exp(-layout.haze_per_m * np.minimum(canvas.depth_m, 130.0))[..., None]
     light = light * through + scenery.rgb(_AIR_COLOURS[time]) * (1 - through)
     if time:
@@ -362,10 +374,13 @@ def _blurred(light: Floats, radius: int) -> Floats:
 def _box_blurred(light: Floats, radius: int, axis: int) -> Floats:
     size, window = light.shape[axis], 2 * radius + 1
     pad = [(0, 0)] * light.ndim
-    pad[axis] = (radius + 1, radius)
-    total = np.cumsum(np.pad(light, pad, mode="edge"), axis=axis, dtype=np.float32)
-    upper = np.take(total, np.arange(window, window + size), axis=axis)
-    return (upper - np.take(total, np.arange(size), axis=axis)) / np.float32(window)
+    pad[axis] = (radius, radius)
+    padded = np.pad(light, pad, mode="edge")
+    ahead = (slice(None),) * axis
+    total = padded[(*ahead, slice(0, size))].copy()
+    for shift in range(1, window):
+        total += padded[(*ahead, slice(shift, shift + size))]
+    return total / np.float32(window)
 
 
 def _develop(light: Floats) -> Floats:

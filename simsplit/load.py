@@ -1,0 +1,454 @@
+"""YAML → Scenario: bundled names, overrides, digest, and errors that name path, value and choices.
+
+Files are untrusted: size, nesting and aliases are bounded before anything is built.
+
+A model's card (``models/<name>/card.json``) may say ``dataset`` and ``splits``; what it leaves out is taken from
+``recipe.yaml`` (dataset) and from `_SPLITS` (splits).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from simsplit.errors import ArtefactError, ScenarioError
+from simsplit.scenario import Scenario, TraceArrivals
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+MAX_FILE_BYTES = 1_000_000
+MAX_DEPTH = 20
+MAX_ALIASES = 50
+MAX_NODES = 50_000  # aliases expanded
+_SPLITS = {"streets_multitask": ("stage3",), "digits_cnn": ("stage2",)}
+_WEIGHTS = "weights.safetensors"
+
+# --- where things are -------------------------------------------------------------------------
+
+
+def project_root() -> Path:
+    """The folder that holds the package, ``scenarios`` and ``models`` (editable install)."""
+    return Path(__file__).resolve().parents[1]
+
+
+def scenarios_dir() -> Path:
+    """Bundled scenarios."""
+    return project_root() / "scenarios"
+
+
+def hardware_dir() -> Path:
+    """Devices and servers."""
+    return scenarios_dir() / "hardware"
+
+
+def models_dir() -> Path:
+    """Fitted networks and tables."""
+    return project_root() / "models"
+
+
+def bundled_names() -> list[str]:
+    """Names of the bundled scenarios."""
+    return sorted(path.stem for path in scenarios_dir().glob("*.yaml"))
+
+
+def hardware_choices() -> list[str]:
+    """Names of the hardware files."""
+    return sorted(path.stem for path in hardware_dir().glob("*.yaml"))
+
+
+def model_choices() -> list[str]:
+    """Names of the networks in ``models`` (folders whose recipe or card names a dataset)."""
+    folders = [path for path in models_dir().glob("*") if path.is_dir()]
+    return sorted(path.name for path in folders if "dataset" in model_card(path.name))
+
+
+def model_card(name: str) -> dict[str, Any]:
+    """What is known about a model: its recipe, overlaid by its card; empty if there is neither."""
+    folder = models_dir() / name
+    recipe, card = folder / "recipe.yaml", folder / "card.json"
+    known: dict[str, Any] = read_mapping(recipe) if recipe.is_file() else {}
+    if card.is_file():
+        try:
+            known |= json.loads(card.read_text(encoding="utf-8"))
+        except (ValueError, TypeError) as error:
+            raise ArtefactError(f"damaged card: {error}", value=str(card)) from None
+    return known
+
+
+# --- the verb ---------------------------------------------------------------------------------
+
+
+def load(source: str | Path | Mapping[str, Any], *, overrides: Sequence[str] = ()) -> Scenario:
+    """The checked scenario of a path, a bundled name or a mapping, with ``path=value`` overrides.
+
+    Raises:
+        ScenarioError: It says something impossible; the error names the path in the YAML.
+        ArtefactError: Its model is not trained.
+    """
+    raw, folder = _raw(source)
+    for text in overrides:
+        _override(raw, text)
+    try:
+        scenario = Scenario.model_validate(_with_trace_paths(raw, folder))
+    except ValidationError as error:
+        raise mistake(error, raw, Scenario) from None
+    _cross_check(scenario)
+    return scenario
+
+
+def resolved_yaml(scenario: Scenario) -> str:
+    """The scenario with every default written out; loading it again gives the same scenario."""
+    content = scenario.model_dump(mode="json")
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+
+
+def digest(scenario: Scenario) -> str:
+    """SHA-256 of the scenario's canonical JSON; trace files count by content, not by place."""
+    content = scenario.model_dump(mode="json")
+    for group, spec in zip(content["devices"], scenario.devices, strict=True):
+        if isinstance(spec.arrivals, TraceArrivals):
+            data = Path(spec.arrivals.file).read_bytes()
+            group["arrivals"]["file"] = hashlib.sha256(data).hexdigest()
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _raw(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], Path]:
+    if isinstance(source, Mapping):
+        return _copy(source), Path.cwd()
+    path = find(source)
+    return read_mapping(path), path.parent
+
+
+def _copy(node: Any) -> Any:
+    """Mappings and sequences anew, so that overrides never reach the caller (or an alias)."""
+    if isinstance(node, Mapping):
+        return {key: _copy(value) for key, value in node.items()}
+    return [_copy(item) for item in node] if isinstance(node, list | tuple) else node
+
+
+def find(source: str | Path) -> Path:
+    """The file of a path or a bundled name; ScenarioError if there is none."""
+    text = str(source)
+    if "\0" in text or len(text) > 4000:
+        raise ScenarioError("not a path", value=text)
+    try:
+        if Path(text).is_file():
+            return Path(text)
+        if text in bundled_names() and not Path(text).suffix:
+            return scenarios_dir() / f"{text}.yaml"
+        if Path(text).is_dir():
+            raise ScenarioError("this is a directory, not a scenario", value=text)
+    except OSError as error:
+        raise ScenarioError(f"cannot be read: {error.strerror}", value=text) from None
+    raise ScenarioError("no such scenario file", value=text, choices=bundled_names())
+
+
+# --- reading YAML with guards -----------------------------------------------------------------
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that refuses a key said twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping; ConstructorError on a doubled key."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen and isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key.value}' is said twice", key.start_mark
+                )
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep=deep)
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; ScenarioError with line and column if it is none."""
+    where = str(path)
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ScenarioError(
+                f"file is larger than {MAX_FILE_BYTES} bytes", path=where, value=path.stat().st_size
+            )
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ScenarioError(f"not UTF-8 text (byte {error.start})", path=where) from None
+    except OSError as error:
+        raise ScenarioError(f"cannot be read: {error.strerror}", path=where) from None
+    content = parse_yaml(text, where)
+    if content is None:
+        raise ScenarioError("the file is empty", path=where)
+    if not isinstance(content, dict):
+        raise ScenarioError("must be a mapping of keys to values", path=where, value=content)
+    return content
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """The content of YAML text, bounded in depth and aliases, doubled keys refused."""
+    try:
+        _guard(text, where)
+        return _copy(yaml.load(text, Loader=_Loader))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ScenarioError(f"not valid YAML{place}: {error.problem}", path=where) from None
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ScenarioError(f"not valid YAML: {first}", path=where) from None
+
+
+def _guard(text: str, where: str) -> None:
+    """Walk the events before anything is built: depth, aliases, and nodes with aliases expanded."""
+    sizes: dict[str, int] = {}  # anchor → nodes below it
+    stack: list[tuple[str | None, int]] = []  # open collections: anchor, total before it
+    total = aliases = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            aliases += 1
+            if event.anchor not in sizes:
+                raise ScenarioError("alias inside or before its anchor", path=where, value=event.anchor)
+            total += sizes[event.anchor]
+        elif isinstance(event, yaml.ScalarEvent):
+            total += 1
+            if event.anchor:
+                sizes[event.anchor] = 1
+        elif isinstance(event, yaml.CollectionStartEvent):
+            stack.append((event.anchor, total))
+            total += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = stack.pop()
+            if anchor:
+                sizes[anchor] = total - before
+        _bounded(len(stack), aliases, total, where)
+
+
+def _bounded(depth: int, aliases: int, nodes: int, where: str) -> None:
+    for what, value, limit in (
+        ("nested too deep", depth, MAX_DEPTH),
+        ("too many aliases", aliases, MAX_ALIASES),
+        ("too many values, aliases expanded", nodes, MAX_NODES),
+    ):
+        if value > limit:
+            raise ScenarioError(f"{what}: at most {limit}", path=where, value=value)
+
+
+# --- overrides --------------------------------------------------------------------------------
+
+
+def _override(raw: dict[str, Any], text: str) -> None:
+    path, equals, value_text = text.partition("=")
+    path = path.strip()
+    if not equals or not path or not all(path.split(".")):
+        raise ScenarioError("an override reads path=value, e.g. cell.channel.snr_db=5", value=text)
+    *parents, last = path.split(".")
+    node: Any = raw
+    for depth, part in enumerate(parents):
+        node = _step(node, part, ".".join(parents[: depth + 1]))
+    _put(node, last, parse_yaml(value_text, path), path)
+
+
+def _step(node: Any, part: str, path: str) -> Any:
+    if isinstance(node, list):
+        return node[_index(node, part, path)]
+    if not isinstance(node, dict):
+        raise ScenarioError("there is nothing below a plain value", path=path, value=node)
+    if node.get(part) is None:
+        node[part] = {}  # a section left to its defaults
+    return node[part]
+
+
+def _put(node: Any, last: str, value: Any, path: str) -> None:
+    if isinstance(node, list):
+        node[_index(node, last, path)] = value
+    elif isinstance(node, dict):
+        node[last] = value
+    else:
+        raise ScenarioError("there is nothing below a plain value", path=path, value=node)
+
+
+def _index(items: list[Any], part: str, path: str) -> int:
+    names = [str(item.get("name")) if isinstance(item, dict) else "" for item in items]
+    if part in names:
+        return names.index(part)
+    if part.isascii() and part.isdigit() and len(part) < 9 and int(part) < len(items):
+        return int(part)
+    numbers = [str(index) for index in range(len(items))]
+    raise ScenarioError(
+        "no such entry", path=path, value=part, choices=[n for n in names if n] or numbers
+    )
+
+
+# --- pydantic's errors in our words -----------------------------------------------------------
+
+
+def mistake(
+    error: ValidationError, raw: Any, model: type[BaseModel], *, prefix: str = ""
+) -> ScenarioError:
+    """The first mistake (unknown keys first) with its YAML path, value, bounds and choices."""
+    details = sorted(
+        error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden"
+    )
+    first = details[0]
+    more = f" ({len(details) - 1} more mistakes)" if len(details) > 1 else ""
+    message, value, choices, tail = _in_words(first, model)
+    path = _yaml_path([*_without_tags(first["loc"], raw), *tail])
+    path = f"{prefix}: {path}" if prefix else path
+    return ScenarioError(message + more, path=path, value=value, choices=choices)
+
+
+def _in_words(
+    error: ErrorDetails, model: type[BaseModel]
+) -> tuple[str, object, Sequence[str], list[str]]:
+    """Message, value found, choices, and what to add to the path."""
+    found, context = error.get("input"), error.get("ctx", {})
+    match error["type"]:
+        case "extra_forbidden":
+            keys = _keys_at(error["loc"][:-1], model)
+            return "unknown key", str(error["loc"][-1]), keys, []
+        case "missing":
+            return "this key is required", None, (), []
+        case "union_tag_not_found":
+            return "this key is required", None, _quoted(_tags_at(error["loc"], model)), ["kind"]
+        case "union_tag_invalid":
+            return "unknown kind", context.get("tag"), _quoted(context["expected_tags"]), ["kind"]
+        case "literal_error":
+            return "not among the choices", found, _quoted(context["expected"]), []
+        case "value_error":
+            value = None if isinstance(found, dict | BaseModel) else found
+            return error["msg"].removeprefix("Value error, "), value, (), []
+    message = error["msg"].replace("Input should be", "must be")
+    return message.replace("Input should have", "must have"), found, (), []
+
+
+def _quoted(expected: str) -> list[str]:
+    """Pydantic's list ``'a', 'b' or 3`` as choices."""
+    return [a or b for a, b in re.findall(r"'([^']*)'|(\d+)", expected)]
+
+
+def _without_tags(loc: Sequence[str | int], raw: Any) -> Iterator[str | int]:
+    """The location without the tags (values of ``kind``) that pydantic puts in."""
+    node, tag_open = raw, True
+    for part in loc:
+        if tag_open and isinstance(node, dict) and node.get("kind") == part:
+            tag_open = False
+            continue
+        tag_open = True
+        yield part
+        node = _child(node, part)
+
+
+def _child(node: Any, part: str | int) -> Any:
+    if isinstance(node, dict):
+        return node.get(part)
+    inside = isinstance(node, list) and isinstance(part, int) and part < len(node)
+    return node[part] if inside else None
+
+
+def _yaml_path(parts: Sequence[str | int]) -> str:
+    text = ""
+    for part in parts:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".")
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Models that an annotation names, through unions, tuples and Annotated."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]
+
+
+def _models_at(loc: Sequence[str | int], model: type[BaseModel]) -> list[type[BaseModel]]:
+    models = [model]
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        tagged = [m for m in models if len(models) > 1 and _kind(m) == part]
+        if tagged:
+            models = tagged
+            continue
+        fields = [m.model_fields[part] for m in models if part in m.model_fields]
+        models = [m for field in fields for m in _models_in(field.annotation)]
+    return models
+
+
+def _kind(model: type[BaseModel]) -> str:
+    field = model.model_fields.get("kind")
+    literal = field is not None and get_origin(field.annotation) is Literal
+    return str(get_args(field.annotation)[0]) if field is not None and literal else ""
+
+
+def _keys_at(loc: Sequence[str | int], model: type[BaseModel]) -> list[str]:
+    return [key for found in _models_at(loc, model)[:1] for key in found.model_fields]
+
+
+def _tags_at(loc: Sequence[str | int], model: type[BaseModel]) -> str:
+    return " ".join(f"'{_kind(found)}'" for found in _models_at(loc, model) if _kind(found))
+
+
+# --- what the scenario says against what is there ---------------------------------------------
+
+
+def _with_trace_paths(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Trace files are named beside the YAML; from here on their path is absolute."""
+    content: dict[str, Any] = _copy(raw)
+    groups = content.get("devices")
+    for index, group in enumerate(groups if isinstance(groups, list) else ()):
+        arrivals = group.get("arrivals") if isinstance(group, dict) else None
+        file = arrivals.get("file") if isinstance(arrivals, dict) else None
+        if isinstance(file, str) and isinstance(arrivals, dict) and arrivals.get("kind") == "trace":
+            arrivals["file"] = str(_trace(folder, file, f"devices[{index}].arrivals.file"))
+    return content
+
+
+def _trace(folder: Path, file: str, path: str) -> Path:
+    found = (folder / file.replace("\0", "")).resolve()
+    if not found.is_file():
+        raise ScenarioError("no such trace file beside the scenario", path=path, value=file)
+    return found
+
+
+def _cross_check(scenario: Scenario) -> None:
+    points = [point.name for point in scenario.operating_points]
+    for index, group in enumerate(scenario.devices):
+        where = f"devices[{index}]"
+        _among(group.operating_point, points, f"{where}.operating_point", "operating point")
+        _check_hardware(group.hardware, f"{where}.hardware", needs_radio=True)
+    _check_hardware(scenario.edge.hardware, "edge.hardware", needs_radio=False)
+    _check_model(scenario)
+
+
+def _among(value: str, choices: Sequence[str], path: str, what: str) -> None:
+    if value not in choices:
+        raise ScenarioError(f"no such {what}", path=path, value=value, choices=choices)
+
+
+def _check_hardware(name: str, path: str, *, needs_radio: bool) -> None:
+    _among(name, hardware_choices(), path, "hardware")
+    if needs_radio and "radio" not in read_mapping(hardware_dir() / f"{name}.yaml"):
+        raise ScenarioError("this hardware is a server, it has no radio", path=path, value=name)
+
+
+def _check_model(scenario: Scenario) -> None:
+    _among(scenario.model, model_choices(), "model", "model")
+    card = model_card(scenario.model)
+    splits = tuple(card.get("splits") or _SPLITS.get(scenario.model, ()))
+    for index, point in enumerate(scenario.operating_points):
+        if point.split is not None:
+            _among(point.split, splits, f"operating_points[{index}].split", "split in this model")
+    _among(scenario.task.dataset, [card["dataset"]], "task.dataset", "dataset for this model")
+    if not (models_dir() / scenario.model / _WEIGHTS).is_file():
+        recipe = f"models/{scenario.model}/recipe.yaml"
+        raise ArtefactError(
+            f"the model has no weights; run `simsplit train {recipe}`",
+            path="model",
+            value=scenario.model,
+        )

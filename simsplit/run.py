@@ -1,0 +1,299 @@
+"""The three acts of a run: prepare, simulate, score. The composition root."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simsplit import load as loading
+from simsplit.errors import ScenarioError
+from simsplit.hardware import Hardware, load_hardware
+from simsplit.messages import Prepared, Scheme, Workload
+from simsplit.scenario import Scenario, TraceArrivals
+from simsplit.units import dbm_to_w
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from simsplit.phy.link import BlerTable
+    from simsplit.pipeline import Pipeline
+    from simsplit.results import Result
+    from simsplit.sim.cell import BlockChannel
+    from simsplit.sim.request import Plan
+    from simsplit.sim.world import History, Machines
+
+Progress = Callable[[str, int, int], None]  # act, done, total
+Source = str | Path | Mapping[str, Any] | Scenario
+
+
+def run(
+    source: Source,
+    *,
+    out: Path | str | None = None,
+    seed: int | None = None,
+    duration_s: float | None = None,
+    replications: int | None = None,
+    fidelity: str | None = None,
+    overrides: Sequence[str] = (),
+    progress: Progress | None = None,
+    score_batch: int | None = None,
+) -> Result:
+    """Run a scenario and store its result.
+
+    Args:
+        source: Bundled name, path, mapping or Scenario.
+        out: Result folder; ``results/<name>-<digest>`` if None.
+        seed, duration_s, replications, fidelity: Shorthands for the overrides of those keys.
+        overrides: ``path=value`` texts, e.g. ``cell.channel.snr_db=5``.
+        progress: Called with (act, done, total).
+        score_batch: Score so many requests per call (rows do not depend on it).
+
+    Returns:
+        The stored `Result` with ``.requests`` and ``.summary``.
+
+    Raises:
+        ScenarioError, ArtefactError: See `simsplit.load.load`.
+    """
+    from simsplit import results
+
+    started_s = time.perf_counter()
+    scenario = resolve(
+        source,
+        overrides,
+        {
+            "seed": seed,
+            "duration_s": duration_s,
+            "replications": replications,
+            "cell.fidelity": fidelity,
+        },
+    )
+    tell = progress or (lambda act, done, total: None)
+    digests = artefact_digests(scenario)
+    folder = Path(out) if out is not None else default_folder(scenario, digests)
+    pipeline = open_scenario_pipeline(scenario)
+    prepared = pipeline.prepare(lambda done, total: tell("prepare", done, total))
+    plans = make_plans(scenario, pipeline, prepared)
+    histories = simulate(scenario, plans, lambda done, total: tell("simulate", done, total))
+    requests = score(scenario, pipeline, histories, tell, score_batch)
+    stations = [history.stations for history in histories]
+    summary = results.summarise(scenario, requests, stations)
+    summary["stations"] = stations
+    manifest = results.manifest(
+        scenario, digests, [scenario.seed], time.perf_counter() - started_s
+    )
+    resolved = loading.resolved_yaml(scenario)
+    results.write_result(folder, scenario, requests, summary, manifest, resolved)
+    return results.read_result(folder)
+
+
+def resolve(source: Source, overrides: Sequence[str], shorthands: Mapping[str, Any]) -> Scenario:
+    """The scenario with its overrides; shorthands that are None do not count."""
+    if isinstance(source, Scenario):
+        source = source.model_dump(mode="json")
+    texts = [*overrides, *(f"{key}={v}" for key, v in shorthands.items() if v is not None)]
+    return loading.load(source, overrides=texts)
+
+
+def default_folder(scenario: Scenario, digests: Mapping[str, str]) -> Path:
+    """``results/<name>-<first 10 digits of the run's identity>``."""
+    import hashlib
+
+    identity = loading.digest(scenario) + "".join(sorted(digests.values()))
+    return Path("results") / f"{scenario.name}-{hashlib.sha256(identity.encode()).hexdigest()[:10]}"
+
+
+def artefact_digests(scenario: Scenario) -> dict[str, str]:
+    """SHA-256 of the fitted files that the run uses."""
+    import hashlib
+
+    models = loading.models_dir()
+    files = {
+        "weights": models / scenario.model / "weights.safetensors",
+        "bler_table": models / "bler_5g" / "table.npz",
+    }
+    return {
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for name, path in files.items()
+        if path.is_file()
+    }
+
+
+# --- act one ----------------------------------------------------------------------------------
+
+
+def open_scenario_pipeline(scenario: Scenario) -> Pipeline:
+    """The chain without a clock for the scenario's task, network and operating points."""
+    from simsplit.pipeline import open_pipeline
+
+    return open_pipeline(
+        dataset_name=scenario.task.dataset,
+        height=scenario.task.height_px,
+        width=scenario.task.width_px,
+        samples=scenario.task.samples,
+        model=scenario.model,
+        models_dir=loading.models_dir(),
+        operating_points=scenario.operating_points,
+        seed=scenario.seed,
+        cache_dir=loading.cache_dir(),
+    )
+
+
+def make_plans(
+    scenario: Scenario, pipeline: Pipeline, prepared: Mapping[str, Prepared]
+) -> dict[str, Plan]:
+    """Operating point → what it costs on this scenario's hardware."""
+    hardware = {group.hardware: load_hardware(group.hardware) for group in scenario.devices}
+    edge = load_hardware(scenario.edge.hardware)
+    return {
+        point.name: _plan(
+            scenario, point.name, pipeline.workload(point.name), prepared[point.name], hardware, edge
+        )
+        for point in scenario.operating_points
+    }
+
+
+def _plan(
+    scenario: Scenario,
+    name: str,
+    work: Workload,
+    prepared: Prepared,
+    hardware: Mapping[str, Hardware],
+    edge: Hardware,
+) -> Plan:
+    from simsplit.sim.request import Plan
+
+    point = scenario.operating_point(name)
+    is_local = point.scheme == "local"
+    kpixels = scenario.task.height_px * scenario.task.width_px / 1000
+    codec_kpixels = kpixels if point.scheme == "raw" else 0.0
+    sent = prepared.answer_bits if is_local else prepared.payload_bits
+    batches = range(1, scenario.edge.max_batch + 1)
+    return Plan(
+        scheme=Scheme(point.scheme),
+        payload_bits=sent.tolist(),
+        channel_uses=prepared.channel_uses.tolist(),
+        answer_bits=prepared.answer_bits.tolist(),
+        device_s={
+            n: _seconds(h, work.local_macs if is_local else work.device_macs, codec_kpixels)
+            for n, h in hardware.items()
+        },
+        local_s={n: _seconds(h, work.local_macs, 0.0) for n, h in hardware.items()},
+        edge_s=[_seconds(edge, work.edge_macs, codec_kpixels, batch) for batch in batches],
+        payloads=prepared.payloads,
+        send_result=point.send_result,
+    )
+
+
+def _seconds(hardware: Hardware, macs: float, codec_kpixels: float, batch: int = 1) -> float:
+    """Network seconds (none if it computes nothing) plus image codec seconds."""
+    network_s = hardware.compute_s(macs, batch) if macs > 0 else 0.0
+    return network_s + batch * codec_kpixels * hardware.codec_s_per_kpixel
+
+
+def machines(scenario: Scenario) -> Machines:
+    """Powers of the devices, by group, and of one edge worker."""
+    from simsplit.sim.device import DevicePower
+    from simsplit.sim.world import Machines
+
+    device = {}
+    for group in scenario.devices:
+        hardware = load_hardware(group.hardware)
+        transmit_w = hardware.transmit_w(dbm_to_w(group.tx_power_dbm))
+        device[group.name] = DevicePower(hardware.idle_w, hardware.compute_w, transmit_w)
+    edge = load_hardware(scenario.edge.hardware)
+    return Machines(device, edge.idle_w, edge.compute_w)
+
+
+# --- act two ----------------------------------------------------------------------------------
+
+
+def simulate(
+    scenario: Scenario,
+    plans: Mapping[str, Plan],
+    progress: Callable[[int, int], None] | None = None,
+) -> list[History]:
+    """Run every replication of the scenario; no network is touched."""
+    from simsplit.sim.world import World
+
+    table = open_bler_table()
+    histories = []
+    for replication in range(scenario.replications):
+        world = World(
+            scenario,
+            plans,
+            machines(scenario),
+            table,
+            replication=replication,
+            traces_s=read_traces(scenario),
+            make_blocks=_exact_blocks if scenario.cell.fidelity == "exact" else None,
+        )
+        histories.append(world.run())
+        if progress:
+            progress(replication + 1, scenario.replications)
+    return histories
+
+
+def open_bler_table() -> BlerTable:
+    """The shipped block error table."""
+    from simsplit.phy.link import BlerTable
+
+    return BlerTable.load(loading.models_dir() / "bler_5g" / "table.npz")
+
+
+def _exact_blocks(randoms: Sequence[np.random.Generator]) -> BlockChannel:
+    from simsplit.exact_blocks import ExactBlocks
+    from simsplit.phy.coded import CodedLink
+
+    return ExactBlocks(CodedLink(), randoms)
+
+
+def read_traces(scenario: Scenario) -> dict[str, dict[int, list[float]]]:
+    """Arrival times by group and device number from CSV files with ``time_s`` and ``device``."""
+    return {
+        group.name: _read_trace(group.arrivals.file, f"devices.{group.name}.arrivals.file")
+        for group in scenario.devices
+        if isinstance(group.arrivals, TraceArrivals)
+    }
+
+
+def _read_trace(file: str, path: str) -> dict[int, list[float]]:
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(file)
+        times = frame.groupby("device")["time_s"].apply(lambda t: sorted(t.astype(float)))
+    except (OSError, KeyError, ValueError) as error:
+        raise ScenarioError(
+            f"needs a CSV with the columns time_s and device ({error})", path=path, value=file
+        ) from error
+    return {int(device): list(values) for device, values in times.items()}
+
+
+# --- act three --------------------------------------------------------------------------------
+
+
+def score(
+    scenario: Scenario,
+    pipeline: Pipeline,
+    histories: Sequence[History],
+    tell: Progress,
+    batch: int | None = None,
+) -> pd.DataFrame:
+    """One flat row per request of all replications, with its task scores."""
+    import pandas as pd
+
+    requests = [request for history in histories for request in history.requests]
+    asked = [(r.operating_point, r.sample, r.delivery()) for r in requests]
+    step = batch or 256
+    outcomes = []
+    for start in range(0, len(asked), step):
+        outcomes += pipeline.score(asked[start : start + step])
+        tell("score", min(start + step, len(asked)), len(asked))
+    rows = [
+        request.row() | {f"score_{name}": value for name, value in outcome.scores}
+        for request, outcome in zip(requests, outcomes, strict=True)
+    ]
+    return pd.DataFrame(rows)

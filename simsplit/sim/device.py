@@ -1,0 +1,102 @@
+"""A mobile device: arrivals, a first-in-first-out processor, its power states and its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import simpy
+
+from simsplit.messages import Scheme
+from simsplit.scenario import DeviceGroup, PeriodicArrivals, PoissonArrivals
+from simsplit.sim.ledger import Ledger
+from simsplit.sim.policy import FixedPolicy
+from simsplit.sim.request import Life, Plan, Request
+
+
+@dataclass(frozen=True)
+class DevicePower:
+    """Watts by state: processor idle and compute; radio transmit beyond idle."""
+
+    idle_w: float
+    compute_w: float
+    transmit_w: float
+
+
+class Device:
+    """One device of a group. Processor and radio are two components with a ledger each."""
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        index: int,
+        group: DeviceGroup,
+        plans: Mapping[str, Plan],
+        power: DevicePower,
+    ) -> None:
+        self.env = env
+        self.index = index
+        self.group = group
+        self.policy = FixedPolicy(group.operating_point)
+        self.processor = Ledger({"idle": power.idle_w, "compute": power.compute_w}, "idle")
+        self.radio = Ledger({"off": 0.0, "transmit": power.transmit_w}, "off")
+        self._plans = plans
+        self._turn = simpy.Resource(env, capacity=1)
+
+    def plan_of(self, request: Request) -> Plan:
+        """The costs of the request's operating point."""
+        return self._plans[request.operating_point]
+
+    def compute(self, request: Request) -> Life:
+        """Queue for the processor, then run head + encoder (or the whole network, if local)."""
+        plan = self.plan_of(request)
+        request.computed_locally = plan.scheme is Scheme.LOCAL
+        yield from self._process(request, plan.device_s[self.group.hardware])
+
+    def after_loss(self, request: Request) -> Life:
+        """The stated consequence of a lost payload: drop it, or answer on the device."""
+        if self.group.on_loss == "drop":
+            return request.close("lost", self.env.now)
+        request.computed_locally = True
+        yield from self._process(request, self.plan_of(request).local_s[self.group.hardware])
+        request.close("done", self.env.now)
+
+    def _process(self, request: Request, seconds: float) -> Life:
+        with self._turn.request() as turn:
+            yield turn
+            if np.isnan(request.device_start_s):
+                request.device_start_s = self.env.now
+            self.processor.enter("compute", self.env.now)
+            yield self.env.timeout(seconds)
+            self.processor.enter("idle", self.env.now)
+        request.compute_energy_j += seconds * self.processor.power_w["compute"]
+        if np.isnan(request.device_end_s):
+            request.device_end_s = self.env.now
+
+    @property
+    def energy_j(self) -> float:
+        """Energy booked so far (up to the last change of state)."""
+        return self.processor.total_j + self.radio.total_j
+
+    def has_power(self) -> bool:
+        """False once the battery, if there is one, is empty."""
+        if self.group.battery_j is None:
+            return True
+        self.processor.close(self.env.now)
+        return self.energy_j < self.group.battery_j
+
+
+def arrival_gaps_s(
+    group: DeviceGroup, device: int, trace_s: Sequence[float], rng: np.random.Generator
+) -> Iterator[float]:
+    """Seconds from one arrival to the next, without end (a trace ends)."""
+    spec = group.arrivals
+    if isinstance(spec, PoissonArrivals):
+        while True:
+            yield float(rng.exponential(1.0 / spec.rate_hz))
+    if isinstance(spec, PeriodicArrivals):
+        yield 0.0 if spec.in_phase else float(rng.uniform(0.0, spec.period_s))
+        while True:
+            yield spec.period_s
+    yield from np.diff(np.asarray(trace_s), prepend=0.0).tolist()

@@ -1,0 +1,129 @@
+"""A request: its record, and its whole life from top to bottom."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from simsplit.messages import Delivery, Scheme
+
+if TYPE_CHECKING:
+    from simsplit.sim.cell import Downlink, Uplink
+    from simsplit.sim.device import Device
+    from simsplit.sim.edge import EdgeServer
+
+NEVER_S = math.nan
+Life = Generator[Any, Any, None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one operating point costs, as act one and the hardware files say; all plain numbers.
+
+    Attributes:
+        scheme: The way to the answer.
+        payload_bits, channel_uses, answer_bits: Per sample (see `Prepared`).
+        device_s: Hardware name → seconds of head + encoder.
+        local_s: Hardware name → seconds of the whole network on the device.
+        edge_s: Seconds of decoder + tail for batches of 1, 2, … .
+        payloads: Coded bytes per sample, needed for exact fidelity only.
+    """
+
+    scheme: Scheme
+    payload_bits: Sequence[int]
+    channel_uses: Sequence[int]
+    answer_bits: Sequence[int]
+    device_s: Mapping[str, float]
+    local_s: Mapping[str, float]
+    edge_s: Sequence[float]
+    payloads: Sequence[bytes] = ()
+    send_result: bool = False
+
+
+@dataclass(slots=True)
+class Request:
+    """One request's flat row. Times in seconds since the start; NaN where a stage was not visited."""
+
+    request_id: int
+    replication: int
+    device: int
+    group: str
+    operating_point: str
+    scheme: str
+    sample: int
+    arrival_s: float
+    deadline_s: float = math.nan
+    device_start_s: float = NEVER_S
+    device_end_s: float = NEVER_S
+    radio_start_s: float = NEVER_S
+    radio_end_s: float = NEVER_S
+    edge_arrival_s: float = NEVER_S
+    edge_start_s: float = NEVER_S
+    edge_end_s: float = NEVER_S
+    closed_s: float = NEVER_S
+    status: str = "open"
+    delivered: bool = False
+    computed_locally: bool = False
+    snr_db: float = math.nan
+    mcs: float = math.nan
+    blocks: int = 0
+    attempts: int = 0
+    payload_bits: int = 0
+    channel_uses: int = 0
+    batch_size: int = 0
+    worker: int = -1
+    compute_energy_j: float = 0.0
+    tx_energy_j: float = 0.0
+    edge_energy_j: float = 0.0
+    symbol_counts: list[int] = field(default_factory=list)
+    symbol_snr_db: list[float] = field(default_factory=list)
+
+    def close(self, status: str, now_s: float) -> None:
+        """The request leaves the system."""
+        self.status = status
+        self.closed_s = now_s
+
+    def row(self) -> dict[str, Any]:
+        """The flat row without the per-grant lists, with the derived columns."""
+        row = {name: getattr(self, name) for name in ROW_FIELDS}
+        row["latency_s"] = self.closed_s - self.arrival_s
+        row["energy_j"] = self.compute_energy_j + self.tx_energy_j + self.edge_energy_j
+        in_time = math.isnan(self.deadline_s) or row["latency_s"] <= self.deadline_s
+        row["deadline_met"] = self.status == "done" and in_time
+        return row
+
+    def delivery(self) -> Delivery:
+        """What act three scores."""
+        return Delivery(
+            self.request_id,
+            self.status == "done",
+            self.computed_locally,
+            tuple(self.symbol_counts),
+            tuple(self.symbol_snr_db),
+        )
+
+
+ROW_FIELDS = tuple(f.name for f in fields(Request) if not f.name.startswith("symbol_"))
+
+
+def serve(
+    request: Request, device: Device, uplink: Uplink, edge: EdgeServer, downlink: Downlink
+) -> Life:
+    """The request's whole way: device, air, edge, and the answer back; forward only."""
+    plan = device.plan_of(request)
+    yield from device.compute(request)
+    if plan.scheme is Scheme.LOCAL and not plan.send_result:
+        return request.close("done", device.env.now)
+    yield from uplink.carry(request, device)
+    if not request.delivered:
+        yield from device.after_loss(request)
+        return
+    if plan.scheme is Scheme.LOCAL:
+        return request.close("done", device.env.now)
+    yield from edge.answer(request)
+    if request.status == "rejected":
+        return
+    yield from downlink.carry(plan.answer_bits[request.sample])
+    request.close("done", device.env.now)
