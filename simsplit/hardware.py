@@ -5,9 +5,9 @@ Latency of one launch of ``batch`` inferences is a roofline without its memory s
     t = launch_overhead + batch * macs / (peak * efficiency)
 
 A device is in one of the states idle (``idle_w``), compute (``compute_w``) and transmit
-(``tx_power / pa_efficiency + tx_circuit``, on top of idle or compute); energy is power times the time in the state.
-``peak`` is a published figure; ``efficiency`` is an assumption and says so in the file. A table of
-measured latencies will come first where there is one; none is read yet.
+(``tx_power / pa_efficiency + tx_circuit``, on top of idle or compute); energy is power times the
+time in the state. ``peak`` is a published figure; ``efficiency`` is an assumption and says so in
+the file. A table of measured latencies will come first where there is one; none is read yet.
 """
 
 from __future__ import annotations
@@ -88,13 +88,13 @@ class Hardware:
     sources: dict[str, str] = field(default_factory=dict, compare=False)
 
     def compute_s(self, macs: float, batch: int = 1) -> float:
-        """Seconds of one launch: overhead + batch * macs / (peak * efficiency); ``macs`` per inference."""
+        """Seconds of one launch, overhead + batch * macs / (peak * efficiency); macs per sample."""
         if macs < 0 or batch < 1:
             raise ValueError(f"macs >= 0 and batch >= 1, found {macs} and {batch}")
         return self.launch_overhead_s + batch * macs / (self.peak_macs_per_s * self.efficiency)
 
     def codec_s(self, pixels: int) -> float:
-        """Seconds to code one image of that many pixels; ScenarioError if the file has no figure."""
+        """Seconds to code an image of that many pixels; ScenarioError if the file has no figure."""
         if self.codec_s_per_kpixel is None:
             raise ScenarioError("hardware has no codec_s_per_kpixel", value=self.name)
         return self.codec_s_per_kpixel * pixels / 1000

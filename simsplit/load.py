@@ -2,8 +2,8 @@
 
 Files are untrusted: size, nesting and aliases are bounded before anything is built.
 
-A model's card (``models/<name>/card.json``) may say ``dataset`` and ``splits``; what it leaves out is taken from
-``recipe.yaml`` (dataset) and from `_SPLITS` (splits).
+A model's card (``models/<name>/card.json``) may say ``dataset`` and ``splits``; what it leaves out
+is taken from ``recipe.yaml`` (dataset) and from `_SPLITS` (splits).
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ MAX_FILE_BYTES = 1_000_000
 MAX_DEPTH = 20
 MAX_ALIASES = 50
 MAX_NODES = 50_000  # aliases expanded
-_SPLITS = {"streets_multitask": ("stage3",), "digits_cnn": ("stage2",)}
+_SPLITS: Mapping[str, tuple[str, ...]] = {
+    "streets_multitask": ("stage3",),
+    "digits_cnn": ("stage2",),
+}
 _WEIGHTS = "weights.safetensors"
 
 # --- where things are -------------------------------------------------------------------------
@@ -214,7 +217,9 @@ def _guard(text: str, where: str) -> None:
         if isinstance(event, yaml.AliasEvent):
             aliases += 1
             if event.anchor not in sizes:
-                raise ScenarioError("alias inside or before its anchor", path=where, value=event.anchor)
+                raise ScenarioError(
+                    "alias inside or before its anchor", path=where, value=event.anchor
+                )
             total += sizes[event.anchor]
         elif isinstance(event, yaml.ScalarEvent):
             total += 1
@@ -293,9 +298,7 @@ def mistake(
     error: ValidationError, raw: Any, model: type[BaseModel], *, prefix: str = ""
 ) -> ScenarioError:
     """The first mistake (unknown keys first) with its YAML path, value, bounds and choices."""
-    details = sorted(
-        error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden"
-    )
+    details = sorted(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
     first = details[0]
     more = f" ({len(details) - 1} more mistakes)" if len(details) > 1 else ""
     message, value, choices, tail = _in_words(first, model)
@@ -440,7 +443,7 @@ def _check_hardware(name: str, path: str, *, needs_radio: bool) -> None:
 def _check_model(scenario: Scenario) -> None:
     _among(scenario.model, model_choices(), "model", "model")
     card = model_card(scenario.model)
-    splits = tuple(card.get("splits") or _SPLITS.get(scenario.model, ()))
+    splits = [str(s) for s in card.get("splits") or _SPLITS.get(scenario.model, ())]
     for index, point in enumerate(scenario.operating_points):
         if point.split is not None:
             _among(point.split, splits, f"operating_points[{index}].split", "split in this model")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simsplit import load as loading
 from simsplit import statistics
 from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.scenario import Scenario
@@ -68,8 +69,8 @@ def summarise(
 ) -> dict[str, Any]:
     """Every KPI of the requests that arrived in [warmup_s, duration_s), utilisation and flags.
 
-    Intervals: see `simsplit.statistics.estimate`. Latency is over closed requests only; lost and open ones are
-    in ``delivered``, ``deadline_met``, ``status`` and the flags.
+    Intervals: see `simsplit.statistics.estimate`. Latency is over closed requests only; lost and
+    open ones are in ``delivered``, ``deadline_met``, ``status`` and the flags.
     """
     rows = measured(scenario, requests)
     replicated = requests["replication"].nunique() > 1
@@ -120,9 +121,14 @@ def _kpis(rows: DataFrame, replicated: bool) -> dict[str, Any]:
 
 
 def _utilisation(stations: Sequence[Mapping[str, Any]]) -> dict[str, Kpi]:
-    """Busy fractions: busy_s / window_s; PRB slots used / total; busy_s / (workers window_s)."""
+    """Work done until the run's end over the capacity of the arrival window [0, window_s).
+
+    Device busy_s / window_s; edge busy_s / (workers * window_s); radio: resource blocks x slots
+    used / (total * window_s / end_s), since its total counts the whole run. Above 1: the backlog
+    that the station worked off after the last arrival.
+    """
     device = [[d["busy_s"] / s["window_s"] for d in s["devices"]] for s in stations]
-    radio = [_ratio(s["radio"]["prb_slots_used"], s["radio"]["prb_slots_total"]) for s in stations]
+    radio = [_radio_share(s) for s in stations]
     edge = [s["edge"]["busy_s"] / (s["edge"]["workers"] * s["window_s"]) for s in stations]
     return {
         "device_mean": statistics.over_replications([sum(d) / len(d) for d in device if d]),
@@ -132,8 +138,9 @@ def _utilisation(stations: Sequence[Mapping[str, Any]]) -> dict[str, Kpi]:
     }
 
 
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else math.nan
+def _radio_share(station: Mapping[str, Any]) -> float:
+    total = station["radio"]["prb_slots_total"] * station["window_s"] / station["end_s"]
+    return float(station["radio"]["prb_slots_used"] / total) if total else math.nan
 
 
 def _ledger(stations: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -170,7 +177,10 @@ def _flags(
 
 
 def manifest(
-    scenario: Scenario, digests: Mapping[str, str], seeds: Mapping[str, Any], wall_time_s: float
+    scenario: Scenario,
+    digests: Mapping[str, str],
+    seeds: Mapping[str, int] | Sequence[int],
+    wall_time_s: float,
 ) -> dict[str, Any]:
     """Where a result comes from: its identity, artefacts, seeds, versions, wall time."""
     import platform
@@ -179,7 +189,7 @@ def manifest(
         "digest": identity(scenario, digests),
         "scenario": scenario.name,
         "artefacts": dict(sorted(digests.items())),
-        "seeds": dict(seeds),
+        "seeds": dict(seeds) if isinstance(seeds, Mapping) else list(seeds),
         "versions": {"python": platform.python_version()} | _versions(),
         "platform": platform.platform(),
         "wall_time_s": wall_time_s,
@@ -188,7 +198,7 @@ def manifest(
 
 def identity(scenario: Scenario, digests: Mapping[str, str]) -> str:
     """SHA-256 of the resolved scenario and its artefacts' digests: what a run is."""
-    whole = {"scenario": scenario.model_dump(mode="json"), "artefacts": dict(digests)}
+    whole = {"scenario": loading.digest(scenario), "artefacts": dict(digests)}
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 

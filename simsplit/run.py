@@ -81,9 +81,7 @@ def run(
     stations = [history.stations for history in histories]
     summary = results.summarise(scenario, requests, stations)
     summary["stations"] = stations
-    manifest = results.manifest(
-        scenario, digests, [scenario.seed], time.perf_counter() - started_s
-    )
+    manifest = results.manifest(scenario, digests, [scenario.seed], time.perf_counter() - started_s)
     resolved = loading.resolved_yaml(scenario)
     results.write_result(folder, scenario, requests, summary, manifest, resolved)
     return results.read_result(folder)
@@ -149,7 +147,12 @@ def make_plans(
     edge = load_hardware(scenario.edge.hardware)
     return {
         point.name: _plan(
-            scenario, point.name, pipeline.workload(point.name), prepared[point.name], hardware, edge
+            scenario,
+            point.name,
+            pipeline.workload(point.name),
+            prepared[point.name],
+            hardware,
+            edge,
         )
         for point in scenario.operating_points
     }

@@ -1,4 +1,4 @@
-"""Means and quantiles of correlated rows with honest 95 % intervals, and the flags that go with them."""
+"""Means and quantiles of correlated rows with honest 95 % intervals, and a summary's flags."""
 
 from __future__ import annotations
 
@@ -58,16 +58,17 @@ def estimate(
 ) -> Kpi:
     """One KPI: the mean (or quantile) of ``values`` with a 95 % interval that respects correlation.
 
-    ``values`` are in order of arrival; entries that are not finite are left out of ``n``. The rows are cut
-    into k pieces: the replications (R >= 2), else 20 consecutive batches of (almost) equal size (n // 5 batches
-    for n < 100). With Y_j the statistic of piece j, Ybar their mean and S_Y their standard deviation (k - 1),
+    ``values`` are in order of arrival; entries that are not finite are left out of ``n``. The rows
+    are cut into k pieces: the replications (R >= 2), else 20 consecutive batches of (almost) equal
+    size (n // 5 batches for n < 100). With Y_j the statistic of piece j, Ybar their mean and S_Y
+    their standard deviation (divisor k - 1),
 
         interval = m +- t_{0.975, k-1} * S_Y / sqrt(k)
 
-    where m is Ybar for replications and the statistic over all rows for batch means. The interval is None
-    for fewer than 2 replications with rows, n < 10 in one run, or a q-quantile whose pieces are smaller than
-    1 / min(q, 1 - q) (batches are made fewer, down to 5, before that). Law & Kelton, Simulation Modeling
-    and Analysis, sections 9.4.1 and 9.5.3.
+    where m is Ybar for replications and the statistic over all rows for batch means. The interval
+    is None for fewer than 2 replications with rows, n < 10 in one run, or a q-quantile whose pieces
+    are smaller than 1 / min(q, 1 - q) (batches are made fewer, down to 5, before that). Law &
+    Kelton, Simulation Modeling and Analysis, sections 9.4.1 and 9.5.3.
     """
     keep = np.isfinite(values)
     values, replication = values[keep], replication[keep]
@@ -135,16 +136,16 @@ def flag(code: str, station: str, message: str) -> Flag:
 
 
 def busy_flags(utilisation: dict[str, Kpi]) -> list[Flag]:
-    """``unstable`` where a station was busy more than 98 % of the time."""
+    """``unstable`` where a station had work for more than 98 % of the window."""
     return [
-        flag("unstable", station, f"busy {100 * value['mean']:.1f} % of the time")
+        flag("unstable", station, f"work for {100 * value['mean']:.1f} % of the window")
         for station, value in utilisation.items()
         if station != "device_mean" and value["mean"] is not None and value["mean"] > BUSY_LIMIT
     ]
 
 
 def load_flags(rows: DataFrame, scenario: Scenario) -> list[Flag]:
-    """``unstable`` where rho = arrivals x mean service time / window >= 1 on a device's processor."""
+    """``unstable`` where rho = arrivals x mean service time / window >= 1 on a device."""
     window_s = scenario.duration_s - scenario.warmup_s
     flags = []
     for group, part in rows.groupby("group", sort=True):
@@ -175,7 +176,7 @@ def trend_flags(rows: DataFrame) -> list[Flag]:
 
 
 def _growth(arrival_s: NDArray[np.float64], wait_s: NDArray[np.float64], pieces: int = 10) -> float:
-    """Slope of waiting over arrival time from 10 batch means; 0 unless their ranks agree (> 0.8)."""
+    """Slope of waiting over arrival time from 10 batch means; 0 unless ranks agree (> 0.8)."""
     keep = np.isfinite(wait_s)
     arrival_s, wait_s = arrival_s[keep], wait_s[keep]
     if arrival_s.size < 5 * pieces:

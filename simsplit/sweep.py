@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import math
@@ -11,8 +10,9 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simsplit import load as loading
 from simsplit.errors import ArtefactError, ScenarioError
-from simsplit.results import Result, read_result, to_json
+from simsplit.results import Result, identity, read_result, to_json
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -78,7 +78,7 @@ def sweep(
         raise ScenarioError("a sweep needs at least one axis with at least one value")
     points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
     out.mkdir(parents=True, exist_ok=True)
-    names = {point_name(source, point, replications): point for point in points}
+    names = {point_name(source, point, replications): point for point in points}  # all checked
     described = {"source": str(source), "replications": replications, "points": names}
     (out / "sweep.json").write_text(to_json(described), encoding="utf-8")
     rows: list[dict[str, Any]] = []
@@ -102,11 +102,14 @@ def _point(
 
 
 def point_name(source: str | Path, point: Mapping[str, Value], replications: int | None) -> str:
-    """Folder name of a point: digest of source (its text, if a file), axes and replications."""
-    path = Path(source)
-    text = path.read_text(encoding="utf-8") if path.is_file() else str(source)
-    key = json.dumps([text, dict(sorted(point.items())), replications])
-    return hashlib.sha256(key.encode()).hexdigest()[:16]
+    """Folder name of a point: the identity of its run, so that anything changed is run anew."""
+    from simsplit.run import artefact_digests
+
+    texts = overrides(point)
+    if replications is not None:
+        texts.append(f"replications={replications}")
+    scenario = loading.load(source, overrides=texts)
+    return identity(scenario, artefact_digests(scenario))[:16]
 
 
 def overrides(point: Mapping[str, Value]) -> list[str]:

@@ -58,7 +58,7 @@ def transmit(
 
 
 def lmmse_scale(noise_variance: FloatArray) -> FloatArray:
-    """Factor 1 / (1 + sigma^2) that turns unbiased symbols of prior power 1 into LMMSE estimates."""
+    """Factor 1 / (1 + sigma^2) that turns unbiased symbols of power 1 into LMMSE estimates."""
     return np.asarray(1.0 / (1.0 + noise_variance), dtype=np.float32)
 
 

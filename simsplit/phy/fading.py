@@ -1,6 +1,6 @@
 """Path loss, shadowing, block fading and noise: what makes a device's SNR. NumPy only.
 
-Every generator is keyed by (seed, device, cause, chunk), so gains do not depend on the order of access.
+Every generator is keyed by (seed, device, cause, chunk), so the order of access is of no matter.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def free_space_db(distance_m: float, carrier_hz: float) -> float:
 def log_distance_db(
     distance_m: float, carrier_hz: float, exponent: float, reference_m: float = 1.0
 ) -> float:
-    """Free space up to the reference distance, 10 n log10(d / d0) beyond (Rappaport 2002, eq. 4.68)."""
+    """Free space to the reference distance, 10 n log10(d / d0) beyond (Rappaport 2002, 4.68)."""
     if distance_m < reference_m:
         raise ScenarioError("distance lies within the reference distance", value=distance_m)
     fall_db = 10.0 * exponent * math.log10(distance_m / reference_m)

@@ -1,6 +1,6 @@
 """Link tables: MCS, transport block size, code block segmentation and block error rates of 5G NR.
 
-Plain Python inside the event loop; NumPy only to open the table. Neither torch nor Sionna is imported.
+Plain Python inside the event loop; NumPy only to open the table; neither torch nor Sionna.
 SNR is always Es/N0 per complex symbol in dB.
 """
 
@@ -94,8 +94,8 @@ SUPPORTED_MCS: tuple[Mcs, ...] = tuple(m for i, m in _ALL_MCS.items() if i not i
 
 Left out: 0, 1 and 2, whose rates lie below 1/5 and need repetition, which Sionna's encoder does not
 implement; 4 and 10, whose rates lie between 1/4 and 1/3, so that blocks above 3824 bits would need
-base graph 1 with repetition, which it refuses for the same reason. A scheduler without them loses at
-most 1.2 dB of granularity (MCS 3 to 5) and the range below MCS 3.
+base graph 1 with repetition, which it refuses for the same reason. A scheduler without them has a
+step of about 2 dB from MCS 3 to 5, and nothing below MCS 3.
 """
 
 
@@ -172,10 +172,20 @@ def _base_graph(tb_bits: int, code_rate: float) -> int:
 def base_graph_of(code_block_bits: int, code_rate: float) -> int:
     """Base graph of a code block, from its size alone.
 
-    Unambiguous: blocks cut from a longer one have more than 3840 bits unless R <= 1/4 (base graph 2).
+    Unambiguous: blocks cut from a longer one exceed 3840 bits unless R <= 1/4 (base graph 2).
     """
     crc_bits = 24 if code_block_bits > 3840 else 16
     return _base_graph(code_block_bits - crc_bits, code_rate)
+
+
+def nominal_coded_bits(mcs: Mcs, code_block_bits: int) -> int:
+    """Bits on air of a code block of K' bits: its payload over R, rounded up to whole symbols.
+
+    The target rate counts payload, not check bits (clause 5.1.3.2 sizes the block so), hence the
+    check bits (24 above 3840 bits, else 16) are taken off first.
+    """
+    payload_bits = code_block_bits - (24 if code_block_bits > 3840 else 16)
+    return math.ceil(payload_bits / mcs.spectral_efficiency) * mcs.bits_per_symbol
 
 
 def combined_snr_db(snrs_db: Sequence[float]) -> float:
@@ -185,7 +195,7 @@ def combined_snr_db(snrs_db: Sequence[float]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Fits of one (MCS, base graph), by rising size: BLER(snr) = Phi((mu - snr) / sigma), all dB."""
+    """Fits of one (MCS, base graph), by rising size: BLER = Phi((mu - snr) / sigma), all in dB."""
 
     log2_bits: tuple[float, ...]
     mu_db: tuple[float, ...]
@@ -288,9 +298,9 @@ class BlerTable:
         """The scheme that carries most bits in this allocation at an error rate within the target.
 
         If none meets the target the most robust one is returned, as a real scheduler does: it sends
-        anyway and HARQ combines; the caller sees the true error rate of that choice. The choice never
-        falls when the SNR rises. Schemes that the allocation cannot carry (effective rate above 0.95,
-        TS 38.214 clause 5.1.3) are no candidates.
+        anyway and HARQ combines; the caller sees the true error rate of that choice. It never falls
+        when the SNR rises. Schemes that the allocation cannot carry (effective rate above 0.95, TS
+        38.214 clause 5.1.3) are no candidates.
         """
         key = (n_prb, bler_target, n_symbols, dmrs_re_per_prb)
         found = self._choices.get(key)

@@ -3,8 +3,8 @@
 Streets: positions in a split count from 0 and stand for these scene indices (seed 0), disjoint:
 train 0..99 999, validation 1 000 000..1 000 511, test 2 000 000..2 000 511. A train ``Dataset`` is
 ``TRAIN_RANGE`` = 4096 long, which is what the recipes use.
-Digits (scikit-learn, 1797 pictures of 8 x 8): by position i, i mod 5 = 3 is validation, 4 is test,
-the rest is train; the classes come in a repeating order, so every split holds all of them.
+Digits (scikit-learn, 1797 pictures of 8 x 8): of every class the samples are counted in file order,
+0, 1, 2 ...; count mod 5 = 3 is validation, 4 is test, the rest is train. No permutation, no seed.
 """
 
 from __future__ import annotations
@@ -141,7 +141,10 @@ def _digit_source() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 @lru_cache(maxsize=3)
 def _digit_positions(split: Split) -> NDArray[np.int64]:
-    turn = np.arange(len(_digit_source()[1])) % 5
+    _, label = _digit_source()
+    turn = np.zeros(len(label), np.int64)
+    for digit in range(10):
+        turn[label == digit] = np.arange(np.count_nonzero(label == digit)) % 5
     which = {"train": turn < 3, "validation": turn == 3, "test": turn == 4}[split]
     return np.flatnonzero(which)
 

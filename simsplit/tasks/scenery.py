@@ -1,256 +1,38 @@
-"""What stands in a street and how each thing is painted: far to near, on a pinhole camera's picture.
-
-World axes, metres: x to the right of the camera, z ahead of it, height above the ground plane.
-Every layer writes colour, class, depth and owner, so picture and labels cannot disagree.
-"""
+"""How each thing in a street is painted on the canvas, one layer to a function."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
-
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Flags = NDArray[np.bool_]
-Window = tuple[slice, slice]
-Colour = tuple[float, float, float]
+from simsplit.tasks.canvas import (
+    BUILDING,
+    CAMERA_HEIGHT_M,
+    CLASSES,
+    PAVEMENT,
+    PERSON,
+    POLE_SIGN,
+    ROAD,
+    VEGETATION,
+    VEHICLE,
+    Canvas,
+    Colour,
+    Flags,
+    Floats,
+    Patch,
+    alongside,
+    floats,
+    rgb,
+    sample,
+    upright,
+)
+from simsplit.tasks.layout import Building, Person, Sign, Surroundings, Thing, Tree, Vehicle
 
-CLASSES = (
-    "road", "pavement", "building", "vegetation", "sky", "vehicle", "person", "pole_sign",
-)  # fmt: skip
-ROAD, PAVEMENT, BUILDING, VEGETATION, SKY, VEHICLE, PERSON, POLE_SIGN = range(8)
-WEATHERS = ("clear", "rain", "fog", "snow")
-TIMES = ("day", "dusk", "night")
-CAMERA_HEIGHT_M = 1.5
-BASELINE_M = 0.5
-
-_TEXELS = 512
 _LIT_WINDOW = (1.7, 1.3, 0.75)
 _GLASS = (0.13, 0.17, 0.21)
 _TYRE = (0.035, 0.035, 0.04)
 _IS_GROUND = np.array([name in ("road", "pavement", "vegetation") for name in CLASSES])
 _SNOW = (0.80, 0.82, 0.86)
 _SIGN_COLOURS: tuple[Colour, ...] = ((0.7, 0.06, 0.06), (0.06, 0.16, 0.6), (0.8, 0.62, 0.05))
-
-
-@dataclass(frozen=True)
-class Camera:
-    """A pinhole camera looking along z: picture size, horizon row and vanishing column, in px."""
-
-    height_px: int
-    width_px: int
-    horizon_px: float
-    centre_px: float
-
-    @property
-    def focal_px(self) -> float:
-        """Focal length: as many px as the picture is wide (53 degrees across)."""
-        return float(self.width_px)
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What all things in one scene share; lengths in metres, ``sun_side`` is -1 or +1."""
-
-    weather: int
-    time_of_day: int
-    sun_side: int
-    road_centre_m: float
-    road_half_m: float
-    lane_m: float
-    verge_m: float
-    kerb_to_wall_m: float
-    cloud: float
-    texture_offset: tuple[float, float]
-
-    @property
-    def snowy(self) -> bool:
-        """Whether snow lies on the ground."""
-        return self.weather == WEATHERS.index("snow")
-
-
-@dataclass(frozen=True)
-class Building:
-    """A house from ``z_m`` to ``z_m + length_m``, its street wall in the plane x = ``x_m``."""
-
-    z_m: float
-    x_m: float
-    length_m: float
-    height_m: float
-    wall: Colour
-    shop: Colour
-    bay_m: float
-    storey_m: float
-    gable: bool
-    key: int
-
-
-@dataclass(frozen=True)
-class Tree:
-    """A trunk and a ragged crown."""
-
-    z_m: float
-    x_m: float
-    height_m: float
-    width_m: float
-    leaf: Colour
-    offset: tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Sign:
-    """A pole that carries a disc (0), square (1), triangle (2), traffic light (3) or lamp (4)."""
-
-    z_m: float
-    x_m: float
-    height_m: float
-    shape: int
-    tint: int
-
-
-@dataclass(frozen=True)
-class Vehicle:
-    """A car (0), van (1) or lorry (2) along the street, or a car across it (3)."""
-
-    z_m: float
-    x_m: float
-    kind: int
-    width_m: float
-    height_m: float
-    length_m: float
-    paint: Colour
-    oncoming: bool
-
-
-@dataclass(frozen=True)
-class Person:
-    """Somebody standing or walking."""
-
-    z_m: float
-    x_m: float
-    height_m: float
-    stride: float
-    skin: Colour
-    coat: Colour
-    legs: Colour
-
-
-Thing = Tree | Sign | Vehicle | Person
-
-
-@dataclass(frozen=True)
-class Patch:
-    """A window of the picture in one object's own metres.
-
-    ``across_m`` (1, w): along the surface; ``above_m`` (h, 1) or (h, w): height over the ground;
-    ``depth_m`` (1, 1) or (1, w): distance along z.
-    """
-
-    window: Window
-    across_m: Floats
-    above_m: Floats
-    depth_m: Floats
-
-
-class Canvas:
-    """The four pictures that grow together: colour (H, W, 3), class, depth (m) and owner (H, W)."""
-
-    def __init__(self, camera: Camera) -> None:
-        shape = (camera.height_px, camera.width_px)
-        self.camera = camera
-        self.colour: Floats = np.zeros((*shape, 3), np.float32)
-        self.segmentation: NDArray[np.uint8] = np.full(shape, SKY, np.uint8)
-        self.depth_m: Floats = np.full(shape, np.inf, np.float32)
-        self.owner: NDArray[np.int16] = np.zeros(shape, np.int16)
-        self.painted: dict[int, int] = {}
-        self.rows_px: Floats = np.arange(shape[0], dtype=np.float32)[:, None] + 0.5
-        self.columns_px: Floats = np.arange(shape[1], dtype=np.float32)[None] + 0.5
-
-    def window(self, left: float, right: float, top: float, bottom: float) -> Window | None:
-        """Give the part of the picture between these px edges, or None when they miss it."""
-        x0, x1 = max(int(left), 0), min(int(right) + 1, self.camera.width_px)
-        y0, y1 = max(int(top), 0), min(int(bottom) + 1, self.camera.height_px)
-        return (slice(y0, y1), slice(x0, x1)) if left < right and x0 < x1 and y0 < y1 else None
-
-    def paint(self, patch: Patch, mask: Flags, colour: Floats, label: int, owner: int = 0) -> None:
-        """Write one surface (mask (h, w), colour broadcastable to (h, w, 3)) over what is there."""
-        here = patch.window
-        np.copyto(self.colour[here], colour, where=mask[..., None])
-        np.copyto(self.depth_m[here], patch.depth_m, where=mask)
-        self.segmentation[here][mask] = label
-        self.owner[here][mask] = owner
-        if owner:
-            self.painted[owner] = self.painted.get(owner, 0) + int(np.count_nonzero(mask))
-
-    def darken(self, patch: Patch, amount: Floats) -> None:
-        """Multiply the colours of a window by ``1 - amount`` (h, w)."""
-        self.colour[patch.window] *= (1.0 - amount)[..., None]
-
-
-def upright(
-    canvas: Canvas, x_m: float, z_m: float, half_m: float, top_m: float, foot_m: float = 0.0
-) -> Patch | None:
-    """Give the window of a surface that faces the camera, centred on x at distance z."""
-    camera = canvas.camera
-    scale = camera.focal_px / z_m
-    middle = camera.centre_px + x_m * scale
-    ground = camera.horizon_px + CAMERA_HEIGHT_M * scale
-    half = max(half_m * scale, 0.5)
-    here = canvas.window(
-        middle - half, middle + half, ground - top_m * scale, ground - foot_m * scale
-    )
-    if here is None:
-        return None
-    across = (canvas.columns_px[:, here[1]] - middle) / scale
-    above = (ground - canvas.rows_px[here[0]]) / scale
-    return Patch(here, across, above, np.full((1, 1), z_m, np.float32))
-
-
-def alongside(
-    canvas: Canvas, x_m: float, near_m: float, far_m: float, top_m: float
-) -> Patch | None:
-    """Give the window of a surface in the plane x = ``x_m``, from ``near_m`` to ``far_m`` ahead."""
-    camera = canvas.camera
-    focal, middle = camera.focal_px, camera.centre_px
-    ends = sorted((middle + focal * x_m / near_m, middle + focal * x_m / far_m))
-    top = camera.horizon_px - focal * max(top_m - CAMERA_HEIGHT_M, 0.0) / near_m
-    here = canvas.window(*ends, top, camera.horizon_px + focal * CAMERA_HEIGHT_M / near_m)
-    if here is None or abs(x_m) < 0.05:
-        return None
-    offset = (canvas.columns_px[:, here[1]] - middle) / x_m
-    depth = focal / np.maximum(offset, np.float32(1e-3))
-    above = CAMERA_HEIGHT_M - (canvas.rows_px[here[0]] - camera.horizon_px) * depth / focal
-    return Patch(here, depth - near_m, above, depth)
-
-
-def rgb(colour: Colour) -> Floats:
-    """Turn three numbers into a (3,) array."""
-    return np.array(colour, np.float32)
-
-
-@lru_cache(maxsize=4)
-def texture(kind: str) -> Floats:
-    """Make one 512 x 512 periodic noise field, zero mean and unit deviation (spectrum 1/f^slope).
-
-    ``kind`` is "rough" (slope 0.9) or "soft" (slope 1.5).
-    """
-    slope = {"rough": 0.9, "soft": 1.5}[kind]
-    rng = np.random.default_rng((2718, int(slope * 10)))
-    frequency = np.fft.fftfreq(_TEXELS)
-    radius = np.hypot(frequency[:, None], frequency[None])
-    radius[0, 0] = 1.0
-    phase = np.exp(2j * np.pi * rng.random((_TEXELS, _TEXELS)))
-    field = np.fft.ifft2(phase / radius**slope).real
-    return ((field - field.mean()) / field.std()).astype(np.float32)
-
-
-def sample(kind: str, down: Floats, right: Floats) -> Floats:
-    """Read a texture at texel coordinates (broadcast together, wrapped round)."""
-    mask = _TEXELS - 1
-    rows, columns = down.astype(np.int32) & mask, right.astype(np.int32) & mask
-    return texture(kind).ravel().take(rows * _TEXELS + columns)
 
 
 def paint_sky(canvas: Canvas, around: Surroundings) -> None:
@@ -284,10 +66,10 @@ def paint_ground(canvas: Canvas, around: Surroundings) -> None:
     first = int(np.count_nonzero(canvas.rows_px[:, 0] <= camera.horizon_px + 0.05))
     here = (slice(first, camera.height_px), slice(0, camera.width_px))
     depth = camera.focal_px * CAMERA_HEIGHT_M / (canvas.rows_px[here[0]] - camera.horizon_px)
-    lateral = (canvas.columns_px - camera.centre_px) * depth / camera.focal_px
-    lateral = lateral - around.road_centre_m
+    from_camera = (canvas.columns_px - camera.centre_px) * depth / camera.focal_px
+    lateral = floats(from_camera - around.road_centre_m)
     canvas.depth_m[here] = depth
-    beyond = np.abs(lateral) - around.road_half_m
+    beyond = floats(np.abs(lateral) - around.road_half_m)
     verge = (beyond > 0.2) & (beyond < 0.2 + around.verge_m)
     label = np.where(beyond < 0, ROAD, np.where(verge, VEGETATION, PAVEMENT))
     canvas.segmentation[here] = label
@@ -310,15 +92,16 @@ def _ground_colour(
     grass = rgb((0.10, 0.19, 0.05)) * (1 + 0.18 * grain + 0.15 * blotch)[..., None]
     ground = np.where(verge[..., None], grass, ground)
     if not around.snowy:
-        return ground
+        return floats(ground)
     lane = np.abs(np.mod(lateral, around.lane_m) - around.lane_m / 2)
     tracks = np.where(beyond < 0, 1.3 * np.exp(-(((lane - 0.8) / 0.35) ** 2)), 0)
     cover = np.clip(0.75 + 0.35 * blotch - tracks, 0.05, 0.95)[..., None]
-    return ground * (1 - cover) + rgb(_SNOW) * cover * (0.9 + 0.03 * grain[..., None])
+    return floats(ground * (1 - cover) + rgb(_SNOW) * cover * (0.9 + 0.03 * grain[..., None]))
 
 
 def _joints(depth: Floats, lateral: Floats) -> Flags:
-    return (np.mod(lateral, 0.9) < 0.06) | (np.mod(depth, 0.9) < 0.08)
+    joints: Flags = (np.mod(lateral, 0.9) < 0.06) | (np.mod(depth, 0.9) < 0.08)
+    return joints
 
 
 def _lane_marks(around: Surroundings, depth: Floats, lateral: Floats) -> Floats:
@@ -327,7 +110,7 @@ def _lane_marks(around: Surroundings, depth: Floats, lateral: Floats) -> Floats:
     inside = np.abs(lateral) < around.road_half_m - 1
     dashes = (between < wide) & (np.mod(depth, 7.5) < 3.2) & inside
     edges = np.abs(np.abs(lateral) - around.road_half_m + 0.35) < wide
-    return (dashes | edges).astype(np.float32)
+    return floats(dashes | edges)
 
 
 def paint_skyline(canvas: Canvas, around: Surroundings) -> None:
@@ -388,7 +171,8 @@ def _facade(
     sharp = np.clip(1.7 - span_m / (0.4 * house.bay_m), 0, 1)
     share = np.where(opening, sharp, 0) + 0.27 * (1 - sharp) * (above > house.storey_m)
     bright = 1.25 if sunlit and around.weather == 0 and around.time_of_day == 0 else 0.9
-    return wall * np.float32(bright) * (1 - share)[..., None] + pane * share[..., None]
+    wall = wall * np.float32(bright)
+    return floats(wall * (1 - share)[..., None] + pane * share[..., None])
 
 
 def _pane(around: Surroundings, house: Building, bay: Floats, floor: Floats) -> Floats:

@@ -1,0 +1,302 @@
+"""The verbs on the command line; no logic. Everything heavy is imported inside its command."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+app = typer.Typer(
+    name="simsplit",
+    help="Wireless split computing: what accuracy, latency, energy and bandwidth a cut network gets.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Fidelity(StrEnum):
+    """How block errors come about."""
+
+    TABLE = "table"
+    EXACT = "exact"
+
+
+ScenarioArg = Annotated[str, typer.Argument(help="YAML file or bundled name.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="path=value, e.g. cell.channel.snr_db=5.")
+]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Result folder.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+def _guarded(command: Callable[P, R]) -> Callable[P, R]:
+    """A user's mistake is one red message on stderr and exit code 2; Ctrl-C is 130."""
+
+    @functools.wraps(command)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        from simsplit.errors import SimsplitError
+
+        try:
+            return command(*args, **kwargs)
+        except SimsplitError as error:
+            _fail(str(error), error.exit_code)
+        except OSError as error:
+            _fail(f"{error.strerror or error} ({error.filename})", 2)
+        except KeyboardInterrupt:
+            _fail("stopped", 130)
+
+    return guarded
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    typer.secho(f"Error: {message}", fg="red", err=True)
+    raise SystemExit(code)
+
+
+@app.command()
+@_guarded
+def run(
+    scenario: ScenarioArg,
+    set_: SetOption = None,
+    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    out: OutOption = None,
+    duration_s: Annotated[float | None, typer.Option("--duration-s")] = None,
+    replications: Annotated[int | None, typer.Option(min=1)] = None,
+    fidelity: Annotated[Fidelity | None, typer.Option()] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Simulate a scenario and print its table."""
+    from simsplit.load import load
+    from simsplit.results import summary_table
+
+    overrides = set_ or []
+    load(scenario, overrides=overrides)  # a mistake shows before torch is imported
+    from simsplit.run import run as run_scenario
+
+    with _progress(quiet=as_json) as progress:
+        result = run_scenario(
+            scenario,
+            out=out,
+            seed=seed,
+            duration_s=duration_s,
+            replications=replications,
+            fidelity=None if fidelity is None else fidelity.value,
+            overrides=overrides,
+            progress=progress,
+        )
+    if as_json:
+        _print_json({"folder": str(result.folder), "summary": result.summary})
+        return
+    _print_summary(summary_table(result.summary))
+    typer.echo(f"Result: {result.folder}")
+
+
+@app.command()
+@_guarded
+def check(scenario: ScenarioArg, set_: SetOption = None, as_json: JsonOption = False) -> None:
+    """Validate a scenario and print offered load, capacity and expected utilisation."""
+    from dataclasses import asdict
+
+    from simsplit.expect import expect
+    from simsplit.load import load
+
+    expectation = expect(load(scenario, overrides=set_ or []))
+    if as_json:
+        _print_json(asdict(expectation))
+        return
+    rows = expectation.rows()
+    _print_table("Expected, before anything runs", list(rows[0]), [list(r.values()) for r in rows])
+    for warning in expectation.warnings:
+        typer.secho(f"Warning: {warning}", fg="yellow")
+
+
+@app.command()
+@_guarded
+def schema() -> None:
+    """Print the JSON Schema of scenarios, for editors."""
+    from simsplit.scenario import Scenario
+
+    _print_json(Scenario.model_json_schema())
+
+
+@app.command(name="list")
+@_guarded
+def list_() -> None:
+    """List bundled scenarios, models, hardware and datasets."""
+    from typing import get_args
+
+    from simsplit.load import bundled_names, hardware_choices, model_choices
+    from simsplit.scenario import Task
+
+    datasets = get_args(Task.model_fields["dataset"].annotation)
+    rows = [
+        ["scenarios", ", ".join(bundled_names())],
+        ["models", ", ".join(model_choices())],
+        ["hardware", ", ".join(hardware_choices())],
+        ["datasets", ", ".join(datasets)],
+    ]
+    _print_table("Bundled", ["what", "names"], rows)
+
+
+@app.command()
+@_guarded
+def show(result: Path, as_json: JsonOption = False) -> None:
+    """Print the table of a result folder."""
+    from simsplit.results import read_result, summary_table
+
+    found = read_result(result)
+    if as_json:
+        _print_json(found.summary)
+    else:
+        _print_summary(summary_table(found.summary))
+
+
+@app.command()
+@_guarded
+def train(
+    recipe: Path, max_steps: Annotated[int | None, typer.Option("--max-steps", min=1)] = None
+) -> None:
+    """Fit what a recipe describes: a network, or a table of block errors."""
+    from simsplit.fit.train import train as fit
+
+    with _progress() as progress:
+        folder = fit(recipe, max_steps=max_steps, progress=lambda i, n, _: progress("fit", i, n))
+    typer.echo(f"Fitted: {folder}")
+
+
+@app.command()
+@_guarded
+def data(
+    name: str,
+    show: Annotated[Path, typer.Option("--show", help="Contact sheet to write (PNG).")],
+) -> None:
+    """Draw a contact sheet of a dataset."""
+    from PIL import Image
+
+    from simsplit.tasks.datasets import contact_sheet, open_dataset
+
+    Image.fromarray(contact_sheet(open_dataset(name, "test"))).save(show, format="PNG")
+    typer.echo(f"Contact sheet: {show}")
+
+
+@app.command()
+@_guarded
+def validate() -> None:
+    """Run the cases with a closed-form answer through the real engine; exit 1 if one is off."""
+    from simsplit.validate import validate as run_cases
+
+    with _progress() as progress:
+        cases = run_cases(progress)
+    rows = [
+        [c.name, f"{c.expected:.5g}", f"{c.measured:.5g}", f"{c.low:.5g} … {c.high:.5g}", _tick(c)]
+        for c in cases
+    ]
+    _print_table("Known answers", ["case", "expected", "measured", "interval", "pass"], rows)
+    if not all(case.passed for case in cases):
+        raise SystemExit(1)
+
+
+@app.command()
+@_guarded
+def sweep(
+    scenario: ScenarioArg,
+    axis: Annotated[list[str], typer.Option("--axis", help="path=a:b:step or path=a,b,c.")],
+    replications: Annotated[int | None, typer.Option(min=1)] = None,
+    out: OutOption = None,
+) -> None:
+    """Run a scenario over a grid of values."""
+    from simsplit.sweep import parse_axis
+    from simsplit.sweep import sweep as run_sweep
+
+    axes = dict(parse_axis(text) for text in axis)
+    folder = out or Path("results") / f"sweep-{Path(scenario).stem}"
+    with _progress() as progress:
+        run_sweep(
+            scenario,
+            axes,
+            replications=replications,
+            out=folder,
+            progress=lambda i, n, text: progress(text, i, n),
+        )
+    typer.echo(f"Sweep: {folder}")
+
+
+@app.command()
+@_guarded
+def plot(
+    folder: Path,
+    kind: Annotated[str, typer.Option("--kind", help="Which figure, or all.")] = "all",
+    out: OutOption = None,
+) -> None:
+    """Draw the figures of a result or sweep."""
+    from simsplit.plots import plot as draw
+
+    for path in draw(folder, kind, out or folder):
+        typer.echo(f"Figure: {path}")
+
+
+class _progress:
+    """Shows ``progress(message, done, total)`` as one line that renews itself on stderr."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet or not sys.stderr.isatty()
+
+    def __enter__(self) -> Callable[[str, float, float], None]:
+        return self._tell
+
+    def __exit__(self, *_: object) -> None:
+        if not self.quiet:
+            sys.stderr.write("\r\033[K")
+
+    def _tell(self, message: str, done: float, total: float) -> None:
+        if not self.quiet:
+            share = f" {100 * done / total:3.0f} %" if total else ""
+            sys.stderr.write(f"\r\033[K{message}{share}")
+            sys.stderr.flush()
+
+
+def _tick(case: Any) -> str:
+    return "yes" if case.passed else "NO"
+
+
+def _print_json(content: Mapping[str, Any]) -> None:
+    typer.echo(json.dumps(content, indent=2, ensure_ascii=False, default=str))
+
+
+def _print_summary(rows: Sequence[Sequence[str]]) -> None:
+    _print_table("Summary", ["section", "metric", "value"], rows)
+
+
+def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    _console().print(table)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(markup=False, width=None if sys.stdout.isatty() else 120)
+
+
+def main() -> None:
+    """Entry point of the ``simsplit`` command."""
+    app()

@@ -1,0 +1,264 @@
+"""What a scenario will ask of its stations, by arithmetic, before anything runs (`simsplit check`).
+
+Estimates, not results: one mean SNR per group (no fading, no shadowing, power spread over the
+whole band, ring's median distance, line of sight by its probability), no retransmissions. Costs
+come from the model's card, whose optional keys are ``macs`` (``{key: {device_macs, edge_macs}}``),
+``payload_bits`` and ``channel_uses`` (``{key: number}``), where key is the operating point's name,
+its ``scheme/codec kind``, or its scheme. What the card leaves out is unknown until act one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from simsplit.hardware import Hardware, load_hardware
+from simsplit.load import model_card
+from simsplit.scenario import (
+    Cell,
+    DeviceGroup,
+    FixedMcs,
+    FixedSnr,
+    FreeSpace,
+    LogDistance,
+    OperatingPoint,
+    PeriodicArrivals,
+    PoissonArrivals,
+    Scenario,
+)
+
+SNR_GAP_DB = 3.0  # assumption: distance of 5G LDPC with finite blocks from Shannon's limit
+UNKNOWN = "unknown"
+LATER = "measured in act one"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLoad:
+    """What one group of devices offers; None is unknown."""
+
+    name: str
+    scheme: str
+    offered_hz: float
+    mean_snr_db: float
+    spectral_efficiency: float  # bits per complex symbol
+    payload_bits: float | None
+    channel_uses: float | None
+    need_re_per_s: float | None
+    device_utilisation: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """Offered load, capacity and utilisation of every station; None is unknown."""
+
+    groups: tuple[GroupLoad, ...]
+    offered_hz: float
+    capacity_re_per_s: float
+    radio_utilisation: float | None
+    edge_utilisation: float | None
+    warnings: tuple[str, ...]
+
+    def rows(self) -> list[dict[str, str]]:
+        """The table of `simsplit check`: a row per group, one for the cell, one for the edge."""
+        cell = {
+            "station": "cell",
+            "offered": f"{self.offered_hz:.3g} req/s",
+            "load": f"{self.capacity_re_per_s:.3g} RE/s capacity",
+            "utilisation": _share(self.radio_utilisation),
+        }
+        edge = {"station": "edge", "offered": "", "load": ""}
+        edge["utilisation"] = _share(self.edge_utilisation)
+        return [*map(_group_row, self.groups), cell, edge]
+
+
+def expect(scenario: Scenario) -> Expectation:
+    """The expectation of a checked scenario; imports neither torch nor SimPy."""
+    card = model_card(scenario.model)
+    groups = tuple(_group_load(scenario, group, card) for group in scenario.devices)
+    capacity = capacity_re_per_s(scenario.cell)
+    radio = _sum(group.need_re_per_s for group in groups)
+    edge = _edge_utilisation(scenario, card)
+    return Expectation(
+        groups=groups,
+        offered_hz=sum(group.offered_hz for group in groups),
+        capacity_re_per_s=capacity,
+        radio_utilisation=None if radio is None else radio / capacity,
+        edge_utilisation=edge,
+        warnings=tuple(_warnings(groups, None if radio is None else radio / capacity, edge)),
+    )
+
+
+def capacity_re_per_s(cell: Cell) -> float:
+    """Data resource elements per second of the whole band."""
+    from simsplit.phy.link import resource_elements
+
+    return resource_elements(cell.resource_blocks) / cell.slot_s
+
+
+def mean_snr_db(cell: Cell, group: DeviceGroup) -> float:
+    """Es/N0 at the ring's median distance with the power spread over the whole band."""
+    if isinstance(cell.channel, FixedSnr):
+        return cell.channel.snr_db
+    from simsplit.phy.fading import thermal_noise_dbm
+
+    distance_m = math.sqrt((group.distance_min_m**2 + group.distance_max_m**2) / 2)
+    band_hz = 12 * cell.subcarrier_spacing_hz * cell.resource_blocks
+    noise_dbm = thermal_noise_dbm(band_hz, cell.noise_figure_db) + cell.interference_margin_db
+    return group.tx_power_dbm - _path_loss_db(cell, distance_m) - noise_dbm
+
+
+def _path_loss_db(cell: Cell, distance_m: float) -> float:
+    from simsplit.phy import fading
+
+    channel, carrier_hz = cell.channel, cell.carrier_hz
+    if isinstance(channel, FreeSpace):
+        return fading.free_space_db(distance_m, carrier_hz)
+    if isinstance(channel, LogDistance):
+        return fading.log_distance_db(distance_m, carrier_hz, channel.exponent)
+    assert not isinstance(channel, FixedSnr)
+    heights = (channel.base_station_height_m, channel.device_height_m)
+    los, nlos = (
+        fading.umi_street_canyon_db(distance_m, carrier_hz, *heights, seen)
+        for seen in (True, False)
+    )
+    share = fading.los_probability_umi(distance_m)
+    return share * los + (1 - share) * nlos
+
+
+def spectral_efficiency(cell: Cell, snr_db: float) -> float:
+    """Bits per symbol: the fixed MCS, or the highest SNR_GAP_DB below Shannon; 0 if none fits."""
+    from simsplit.phy.link import SUPPORTED_MCS, mcs
+
+    if isinstance(cell.mcs, FixedMcs):
+        return mcs(cell.mcs.index).spectral_efficiency
+    limit = math.log2(1 + 10 ** ((snr_db - SNR_GAP_DB - cell.mcs.backoff_db) / 10))
+    rates = [m.spectral_efficiency for m in SUPPORTED_MCS]
+    return max((rate for rate in rates if rate <= limit), default=0.0)
+
+
+def offered_hz(group: DeviceGroup, duration_s: float) -> float:
+    """Requests per second of the whole group."""
+    arrivals = group.arrivals
+    if isinstance(arrivals, PoissonArrivals):
+        return group.count * arrivals.rate_hz
+    if isinstance(arrivals, PeriodicArrivals):
+        return group.count / arrivals.period_s
+    lines = Path(arrivals.file).read_text(encoding="utf-8").split()
+    return max(0, len(lines) - 1) / duration_s
+
+
+def _group_load(scenario: Scenario, group: DeviceGroup, card: Mapping[str, Any]) -> GroupLoad:
+    point = scenario.operating_point(group.operating_point)
+    rate_hz = offered_hz(group, scenario.duration_s)
+    snr_db = mean_snr_db(scenario.cell, group)
+    efficiency = spectral_efficiency(scenario.cell, snr_db)
+    bits = _number(_of(card, "payload_bits", point))
+    uses = _number(_of(card, "channel_uses", point))
+    per_request = _elements(point, bits, uses, efficiency)
+    busy = _device_utilisation(group, point, card, rate_hz)
+    need = None if per_request is None else rate_hz * per_request
+    return GroupLoad(group.name, point.scheme, rate_hz, snr_db, efficiency, bits, uses, need, busy)
+
+
+def _elements(
+    point: OperatingPoint, bits: float | None, uses: float | None, efficiency: float
+) -> float | None:
+    """Resource elements that one request needs."""
+    if point.scheme == "jscc":
+        return uses
+    if point.scheme == "local" and not point.send_result:
+        return 0.0
+    if bits is None:
+        return None
+    return bits / efficiency if efficiency else math.inf
+
+
+def _device_utilisation(
+    group: DeviceGroup, point: OperatingPoint, card: Mapping[str, Any], rate_hz: float
+) -> float | None:
+    macs = _macs(card, point, "device_macs")
+    if macs is None:
+        return None
+    return rate_hz / group.count * load_hardware(group.hardware).compute_s(macs) if macs else 0.0
+
+
+def _edge_utilisation(scenario: Scenario, card: Mapping[str, Any]) -> float | None:
+    """Worker share at full batches."""
+    hardware = load_hardware(scenario.edge.hardware)
+    busy = [_edge_busy(scenario, group, card, hardware) for group in scenario.devices]
+    total = _sum(busy)
+    return None if total is None else total / scenario.edge.workers
+
+
+def _edge_busy(
+    scenario: Scenario, group: DeviceGroup, card: Mapping[str, Any], hardware: Hardware
+) -> float | None:
+    point = scenario.operating_point(group.operating_point)
+    macs = 0.0 if point.scheme == "local" else _macs(card, point, "edge_macs")
+    if macs is None:
+        return None
+    batch = scenario.edge.max_batch
+    rate_hz = offered_hz(group, scenario.duration_s)
+    return rate_hz * hardware.compute_s(macs, batch) / batch if macs else 0.0
+
+
+def _of(card: Mapping[str, Any], key: str, point: OperatingPoint) -> Any:
+    """What the card says under ``key`` about an operating point, the closest description first."""
+    table = card.get(key)
+    if not isinstance(table, Mapping):
+        return None
+    kind = point.codec.kind if point.codec else "none"
+    names = (point.name, f"{point.scheme}/{kind}", point.scheme)
+    return next((table[name] for name in names if name in table), None)
+
+
+def _macs(card: Mapping[str, Any], point: OperatingPoint, side: str) -> float | None:
+    entry = _of(card, "macs", point)
+    return _number(entry.get(side)) if isinstance(entry, Mapping) else None
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    known = list(values)
+    return None if None in known else math.fsum(v for v in known if v is not None)
+
+
+def _warnings(
+    groups: Iterable[GroupLoad], radio: float | None, edge: float | None
+) -> Iterable[str]:
+    stations: list[tuple[str, float | None]] = [("cell", radio), ("edge", edge)]
+    stations += [(f"devices of group {g.name}", g.device_utilisation) for g in groups]
+    for station, share in stations:
+        if share is not None and share >= 1:
+            yield f"{station}: utilisation {share:.2f} >= 1, the queue grows without bound"
+    for group in groups:
+        if group.scheme in ("raw", "separate") and group.spectral_efficiency == 0:
+            snr = f"{group.mean_snr_db:.1f} dB"
+            yield f"group {group.name}: no MCS is decodable at its mean SNR of {snr}"
+
+
+def _group_row(group: GroupLoad) -> dict[str, str]:
+    air = _air(group)
+    snr = f"{group.mean_snr_db:.1f} dB, {group.spectral_efficiency:.2f} bit/symbol"
+    return {
+        "station": f"{group.name} ({group.scheme})",
+        "offered": f"{group.offered_hz:.3g} req/s",
+        "load": air if group.scheme == "local" else f"{air} at {snr}",
+        "utilisation": _share(group.device_utilisation),
+    }
+
+
+def _air(group: GroupLoad) -> str:
+    if group.need_re_per_s is None:
+        return f"airtime {LATER}"
+    return f"{group.need_re_per_s:.3g} RE/s" if group.need_re_per_s else "no airtime"
+
+
+def _share(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.2f}"

@@ -1,0 +1,137 @@
+"""Trained networks on disk: ``models/<name>/weights.safetensors`` with its ``card.json``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from simsplit.errors import ArtefactError
+from simsplit.nets.digits import DigitsNet
+from simsplit.nets.multitask import MultitaskNet
+from simsplit.nets.split import SplitModel
+
+WEIGHTS = "weights.safetensors"
+CARD = "card.json"
+RECIPE = "recipe.yaml"
+_TABLES = "entropy_tables."  # prefix of the integer tables among the tensors
+
+Tables = dict[int, NDArray[np.int64]]  # bit depth → (channels, 2^bits) frequencies
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A trained network, the entropy tables of its digital bottleneck, and its card."""
+
+    name: str
+    model: SplitModel
+    tables: Tables
+    card: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the weights file."""
+        return str(self.card["weights_digest"])
+
+
+def build_model(kind: str, height: int, width: int) -> SplitModel:
+    """A fresh network of kind ``multitask`` or ``digits`` for images of ``height`` x ``width`` px."""
+    return MultitaskNet(height, width) if kind == "multitask" else DigitsNet(height, width)
+
+
+def load_artefact(models_dir: Path, name: str) -> Artefact:
+    """A trained network in evaluation mode.
+
+    Raises:
+        ArtefactError: Folder, weights or card are missing, damaged, or do not belong together.
+    """
+    folder = models_dir / name
+    card = read_card(folder)
+    weights = folder / WEIGHTS
+    if file_digest(weights) != card["weights_digest"]:
+        raise _untrained("the weights are not those of card.json", folder, weights)
+    recipe = folder / RECIPE
+    if recipe.exists() and recipe_digest(recipe) != card["recipe_digest"]:
+        raise _untrained("recipe.yaml has changed since the weights were trained", folder, recipe)
+    try:
+        tensors = load_file(weights)
+        model = build_model(card["kind"], card["height"], card["width"])
+        tables = {_depth(key): tensors.pop(key).numpy() for key in list(tensors) if _is_table(key)}
+        model.load_state_dict(tensors)
+    except (SafetensorError, RuntimeError, KeyError) as error:
+        raise _untrained(f"the weights do not fit the network ({error})", folder, weights) from None
+    return Artefact(name, model.eval().requires_grad_(False), tables, card)
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """``card.json`` of a model's folder.
+
+    Raises:
+        ArtefactError: The folder, its card or its weights are missing or damaged.
+    """
+    for file in (folder / WEIGHTS, folder / CARD):
+        if not file.is_file():
+            raise _untrained("not trained yet, there is no such file", folder, file)
+    try:
+        card = json.loads((folder / CARD).read_text())
+    except json.JSONDecodeError as error:
+        raise _untrained(f"damaged card ({error})", folder, folder / CARD) from None
+    missing = {"kind", "height", "width", "weights_digest", "recipe_digest"} - set(card)
+    if missing:
+        raise _untrained(f"the card lacks {', '.join(sorted(missing))}", folder, folder / CARD)
+    return dict(card)
+
+
+def write_weights(folder: Path, model: SplitModel, tables: Mapping[int, NDArray[np.int64]]) -> str:
+    """Write ``weights.safetensors`` (aside, then renamed) and return its SHA-256."""
+    tensors = {key: value.detach().contiguous() for key, value in model.state_dict().items()}
+    tensors |= {f"{_TABLES}{bits}": torch.from_numpy(table) for bits, table in tables.items()}
+    partial = folder / f"partial.{WEIGHTS}"
+    save_file(tensors, partial)
+    partial.replace(folder / WEIGHTS)
+    return file_digest(folder / WEIGHTS)
+
+
+def write_card(folder: Path, card: Mapping[str, Any]) -> None:
+    """Write ``card.json`` (aside, then renamed)."""
+    partial = folder / f"partial.{CARD}"
+    partial.write_text(json.dumps(card, indent=1) + "\n")
+    partial.replace(folder / CARD)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def recipe_digest(path: Path) -> str:
+    """SHA-256 of what a recipe says; comments and order do not count."""
+    return mapping_digest(yaml.safe_load(path.read_text()))
+
+
+def mapping_digest(content: Any) -> str:
+    """SHA-256 of a recipe's mapping in canonical JSON."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _is_table(key: str) -> bool:
+    return key.startswith(_TABLES)
+
+
+def _depth(key: str) -> int:
+    return int(key.removeprefix(_TABLES))
+
+
+def _untrained(message: str, folder: Path, file: Path) -> ArtefactError:
+    command = f"simsplit train {folder / RECIPE}"
+    return ArtefactError(f"{message}; run `{command}`", path=str(file))
