@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 app = typer.Typer(
     name="simsplit",
-    help="Wireless split computing: what accuracy, latency, energy and bandwidth a cut network gets.",
+    help="Wireless split computing: accuracy, latency, energy and bandwidth of a cut network.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -79,11 +79,6 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Simulate a scenario and print its table."""
-    from simsplit.load import load
-    from simsplit.results import summary_table
-
-    overrides = set_ or []
-    load(scenario, overrides=overrides)  # a mistake shows before torch is imported
     from simsplit.run import run as run_scenario
 
     with _progress(quiet=as_json) as progress:
@@ -94,13 +89,13 @@ def run(
             duration_s=duration_s,
             replications=replications,
             fidelity=None if fidelity is None else fidelity.value,
-            overrides=overrides,
+            overrides=set_ or [],
             progress=progress,
         )
     if as_json:
         _print_json({"folder": str(result.folder), "summary": result.summary})
         return
-    _print_summary(summary_table(result.summary))
+    _print_summary(result.summary)
     typer.echo(f"Result: {result.folder}")
 
 
@@ -155,13 +150,13 @@ def list_() -> None:
 @_guarded
 def show(result: Path, as_json: JsonOption = False) -> None:
     """Print the table of a result folder."""
-    from simsplit.results import read_result, summary_table
+    from simsplit.results import read_result
 
     found = read_result(result)
     if as_json:
         _print_json(found.summary)
     else:
-        _print_summary(summary_table(found.summary))
+        _print_summary(found.summary)
 
 
 @app.command()
@@ -199,7 +194,7 @@ def validate() -> None:
     from simsplit.validate import validate as run_cases
 
     with _progress() as progress:
-        cases = run_cases(progress)
+        cases = run_cases(lambda i, n: progress("known answers", i, n))
     rows = [
         [c.name, f"{c.expected:.5g}", f"{c.measured:.5g}", f"{c.low:.5g} … {c.high:.5g}", _tick(c)]
         for c in cases
@@ -248,6 +243,15 @@ def plot(
         typer.echo(f"Figure: {path}")
 
 
+@app.command()
+@_guarded
+def report(result: Path) -> None:
+    """Write a result's report as one HTML page."""
+    from simsplit.report import report as write_report
+
+    typer.echo(f"Report: {write_report(result)}")
+
+
 class _progress:
     """Shows ``progress(message, done, total)`` as one line that renews itself on stderr."""
 
@@ -276,8 +280,10 @@ def _print_json(content: Mapping[str, Any]) -> None:
     typer.echo(json.dumps(content, indent=2, ensure_ascii=False, default=str))
 
 
-def _print_summary(rows: Sequence[Sequence[str]]) -> None:
-    _print_table("Summary", ["section", "metric", "value"], rows)
+def _print_summary(summary: Mapping[str, Any]) -> None:
+    from simsplit.results import print_summary
+
+    print_summary(summary, _console())
 
 
 def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -360,7 +360,10 @@ def written(value: Mapping[str, Any] | None, scale: float = 1.0, form: str = ".4
     text = format(scale * value["mean"], form)
     if value["ci_low"] is None:
         return f"{text} ± ?"
-    return f"{text} ± {format(scale * (value['ci_high'] - value['ci_low']) / 2, '.2g')}"
+    half = scale * (value["ci_high"] - value["ci_low"]) / 2
+    if form.endswith("g"):  # rounding noise of a constant is no spread
+        form, half = ".2g", half if half > 1e-9 * abs(scale * value["mean"]) else 0.0
+    return f"{text} ± {format(half, form)}"
 
 
 def print_summary(summary: Mapping[str, Any], console: Console) -> None:
@@ -369,7 +372,8 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
     from rich.table import Table
 
     heading, rows = headline_rows(summary)
-    table = Table(title=escape(f"{summary['scenario']}: 95 % intervals"), title_justify="left")
+    title = escape(f"{summary['scenario']}: mean ± half-width of the 95 % interval")
+    table = Table(title=title, title_justify="left", padding=(0, 1))
     for position, name in enumerate(heading):
         table.add_column(escape(name), justify="right" if position else "left")
     for row in rows:
@@ -385,8 +389,8 @@ def headline_rows(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]
     """Heading and one row of text per operating point: what a reader compares first."""
     scored = "score_miou" in summary["overall"]
     score, title = ("score_miou", "mIoU") if scored else ("score_accuracy", "accuracy")
-    heading = ["operating point", "n", title, "latency p50 / p95 [ms]", "energy [mJ]"]
-    heading += ["kbit", "channel uses", "delivered [%]", "deadline [%]"]
+    heading = ["operating point", "n", title, "latency p50 / p95, ms", "energy, mJ"]
+    heading += ["kbit", "channel uses", "delivered, %", "deadline, %"]
     rows = [_headline(name, k, score) for name, k in summary["operating_points"].items()]
     return heading, rows
 

@@ -15,15 +15,13 @@ from simsplit.scenario import Scenario, TraceArrivals
 from simsplit.units import dbm_to_w
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from simsplit.phy.link import BlerTable
     from simsplit.pipeline import Pipeline
     from simsplit.results import Result
-    from simsplit.sim.cell import BlockChannel
     from simsplit.sim.request import Plan
-    from simsplit.sim.world import History, Machines
+    from simsplit.sim.world import History, Machines, MakeBlocks
 
 Progress = Callable[[str, int, int], None]  # act, done, total
 Source = str | Path | Mapping[str, Any] | Scenario
@@ -73,6 +71,8 @@ def run(
     tell = progress or (lambda act, done, total: None)
     digests = artefact_digests(scenario)
     folder = Path(out) if out is not None else default_folder(scenario, digests)
+    if folder.exists() and (stored := _stored(folder, results.identity(scenario, digests))):
+        return stored
     pipeline = open_scenario_pipeline(scenario)
     prepared = pipeline.prepare(lambda done, total: tell("prepare", done, total))
     plans = make_plans(scenario, pipeline, prepared)
@@ -95,28 +95,45 @@ def resolve(source: Source, overrides: Sequence[str], shorthands: Mapping[str, A
     return loading.load(source, overrides=texts)
 
 
+def _stored(folder: Path, identity: str) -> Result | None:
+    """The folder's result if it is the same run; computing it again would give the same rows."""
+    from simsplit.results import read_result
+
+    found = read_result(folder)
+    return found if found.manifest.get("digest") == identity else None
+
+
 def default_folder(scenario: Scenario, digests: Mapping[str, str]) -> Path:
     """``results/<name>-<first 10 digits of the run's identity>``."""
-    import hashlib
+    from simsplit.results import identity
 
-    identity = loading.digest(scenario) + "".join(sorted(digests.values()))
-    return Path("results") / f"{scenario.name}-{hashlib.sha256(identity.encode()).hexdigest()[:10]}"
+    return Path("results") / f"{scenario.name}-{identity(scenario, digests)[:10]}"
 
 
 def artefact_digests(scenario: Scenario) -> dict[str, str]:
-    """SHA-256 of the fitted files that the run uses."""
-    import hashlib
+    """SHA-256 of everything besides the scenario that decides the rows.
 
-    models = loading.models_dir()
+    The fitted files, the hardware files, and the package's own source: a result made by other code
+    is another result.
+    """
+    models, names = loading.models_dir(), {group.hardware for group in scenario.devices}
     files = {
         "weights": models / scenario.model / "weights.safetensors",
         "bler_table": models / "bler_5g" / "table.npz",
     }
-    return {
-        name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for name, path in files.items()
-        if path.is_file()
-    }
+    for name in sorted(names | {scenario.edge.hardware}):
+        files[f"hardware.{name}"] = loading.hardware_dir() / f"{name}.yaml"
+    digests = {name: _sha256([path]) for name, path in files.items() if path.is_file()}
+    return digests | {"code": _sha256(sorted(Path(__file__).parent.rglob("*.py")))}
+
+
+def _sha256(paths: Sequence[Path]) -> str:
+    import hashlib
+
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 # --- act one ----------------------------------------------------------------------------------
@@ -125,6 +142,7 @@ def artefact_digests(scenario: Scenario) -> dict[str, str]:
 def open_scenario_pipeline(scenario: Scenario) -> Pipeline:
     """The chain without a clock for the scenario's task, network and operating points."""
     from simsplit.pipeline import open_pipeline
+    from simsplit.tasks.datasets import cache_directory
 
     return open_pipeline(
         dataset_name=scenario.task.dataset,
@@ -135,7 +153,7 @@ def open_scenario_pipeline(scenario: Scenario) -> Pipeline:
         models_dir=loading.models_dir(),
         operating_points=scenario.operating_points,
         seed=scenario.seed,
-        cache_dir=loading.cache_dir(),
+        cache_dir=cache_directory(),
     )
 
 
@@ -170,8 +188,7 @@ def _plan(
 
     point = scenario.operating_point(name)
     is_local = point.scheme == "local"
-    kpixels = scenario.task.height_px * scenario.task.width_px / 1000
-    codec_kpixels = kpixels if point.scheme == "raw" else 0.0
+    pixels = scenario.task.height_px * scenario.task.width_px if point.scheme == "raw" else 0
     sent = prepared.answer_bits if is_local else prepared.payload_bits
     batches = range(1, scenario.edge.max_batch + 1)
     return Plan(
@@ -180,20 +197,20 @@ def _plan(
         channel_uses=prepared.channel_uses.tolist(),
         answer_bits=prepared.answer_bits.tolist(),
         device_s={
-            n: _seconds(h, work.local_macs if is_local else work.device_macs, codec_kpixels)
+            n: _seconds(h, work.local_macs if is_local else work.device_macs, pixels)
             for n, h in hardware.items()
         },
-        local_s={n: _seconds(h, work.local_macs, 0.0) for n, h in hardware.items()},
-        edge_s=[_seconds(edge, work.edge_macs, codec_kpixels, batch) for batch in batches],
+        local_s={n: _seconds(h, work.local_macs, 0) for n, h in hardware.items()},
+        edge_s=[_seconds(edge, work.edge_macs, pixels, batch) for batch in batches],
         payloads=prepared.payloads,
         send_result=point.send_result,
     )
 
 
-def _seconds(hardware: Hardware, macs: float, codec_kpixels: float, batch: int = 1) -> float:
-    """Network seconds (none if it computes nothing) plus image codec seconds."""
+def _seconds(hardware: Hardware, macs: float, pixels: int, batch: int = 1) -> float:
+    """Network seconds (none if it computes nothing) plus image codec seconds of ``pixels`` each."""
     network_s = hardware.compute_s(macs, batch) if macs > 0 else 0.0
-    return network_s + batch * codec_kpixels * hardware.codec_s_per_kpixel
+    return network_s + (batch * hardware.codec_s(pixels) if pixels else 0.0)
 
 
 def machines(scenario: Scenario) -> Machines:
@@ -231,7 +248,7 @@ def simulate(
             table,
             replication=replication,
             traces_s=read_traces(scenario),
-            make_blocks=_exact_blocks if scenario.cell.fidelity == "exact" else None,
+            make_blocks=_exact_blocks(scenario) if scenario.cell.fidelity == "exact" else None,
         )
         histories.append(world.run())
         if progress:
@@ -246,11 +263,11 @@ def open_bler_table() -> BlerTable:
     return BlerTable.load(loading.models_dir() / "bler_5g" / "table.npz")
 
 
-def _exact_blocks(randoms: Sequence[np.random.Generator]) -> BlockChannel:
+def _exact_blocks(scenario: Scenario) -> MakeBlocks:
     from simsplit.exact_blocks import ExactBlocks
     from simsplit.phy.coded import CodedLink
 
-    return ExactBlocks(CodedLink(), randoms)
+    return lambda randoms: ExactBlocks(CodedLink(scenario.seed), randoms)
 
 
 def read_traces(scenario: Scenario) -> dict[str, dict[int, list[float]]]:
@@ -272,7 +289,7 @@ def _read_trace(file: str, path: str) -> dict[int, list[float]]:
         raise ScenarioError(
             f"needs a CSV with the columns time_s and device ({error})", path=path, value=file
         ) from error
-    return {int(device): list(values) for device, values in times.items()}
+    return {int(str(device)): list(values) for device, values in times.items()}
 
 
 # --- act three --------------------------------------------------------------------------------

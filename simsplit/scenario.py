@@ -1,7 +1,7 @@
 """Every noun a scenario's YAML may say: frozen, bounded, with units in the names.
 
-Defaults are stated here and appear in the resolved ``scenario.yaml`` of every result. Errors are turned into
-`ScenarioError` with their YAML path by `simsplit.load`.
+Defaults are stated here and appear in the resolved ``scenario.yaml`` of every result. Errors are
+turned into `ScenarioError` with their YAML path by `simsplit.load`.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class PeriodicArrivals(Spec):
 
 
 class TraceArrivals(Spec):
-    """Arrival times from a CSV with the columns ``time_s`` and ``device`` (path beside the YAML)."""
+    """Arrival times from a CSV beside the YAML with the columns ``time_s`` and ``device``."""
 
     kind: Literal["trace"]
     file: str

@@ -1,7 +1,8 @@
 """Cases with a closed-form answer, run through the real engine: `simsplit validate`.
 
-Every statistical case is replicated with fixed seeds; the interval is a 99 % Student t interval over the
-replications, and the case passes if the closed form lies inside. Bookkeeping cases must meet 1e-9 relative.
+Every statistical case is replicated with fixed seeds; the interval is a 99 % Student t interval
+over the replications, and the case passes if the closed form lies inside. Bookkeeping cases must
+meet 1e-9 relative.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ def step_table(mu_db: float = -50.0, sigma_db: float = 1.0) -> BlerTable:
 
 
 def device_md1() -> list[Case]:
-    """Deterministic device with Poisson arrivals: W = rho s / (2 (1 - rho)) (Pollaczek-Khinchine)."""
+    """Deterministic device with Poisson arrivals: W = rho s / (2 (1 - rho)) (Pollaczek)."""
     service_s, rate_hz, warmup_s = 0.01, 70.0, 10.0
     world = toy_world(
         toy_plan(Scheme.LOCAL, device_s=service_s), devices=30, rate_hz=rate_hz, duration_s=100.0
@@ -236,7 +237,7 @@ def mean_number(enter_s: Sequence[float], leave_s: Sequence[float], until_s: flo
 
 
 def littles_law() -> list[Case]:
-    """L = lambda W for device, radio and edge of one run that starts and ends empty (Little 1961)."""
+    """L = lambda W per station in one run that starts and ends empty (Little 1961)."""
     plan = toy_plan(Scheme.RAW, bits=20_000, device_s=0.01, edge_s=0.004)
     history = toy_world(plan, devices=10, rate_hz=20.0, duration_s=50.0).run()
     end_s = history.stations["end_s"]
@@ -251,9 +252,7 @@ def littles_law() -> list[Case]:
         rate_hz = len(times) / end_s
         expected = rate_hz * float(np.mean([b - a for a, b in times]))
         measured = mean_number([a for a, _ in times], [b for _, b in times], end_s)
-        cases.append(
-            exact_case(f"Little's law, {name} (requests)", "L = lambda W", expected, measured)
-        )
+        cases.append(exact_case(f"Little's law, {name}", "L = lambda W", expected, measured))
     return cases
 
 

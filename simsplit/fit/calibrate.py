@@ -44,8 +44,8 @@ def calibrate(
 ) -> Path:
     """Make ``table.npz`` and ``card.json`` in ``out_dir``; returns the table's path.
 
-    Curves done are kept in ``partial.jsonl`` until the end. ``progress(done, total)`` is called after
-    every curve. Torch uses as many threads as the caller set; one is best.
+    Curves done are kept in ``partial.jsonl`` until the end. ``progress(done, total)`` is called
+    after every curve. Torch uses as many threads as the caller set; one is best.
 
     Raises:
         ScenarioError: Unknown or missing key in the recipe, or an MCS the exact link lacks.
@@ -153,8 +153,8 @@ def fit_waterfall(
     Args:
         snr_db: ``(N,)`` SNR of each block.
         wrong: ``(N,)`` whether it was lost.
-        prior_sigma_db: For few blocks: a log-normal prior of one neper on sigma, which keeps the fit
-            finite when losses and successes do not overlap.
+        prior_sigma_db: For few blocks: a log-normal prior of one neper on sigma, which keeps the
+            fit finite when losses and successes do not overlap.
 
     Returns:
         mu, sigma and their standard errors from the observed Fisher information.
@@ -166,11 +166,12 @@ def fit_waterfall(
     def loss(point: torch.Tensor) -> torch.Tensor:
         z = sign * (point[0] - snr) * torch.exp(-point[1])
         penalty = 0.0 if prior_sigma_db is None else 0.5 * (point[1] - prior) ** 2
-        return penalty - torch.special.log_ndtr(z).sum()
+        total: torch.Tensor = penalty - torch.special.log_ndtr(z).sum()
+        return total
 
     middle = float(snr[0]) if wrong.all() or not wrong.any() else _middle_db(snr_db, wrong)
     point = _minimise(loss, torch.tensor([middle, prior if prior_sigma_db else -1.0]).double())
-    information = torch.autograd.functional.hessian(loss, point)
+    information = torch.func.hessian(loss)(point)
     variance = torch.linalg.pinv(information).diagonal().clamp(min=0.0).sqrt().tolist()
     mu_db, sigma_db = float(point[0]), math.exp(float(point[1]))
     return mu_db, sigma_db, variance[0], variance[1] * sigma_db
@@ -192,12 +193,14 @@ def _minimise(loss: Callable[[torch.Tensor], torch.Tensor], start: torch.Tensor)
         torch.autograd.backward(value)
         return float(value)
 
-    solver.step(closure)
+    step: Callable[[Callable[[], float]], Any] = solver.step
+    step(closure)
     return point.detach()
 
 
 def _fitted(snr_db: Floats, mu_db: float, sigma_db: float) -> Floats:
-    return torch.special.ndtr(torch.from_numpy((mu_db - snr_db) / sigma_db)).numpy()
+    chances: Floats = torch.special.ndtr(torch.from_numpy((mu_db - snr_db) / sigma_db)).numpy()
+    return chances
 
 
 def _bins(snr_db: Floats, wrong: Bools, mu_db: float, sigma_db: float) -> list[list[float]]:

@@ -1,9 +1,9 @@
 """The exact coded link: real bits through CRC, LDPC, QAM, noise and back. Only here is Sionna used.
 
 Sionna gives the LDPC encoder and its parity checks, the CRC polynomials, the constellations and
-the scrambling sequence. Decoder and demapper are ours: same decisions as Sionna's, 6 to 10 times faster
-on a CPU (tests/unit/phy/test_coded.py keeps them equal). LLR = log p(1)/p(0): positive means bit 1.
-Thread count is the caller's business: `torch.set_num_threads(1)` is the fastest on shared machines.
+the scrambling sequence. Decoder and demapper are ours: same decisions as Sionna's, 6 to 10 times
+faster on a CPU (tests/unit/phy/test_coded.py keeps them equal). LLR = log p(1)/p(0): positive means
+bit 1. Thread count is the caller's business: `torch.set_num_threads(1)` is the fastest on shared machines.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _sionna(module: str) -> ModuleType:
 
 
 class LdpcCode:
-    """One 5G LDPC code with rate matching at redundancy version 0 (TS 38.212 clause 5.3.2, 5.4.2.1).
+    """One 5G LDPC code, rate-matched at redundancy version 0 (TS 38.212 clauses 5.3.2, 5.4.2).
 
     Args:
         bits: K' information bits of a code block, check bits included.

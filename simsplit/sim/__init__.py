@@ -1,1 +1,1 @@
-"""Act two: the discrete-event simulation (SimPy). Never imports torch; it is handed what it needs."""
+"""Act two: the discrete-event simulation (SimPy). Never imports torch; it gets what it needs."""

@@ -1,8 +1,8 @@
-"""The cell: slots, round-robin shares of the band, transport blocks, HARQ, JSCC symbols, the way back.
+"""The cell: slots, round-robin shares of the band, transport blocks, HARQ, JSCC symbols, answers.
 
-One uplink carrier. In each slot every backlogged device gets one transport block (or one run of JSCC
-symbols) on its share of the resource blocks; retransmissions keep the size of their first attempt and
-come before new data. TS 38.211 clause 4.3 (slots), TS 38.214 clause 5.1.3 (MCS, block sizes).
+One uplink carrier. In each slot every backlogged device gets one transport block (or one run of
+JSCC symbols) on its share of the resource blocks; retransmissions keep the size of their first
+attempt and come before new data. TS 38.211 clause 4.3 (slots), TS 38.214 clause 5.1.3 (MCS, sizes).
 """
 
 from __future__ import annotations

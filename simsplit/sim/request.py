@@ -44,7 +44,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Request:
-    """One request's flat row. Times in seconds since the start; NaN where a stage was not visited."""
+    """One request's flat row; times in seconds, NaN where a stage was not visited."""
 
     request_id: int
     replication: int

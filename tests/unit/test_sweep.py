@@ -40,7 +40,7 @@ def test_overrides() -> None:
     assert overrides({SNR: -5.0, "x": True}) == ["cell.channel.snr_db=-5.0", "x=true"]
 
 
-weights = ["abc"]
+weights = {"weights": "abc"}
 
 
 def fake_load(source: object, *, overrides: list[str]) -> Any:
@@ -57,7 +57,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     fake = types.ModuleType("simsplit.run")
     fake.run = run  # type: ignore[attr-defined]
-    fake.artefact_digests = lambda scenario: {"weights": weights[0]}  # type: ignore[attr-defined]
+    fake.artefact_digests = lambda scenario: dict(weights)  # type: ignore[attr-defined]
     monkeypatch.setattr("simsplit.sweep.loading.load", fake_load)
     monkeypatch.setitem(sys.modules, "simsplit.run", fake)
     return made
@@ -83,7 +83,7 @@ def test_replications_source_and_weights_make_another_point(
     for source, replications in (("toy", None), ("toy", 3), ("other", None), ("toy", None)):
         sweep(source, {SNR: [0]}, replications=replications, out=tmp_path)
     assert len(calls) == 3
-    monkeypatch.setitem(weights, 0, "retrained")  # type: ignore[call-overload]
+    monkeypatch.setitem(weights, "weights", "retrained")
     sweep("toy", {SNR: [0]}, out=tmp_path)
     assert len(calls) == 4
 

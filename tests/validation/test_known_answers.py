@@ -1,4 +1,4 @@
-"""Validation: the real engine against closed forms (formula, seeds and interval in simsplit/validate.py)."""
+"""Validation: the real engine against closed forms (formulas, seeds: simsplit/validate.py)."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def test_rejected_when_the_room_is_full():
 
 
 def test_workers_share_the_queue_and_energy_is_split_over_the_batch():
-    requests, edge = serve(Edge(workers=2, max_batch=1), [0.0, 0.0, 0.001])
+    requests, _ = serve(Edge(workers=2, max_batch=1), [0.0, 0.0, 0.001])
     assert sorted(r.worker for r in requests[:2]) == [0, 1]
     assert requests[2].edge_start_s == pytest.approx(0.010)
     assert sum(r.edge_energy_j for r in requests) == pytest.approx(3 * 0.010 * 2.0)

@@ -1,0 +1,400 @@
+"""The chain without a clock: what every sample costs to send, and what comes of what was received.
+
+Act one, :meth:`Pipeline.prepare`: trunk, encoder and codec over the task's samples. Act three,
+:meth:`Pipeline.score`: decoder and heads over what really arrived. Between them only messages pass.
+Every forward runs on batches of one fixed shape, so a request's scores never depend on which others
+are scored with it. Torch is imported when a pipeline is opened, not with this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsplit.codecs.contract import Codec
+from simsplit.codecs.entropy import EntropyCodec
+from simsplit.codecs.image import ImageCodec, PngTilesCodec
+from simsplit.errors import ArtefactError, ScenarioError
+from simsplit.messages import Delivery, Outcome, Prepared, Scheme, Workload
+from simsplit.phy.analog import transmit
+from simsplit.scenario import OperatingPoint
+from simsplit.seeds import Cause, generator
+from simsplit.tasks import metrics
+from simsplit.tasks.datasets import Arrays, cached_arrays, open_dataset
+
+if TYPE_CHECKING:
+    from simsplit.nets.artefact import Artefact
+    from simsplit.nets.inference import Inference
+
+Progress = Callable[[int, int], None]  # operating points done, all of them
+Request = tuple[str, int, Delivery]  # operating point, sample, what the air did
+Scores = tuple[tuple[str, float], ...]
+
+HEADLINES = {"streets": "miou", "digits": "accuracy"}
+STREETS_CLASSES = 8
+LABEL_BITS = 8  # an answer that is one class
+_JSCC_CHUNK = 64  # requests decoded at once; bounds memory, changes nothing
+_LOCAL = ""  # stands for the whole network on the original picture
+
+
+def open_pipeline(
+    *,
+    dataset_name: str,
+    height: int,
+    width: int,
+    samples: int,
+    model: str,
+    models_dir: Path,
+    operating_points: Sequence[OperatingPoint],
+    seed: int,
+    cache_dir: Path | None,
+) -> Pipeline:
+    """A pipeline over the first ``samples`` pictures of the test range.
+
+    Args:
+        dataset_name: ``streets`` or ``digits``.
+        height, width: Picture size in px; must be what the network was trained for.
+        samples: How many pictures circulate.
+        model: Folder in ``models_dir`` that holds the weights.
+        models_dir: Folder of all trained things.
+        operating_points: The ways to send that will be asked for.
+        seed: Run seed; with a request's id it keys the JSCC noise.
+        cache_dir: Where act one is kept between runs; None keeps nothing.
+
+    Raises:
+        ArtefactError: The weights are missing, stale or damaged.
+        ScenarioError: Dataset, size, split or number of samples do not fit the network.
+    """
+    from simsplit.nets.artefact import load_artefact
+    from simsplit.nets.inference import Inference
+
+    artefact = load_artefact(models_dir, model)
+    _check_task(artefact.card, model, dataset_name, height, width)
+    _check_splits(artefact.model.splits, operating_points)
+    truth = _test_samples(dataset_name, height, width, samples)
+    points = {point.name: point for point in operating_points}
+    return Pipeline(artefact, Inference(artefact.model), points, truth, seed, cache_dir)
+
+
+@dataclass
+class Pipeline:
+    """Operating points of one network on one task; made by :func:`open_pipeline`."""
+
+    artefact: Artefact
+    inference: Inference
+    points: Mapping[str, OperatingPoint]
+    truth: Arrays
+    seed: int
+    cache_dir: Path | None
+    _prepared: dict[str, Prepared] = field(default_factory=dict)
+    _known: dict[tuple[str, int], Outcome] = field(default_factory=dict)
+
+    @property
+    def headline_metric(self) -> str:
+        """The score that stands for the task: ``miou`` of streets, ``accuracy`` of digits."""
+        return HEADLINES[self.artefact.card["dataset"]]
+
+    @property
+    def samples(self) -> int:
+        """Pictures that circulate."""
+        return len(self.truth["image"])
+
+    def prepare(self, progress: Progress | None = None) -> dict[str, Prepared]:
+        """Act one: every operating point over every sample, from the cache where it was made before.
+
+        An answer's size is the PNG of the segmentation map that the whole network gives for the
+        sample (streets) or one byte (digits), the same for all operating points.
+        """
+        for done, name in enumerate(self.points):
+            self._prepared_for(name)
+            if progress is not None:
+                progress(done + 1, len(self.points))
+        return dict(self._prepared)
+
+    def workload(self, name: str) -> Workload:
+        """Multiply-accumulates per request, counted from the network itself.
+
+        Convolutions and matrix products of trunk, bottleneck and heads on their side of the cut.
+        Source coding (JPEG, PNG, range coder) is no network: the hardware file charges it.
+        """
+        return workloads(self.artefact.card["macs_by_part"])[Scheme(self.points[name].scheme)]
+
+    def score(self, requests: Sequence[Request]) -> list[Outcome]:
+        """Act three: what each request's answer is worth, in the order asked.
+
+        * Computed on the device (``local`` or a local retry): the whole network on the original.
+        * Digital and arrived: the decoded payload; one result per operating point and sample.
+        * JSCC: the symbols under the delivery's own SNR, grant by grant, with noise drawn from
+          (run seed, request id).
+        * Not arrived: no answer. Its mIoU, pixel accuracy and accuracy are 0; for disparity and
+          picture the edge knows the training set's mean and is scored with that constant.
+
+        Raises:
+            ScenarioError: Unknown operating point, or a delivery that does not carry k symbols.
+        """
+        keys = [self._key(*request) for request in requests]
+        self._score_known({key for key in keys if key is not None})
+        analog = [i for i, key in enumerate(keys) if key is None]
+        outcomes = dict(zip(analog, self._score_jscc([requests[i] for i in analog]), strict=True))
+        return [outcomes[i] if key is None else self._known[key] for i, key in enumerate(keys)]
+
+    def _key(self, name: str, sample: int, delivery: Delivery) -> tuple[str, int] | None:
+        """What a request shares with others of the same result; None if it has its own noise."""
+        scheme = Scheme(self._point(name).scheme)
+        if delivery.computed_locally or (scheme is Scheme.LOCAL and delivery.arrived):
+            return (_LOCAL, sample)
+        if not delivery.arrived:
+            return ("lost", -1 - sample)  # a negative sample: no operating point can collide
+        return None if scheme is Scheme.JSCC else (name, sample)
+
+    def _point(self, name: str) -> OperatingPoint:
+        if name not in self.points:
+            raise ScenarioError("no such operating point", value=name, choices=tuple(self.points))
+        return self.points[name]
+
+    # --- act one
+
+    def _prepared_for(self, name: str) -> Prepared:
+        if name not in self._prepared:
+            self._prepared[name] = self._from_cache(self._point(name))
+        return self._prepared[name]
+
+    def _from_cache(self, point: OperatingPoint) -> Prepared:
+        from simsplit.prepared import cache_file, read_prepared, write_prepared
+
+        if self.cache_dir is None:
+            return self._make(point)
+        file = cache_file(self.cache_dir, point, self.artefact.digest, self.truth["image"])
+        prepared = read_prepared(file)
+        if prepared is None:
+            prepared = self._make(point)
+            write_prepared(file, prepared)
+        return prepared
+
+    def _make(self, point: OperatingPoint) -> Prepared:
+        answers, none = self._answer_bits, np.zeros(self.samples, np.int64)
+        match Scheme(point.scheme):
+            case Scheme.LOCAL:
+                return Prepared(none, none, answers)
+            case Scheme.JSCC:
+                symbols = self.inference.symbols(self._features)
+                uses = np.full(self.samples, symbols.shape[1], np.int64)
+                return Prepared(none, uses, answers, symbols=symbols)
+            case Scheme.RAW:
+                arrays: NDArray[Any] = self.truth["image"]
+            case Scheme.SEPARATE:
+                arrays = self.inference.latents(self._features)
+        codec = self.codec(point)
+        payloads = tuple(codec.encode(array) for array in arrays)
+        bits = np.array([len(payload) * 8 for payload in payloads], np.int64)
+        return Prepared(bits, none, answers, payloads)
+
+    def codec(self, point: OperatingPoint) -> Codec:
+        """The codec of a ``raw`` or ``separate`` operating point."""
+        height, width = self.truth["image"].shape[1:3]
+        return build_codec(point, self.artefact, height, width)
+
+    @property
+    def _features(self) -> NDArray[np.float32]:
+        if "features" not in self._memo:
+            self._memo["features"] = self.inference.features(self.truth["image"])
+        return self._memo["features"]
+
+    @property
+    def _answer_bits(self) -> NDArray[np.int64]:
+        if "answer_bits" not in self._memo:
+            self._memo["answer_bits"] = answer_bits(self.inference.answers(self._features))
+        return self._memo["answer_bits"]
+
+    _memo: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    # --- act three
+
+    def _score_known(self, keys: set[tuple[str, int]]) -> None:
+        """Scores, once each, the results that many requests may share."""
+        fresh = sorted(keys - set(self._known))
+        for name in sorted({name for name, _ in fresh}):
+            samples = [sample for known, sample in fresh if known == name]
+            if samples[0] < 0:
+                lost = [self._lost(-1 - sample) for sample in samples]
+            else:
+                lost = self._outcomes(self._received(name, samples), samples)
+            self._known |= {(name, s): o for s, o in zip(samples, lost, strict=True)}
+
+    def _received(self, name: str, samples: Sequence[int]) -> NDArray[np.float32]:
+        """Features that the heads see after an intact digital delivery."""
+        if name == _LOCAL:
+            return self.inference.features(self.truth["image"][list(samples)])
+        codec, payloads = self.codec(self.points[name]), self._prepared_for(name).payloads
+        decoded = np.stack([codec.decode(payloads[sample]) for sample in samples])
+        if self.points[name].scheme == Scheme.RAW:
+            return self.inference.features(decoded)
+        return self.inference.from_latents(decoded)
+
+    def _score_jscc(self, requests: Sequence[Request]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for start in range(0, len(requests), _JSCC_CHUNK):
+            chunk = requests[start : start + _JSCC_CHUNK]
+            heard = [self._over_the_air(*request) for request in chunk]
+            received, variance = (np.stack(part) for part in zip(*heard, strict=True))
+            features = self.inference.from_symbols(received, variance)
+            outcomes += self._outcomes(features, [sample for _, sample, _ in chunk])
+        return outcomes
+
+    def _over_the_air(
+        self, name: str, sample: int, delivery: Delivery
+    ) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
+        """Symbols as equalised and their noise variance, ``(k,)`` each."""
+        symbols = self._prepared_for(name).symbols
+        assert symbols is not None
+        if sum(delivery.symbol_counts) != symbols.shape[1]:
+            message = f"a JSCC delivery carries {symbols.shape[1]} symbols"
+            raise ScenarioError(message, value=delivery.symbol_counts)
+        snr_db = np.repeat(np.array(delivery.symbol_snr_db), delivery.symbol_counts)
+        rng = generator(self.seed, delivery.request_id, Cause.ANALOG_NOISE)
+        return transmit(symbols[sample], snr_db, rng)
+
+    def _outcomes(self, features: NDArray[np.float32], samples: Sequence[int]) -> list[Outcome]:
+        answers = self.inference.answers(features)
+        return [
+            Outcome(task_scores({k: v[row] for k, v in answers.items()}, self._truth_of(sample)))
+            for row, sample in enumerate(samples)
+        ]
+
+    def _truth_of(self, sample: int) -> dict[str, NDArray[Any]]:
+        return {name: values[sample] for name, values in self.truth.items()}
+
+    def _lost(self, sample: int) -> Outcome:
+        return Outcome(lost_scores(self._truth_of(sample), self.artefact.card["constant_answer"]))
+
+
+# --- what an answer is worth ------------------------------------------------------------------
+
+
+def task_scores(answer: Mapping[str, NDArray[Any]], truth: Mapping[str, NDArray[Any]]) -> Scores:
+    """Scores of one sample's answer, by name.
+
+    Streets: ``miou`` over the classes present, ``pixel_accuracy``, ``disparity_rmse_px``, and
+    ``psnr_db`` of the reconstructed against the clean picture. Digits: ``accuracy``, 0 or 1.
+
+    Args:
+        answer: One row of ``Inference.answers``.
+        truth: One row of the data set's arrays.
+    """
+    if "label" in answer:
+        return (("accuracy", float(answer["label"] == truth["label"])),)
+    seen, target = answer["segmentation"], truth["segmentation"]
+    counts = metrics.confusion(seen, target, STREETS_CLASSES)
+    return (
+        ("miou", metrics.mean_iou(counts)),
+        ("pixel_accuracy", metrics.pixel_accuracy(counts)),
+        ("disparity_rmse_px", metrics.disparity_rmse_px(answer["disparity"], truth["disparity"])),
+        ("psnr_db", metrics.psnr_db(answer["reconstruction"], truth["clean"])),
+    )
+
+
+def lost_scores(truth: Mapping[str, NDArray[Any]], constant: Mapping[str, Any]) -> Scores:
+    """Scores without an answer: 0 where one must be right, the best constant where one can guess.
+
+    Args:
+        truth: One row of the data set's arrays.
+        constant: The card's ``constant_answer``: ``disparity_px`` and ``colour`` (three values
+            0..255), means over the training range; empty for digits.
+    """
+    if "label" in truth:
+        return (("accuracy", 0.0),)
+    disparity = np.full(truth["disparity"].shape, constant["disparity_px"])
+    picture = np.broadcast_to(np.asarray(constant["colour"], np.float64), truth["clean"].shape)
+    return (
+        ("miou", 0.0),
+        ("pixel_accuracy", 0.0),
+        ("disparity_rmse_px", metrics.disparity_rmse_px(disparity, truth["disparity"])),
+        ("psnr_db", metrics.psnr_db(picture, truth["clean"])),
+    )
+
+
+def answer_bits(answers: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
+    """Size of each answer that travels, ``(N,)`` int64: PNG of the class map, or one byte."""
+    if "segmentation" not in answers:
+        return np.full(len(answers["label"]), LABEL_BITS, np.int64)
+    codec = ImageCodec("png")
+    sizes = [len(codec.encode(labels[..., None])) * 8 for labels in answers["segmentation"]]
+    return np.array(sizes, np.int64)
+
+
+# --- costs and codecs -------------------------------------------------------------------------
+
+
+def workloads(macs: Mapping[str, float]) -> dict[Scheme, Workload]:
+    """Multiply-accumulates on either side of the cut per scheme, from those of the parts.
+
+    Args:
+        macs: As ``nets.inference.count_macs`` returns them.
+    """
+    whole = macs["encode"] + macs["answer"]
+
+    def cut(kind: str) -> Workload:
+        device = macs["encode"] + macs[f"{kind}_encode"]
+        return Workload(device, macs[f"{kind}_decode"] + macs["answer"], whole)
+
+    return {
+        Scheme.LOCAL: Workload(whole, 0.0, whole),
+        Scheme.RAW: Workload(0.0, whole, whole),
+        Scheme.SEPARATE: cut("digital"),
+        Scheme.JSCC: cut("jscc"),
+    }
+
+
+def build_codec(point: OperatingPoint, artefact: Artefact, height: int, width: int) -> Codec:
+    """The codec that an operating point names, for pictures or for this network's latents.
+
+    Raises:
+        ArtefactError: The weights hold no entropy table of that bit depth.
+    """
+    match point.codec:
+        case None:
+            raise ScenarioError("this operating point has no codec", value=point.name)
+        case spec if spec.kind == "png":
+            return ImageCodec("png")
+        case spec if spec.kind == "jpeg" or spec.kind == "webp":
+            return ImageCodec(spec.kind, spec.quality)
+        case spec:
+            shape = artefact.model.latent_shape(height, width)
+            if spec.kind == "png_tiles":
+                return PngTilesCodec(shape, spec.bits)
+            if spec.bits not in artefact.tables:
+                raise ArtefactError(f"{artefact.name} has no table of {spec.bits} bits")
+            return EntropyCodec(shape, artefact.tables[spec.bits])
+
+
+# --- checks -----------------------------------------------------------------------------------
+
+
+def _check_task(card: Mapping[str, Any], model: str, dataset: str, height: int, width: int) -> None:
+    if card["dataset"] != dataset:
+        message = f"model '{model}' was trained on another dataset"
+        raise ScenarioError(message, path="task.dataset", value=dataset, choices=[card["dataset"]])
+    for key, value in (("height", height), ("width", width)):
+        if card[key] != value:
+            message = f"model '{model}' was trained at {card['height']} x {card['width']} px"
+            raise ScenarioError(message, path=f"task.{key}_px", value=value)
+
+
+def _check_splits(splits: Sequence[str], points: Sequence[OperatingPoint]) -> None:
+    for index, point in enumerate(points):
+        if point.split is not None and point.split not in splits:
+            path = f"operating_points[{index}].split"
+            raise ScenarioError("no such split", path=path, value=point.split, choices=splits)
+
+
+def _test_samples(dataset_name: str, height: int, width: int, samples: int) -> Arrays:
+    dataset = open_dataset(dataset_name, "test", height=height, width=width)
+    if not 0 < samples <= len(dataset):
+        message = f"the test range of {dataset_name} holds {len(dataset)} samples"
+        raise ScenarioError(message, path="task.samples", value=samples)
+    return cached_arrays(dataset, samples)

@@ -1,0 +1,75 @@
+"""Act one on disk: what every sample costs to send, kept under a digest of all it depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsplit.messages import Prepared
+from simsplit.scenario import OperatingPoint
+
+FORMAT = 1  # goes up when a codec or the file's layout changes
+
+
+def cache_file(
+    folder: Path, point: OperatingPoint, weights_digest: str, images: NDArray[np.uint8]
+) -> Path:
+    """Where one operating point's result lives: weights, pictures, point and library versions."""
+    import PIL
+    import torch
+
+    said = point.model_dump(mode="json", exclude={"name", "send_result"})
+    identity = [FORMAT, said, weights_digest, images.shape, PIL.__version__, torch.__version__]
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
+    digest.update(np.ascontiguousarray(images).tobytes())
+    return folder / "prepared" / f"{digest.hexdigest()[:24]}.npz"
+
+
+def read_prepared(file: Path) -> Prepared | None:
+    """What the file holds; None if there is none or it cannot be read."""
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            return _unpacked({key: stored[key] for key in stored.files})
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+
+
+def write_prepared(file: Path, prepared: Prepared) -> None:
+    """Write aside, then rename: a reader sees a whole file or none."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_name(f".{file.stem}-{uuid.uuid4().hex}.npz")
+    try:
+        np.savez(aside, **_packed(prepared))  # type: ignore[arg-type]
+        aside.replace(file)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _packed(prepared: Prepared) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {
+        "payload_bits": prepared.payload_bits,
+        "channel_uses": prepared.channel_uses,
+        "answer_bits": prepared.answer_bits,
+        "payload_sizes": np.array([len(payload) for payload in prepared.payloads], np.int64),
+        "payload_bytes": np.frombuffer(b"".join(prepared.payloads), np.uint8),
+    }
+    return arrays if prepared.symbols is None else arrays | {"symbols": prepared.symbols}
+
+
+def _unpacked(arrays: dict[str, NDArray[Any]]) -> Prepared:
+    whole, ends = arrays["payload_bytes"].tobytes(), np.cumsum(arrays["payload_sizes"])
+    starts = ends - arrays["payload_sizes"]
+    return Prepared(
+        payload_bits=arrays["payload_bits"],
+        channel_uses=arrays["channel_uses"],
+        answer_bits=arrays["answer_bits"],
+        payloads=tuple(whole[a:b] for a, b in zip(starts, ends, strict=True)),
+        symbols=arrays.get("symbols"),
+    )

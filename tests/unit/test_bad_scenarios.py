@@ -1,0 +1,198 @@
+"""Bad scenarios: the path in the YAML, the value, the choices or bounds; no traceback; nothing written."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from simsplit.cli import app
+from simsplit.errors import SimsplitError
+from typer.testing import CliRunner
+
+loading = importlib.import_module("simsplit.load")
+
+BASE = """\
+name: tiny
+seed: 1
+duration_s: 2
+task: {dataset: digits, height_px: 8, width_px: 8, samples: 32}
+model: digits_cnn
+operating_points:
+  - {name: png, scheme: raw, codec: {kind: png}}
+  - {name: feature, scheme: separate, split: stage2, codec: {kind: entropy, bits: 8}}
+devices:
+  - name: one
+    count: 1
+    hardware: raspberry_pi_4
+    operating_point: png
+    arrivals: {kind: poisson, rate_hz: 10}
+cell:
+  resource_blocks: 10
+  channel: {kind: fixed_snr, snr_db: 12}
+edge: {hardware: edge_gpu}
+"""
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{new}: &{new} [{', '.join(['*' + old] * 5)}]\n"
+    for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+# id: (text to replace, replacement, what the message must hold)
+CHANGES: dict[str, tuple[str, str, list[str]]] = {
+    "unknown key at the top": ("seed: 1", "sede: 1", ["sede: unknown key", "'seed'"]),
+    "unknown key in the cell": ("  resource_blocks", "  resource_block", ["cell.resource_block:", "'resource_blocks'"]),
+    "unknown key in a union": ("snr_db: 12", "snr: 12", ["cell.channel.snr:", "Choices: kind, snr_db"]),
+    "unknown key in a list": ("    count: 1", "    counts: 1", ["devices[0].counts:", "'count'"]),
+    "unknown key in a codec": ("{kind: png}", "{kind: png, quality: 5}", ["operating_points[0].codec.quality:", "Choices: kind"]),
+    "wrong unit in the key": ("duration_s", "duration_ms", ["duration_ms: unknown key", "'duration_s'"]),
+    "unit in the value": ("duration_s: 2", "duration_s: 2 s", ["duration_s:", "'2 s'", "plain number"]),
+    "unit in a union": ("snr_db: 12", "snr_db: 12 dB", ["cell.channel.snr_db:", "'12 dB'"]),
+    "number is a boolean": ("duration_s: 2", "duration_s: yes", ["duration_s:", "true/false", "True"]),
+    "text where a count belongs": ("    count: 1", "    count: many", ["devices[0].count:", "'many'", "integer"]),
+    "fraction of a device": ("    count: 1", "    count: 1.5", ["devices[0].count:", "1.5", "integer"]),
+    "no device": ("    count: 1", "    count: 0", ["devices[0].count:", "greater than or equal to 1"]),
+    "too many devices": ("    count: 1", "    count: 99999", ["devices[0].count:", "less than or equal to 10000"]),
+    "negative bandwidth": ("resource_blocks: 10", "resource_blocks: -10", ["cell.resource_blocks:", "-10", "greater than or equal to 1"]),
+    "too wide": ("resource_blocks: 10", "resource_blocks: 276", ["cell.resource_blocks:", "less than or equal to 275"]),
+    "carrier in GHz": ("  resource_blocks: 10", "  carrier_hz: 3.5", ["cell.carrier_hz:", "3.5", "greater than or equal to 1"]),
+    "no such numerology": ("  resource_blocks: 10", "  subcarrier_spacing_hz: 45000", ["cell.subcarrier_spacing_hz:", "45000", "30000"]),
+    "negative seed": ("seed: 1", "seed: -1", ["seed:", "-1", "greater than or equal to 0"]),
+    "zero duration": ("duration_s: 2", "duration_s: 0", ["duration_s:", "greater than 0"]),
+    "negative duration": ("duration_s: 2", "duration_s: -2", ["duration_s:", "-2.0" if False else "-2"]),
+    "NaN": ("snr_db: 12", "snr_db: .nan", ["cell.channel.snr_db:", "nan", "finite"]),
+    "NaN as text": ("snr_db: 12", "snr_db: nan", ["cell.channel.snr_db:", "nan", "finite"]),
+    "infinity": ("duration_s: 2", "duration_s: .inf", ["duration_s:", "inf"]),
+    "number beyond floats": ("duration_s: 2", "duration_s: 1" + "0" * 400, ["duration_s:"]),
+    "number beyond Python": ("duration_s: 2", "duration_s: 1" + "0" * 5000, ["not valid YAML"]),
+    "impossible date": ("name: tiny", "name: 2024-13-45", ["not valid YAML"]),
+    "null": ("duration_s: 2", "duration_s:", ["duration_s:"]),
+    "list where a mapping belongs": ("edge: {hardware: edge_gpu}", "edge: [1]", ["edge:", "[1]"]),
+    "mapping where a list belongs": ("devices:\n  - name: one\n", "devices:\n    name: one\n", ["devices:"]),
+    "missing section": ("cell:\n  resource_blocks: 10\n  channel: {kind: fixed_snr, snr_db: 12}\n", "", ["cell: this key is required"]),
+    "missing key in a union": (", snr_db: 12", "", ["cell.channel.snr_db: this key is required"]),
+    "missing kind": ("kind: fixed_snr, ", "", ["cell.channel.kind: this key is required", "umi_street_canyon"]),
+    "unknown kind": ("fixed_snr", "fixed_sn", ["cell.channel.kind: unknown kind", "'fixed_sn'", "Did you mean 'fixed_snr'?"]),
+    "unknown arrivals": ("kind: poisson", "kind: bursts", ["devices[0].arrivals.kind:", "'bursts'", "periodic"]),
+    "zero rate": ("rate_hz: 10", "rate_hz: 0", ["devices[0].arrivals.rate_hz:", "greater than 0"]),
+    "unknown scheme": ("scheme: raw", "scheme: rw", ["operating_points[0].scheme:", "'rw'", "'raw'"]),
+    "unknown bits": ("bits: 8", "bits: 7", ["operating_points[1].codec.bits:", "7", "4, 6, 8"]),
+    "codec of another scheme": ("codec: {kind: png}", "codec: {kind: entropy}", ["operating_points[0]:", "png | jpeg | webp"]),
+    "split where none belongs": ("scheme: raw,", "scheme: raw, split: stage2,", ["operating_points[0]:", "no split"]),
+    "split that does not exist": ("split: stage2", "split: stage9", ["operating_points[1].split:", "'stage9'", "Choices: stage2"]),
+    "unknown operating point": ("operating_point: png", "operating_point: pgn", ["devices[0].operating_point:", "'pgn'", "Did you mean 'png'?"]),
+    "doubled names": ("name: feature", "name: png", ["operating_points", "doubled: png"]),
+    "unknown hardware": ("raspberry_pi_4", "raspbery_pi_4", ["devices[0].hardware:", "Did you mean 'raspberry_pi_4'?"]),
+    "hardware outside the folder": ("raspberry_pi_4", "../../secret", ["devices[0].hardware:", "../../secret"]),
+    "server as a device": ("raspberry_pi_4", "edge_gpu", ["devices[0].hardware:", "no radio"]),
+    "unknown server": ("edge_gpu", "edge_gpuu", ["edge.hardware:", "'edge_gpu'"]),
+    "unknown model": ("digits_cnn", "digits_cn", ["model:", "Did you mean 'digits_cnn'?"]),
+    "missing weights": ("digits_cnn", "untrained", ["model:", "simsplit train models/untrained/recipe.yaml"]),
+    "data set of another model": ("dataset: digits", "dataset: streets", ["task.dataset:", "'streets'", "Choices: digits"]),
+    "unknown data set": ("dataset: digits", "dataset: digit", ["task.dataset:", "'digit'", "'digits'"]),
+    "trace that is not there": ("{kind: poisson, rate_hz: 10}", "{kind: trace, file: no.csv}", ["devices[0].arrivals.file:", "'no.csv'"]),
+    "trace that is a folder": ("{kind: poisson, rate_hz: 10}", "{kind: trace, file: .}", ["devices[0].arrivals.file:"]),
+    "ring inside out": ("    count: 1", "    count: 1\n    distance_min_m: 500", ["devices[0]:", "distance_max_m"]),
+    "warm-up longer than the run": ("seed: 1", "warmup_s: 9", ["warmup_s must be shorter"]),
+    "key said twice": ("seed: 1", "seed: 1\nseed: 2", ["'seed' is said twice", "line 3"]),
+    "syntax": ("codec: {kind: png}}", "codec: {kind: png}", ["not valid YAML", "line"]),
+    "tab": ("  resource_blocks", "\tresource_blocks", ["not valid YAML", "line 16"]),
+    "Python object": ("name: tiny", "name: !!python/object/apply:os.system [id]", ["not valid YAML", "line 1"]),
+    "alias to nothing": ("name: tiny", "name: *nothing", ["nothing"]),
+    "key that is no text": ("seed: 1", "1: 1", ["1"]),
+    "key that is a list": ("seed: 1", "[a]: 1", ["not valid YAML"]),
+}  # fmt: skip
+
+FILES: dict[str, tuple[bytes, list[str]]] = {
+    "empty": (b"", ["empty"]),
+    "only a comment": (b"# nothing\n", ["empty"]),
+    "a list": (b"- 1\n", ["mapping"]),
+    "a word": (b"hello\n", ["mapping", "hello"]),
+    "two documents": (b"a: 1\n---\nb: 2\n", ["not valid YAML"]),
+    "10 MB": (b"# " + b"x" * 10_000_000, ["larger than 1000000 bytes", "10000002"]),
+    "not UTF-8": (b"name: \xff\xfe\n", ["UTF-8"]),
+    "control characters": (b"name: \x00\x01\n", ["not valid YAML"]),
+    "too deep": (b"a: " + b"[" * 5000, ["nested too deep"]),
+    "alias bomb": (BOMB.encode(), ["too many values"]),
+    "many aliases": (b"a: &a 1\nb: [" + b"*a, " * 60 + b"]\n", ["too many aliases"]),
+    "alias inside itself": (b"a: &a [*a]\n", ["alias"]),
+}
+
+
+@pytest.fixture(autouse=True)
+def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory, one trained and one untrained model."""
+    models, work = tmp_path / "models", tmp_path / "work"
+    work.mkdir()
+    for name in ("digits_cnn", "untrained"):
+        (models / name).mkdir(parents=True)
+        (models / name / "recipe.yaml").write_text("dataset: digits\n")
+    (models / "digits_cnn" / "weights.safetensors").touch()
+    monkeypatch.setattr(loading, "models_dir", lambda: models)
+    monkeypatch.chdir(work)
+    return work
+
+
+def _changed(old: str, new: str) -> str:
+    assert old in BASE, f"the test is stale: {old}"
+    return BASE.replace(old, new)
+
+
+def _refused(path: Path, texts: list[str]) -> None:
+    with pytest.raises(SimsplitError) as caught:
+        loading.load(path)
+    message = str(caught.value)
+    assert all(text in message for text in texts), message
+    assert len(message) < 1500
+
+
+def test_the_base_is_good(somewhere: Path) -> None:
+    (somewhere / "s.yaml").write_text(BASE)
+    assert loading.load(somewhere / "s.yaml").name == "tiny"
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_a_change_for_the_worse(case: str, somewhere: Path) -> None:
+    old, new, texts = CHANGES[case]
+    (somewhere / "s.yaml").write_text(_changed(old, new))
+    _refused(somewhere / "s.yaml", texts)
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_a_bad_file(case: str, somewhere: Path) -> None:
+    content, texts = FILES[case]
+    (somewhere / "s.yaml").write_bytes(content)
+    _refused(somewhere / "s.yaml", texts)
+
+
+def test_bad_places(somewhere: Path) -> None:
+    _refused(somewhere / "none.yaml", ["no such scenario file", "none.yaml", "urban_5g"])
+    _refused(somewhere, ["directory"])
+    _refused(Path("urban_5"), ["Did you mean 'urban_5g'?"])
+    _refused(Path("x" * 5000), ["not a path"])
+    _refused(Path("x" * 1000), ["x"])
+
+
+@pytest.mark.parametrize("verb", ["run", "check"])
+@pytest.mark.parametrize("case", [*CHANGES, *FILES])
+def test_the_command_line_says_so_and_writes_nothing(verb: str, case: str, somewhere: Path) -> None:
+    content = FILES[case][0] if case in FILES else _changed(*CHANGES[case][:2]).encode()
+    texts = FILES[case][1] if case in FILES else CHANGES[case][2]
+    (somewhere / "s.yaml").write_bytes(content)
+    result = CliRunner().invoke(app, [verb, "s.yaml", "--json"])
+    assert result.exit_code == 2
+    assert all(text in result.stderr for text in texts), result.stderr
+    assert "Traceback" not in result.output and not result.stdout
+    assert [path.name for path in somewhere.iterdir()] == ["s.yaml"]
+
+
+def test_the_installed_command(somewhere: Path) -> None:
+    (somewhere / "s.yaml").write_text(_changed("snr_db: 12", "snr: 12"))
+    command = [sys.executable, "-c", "from simsplit.cli import main; main()", "run", "s.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=somewhere, timeout=60)
+    assert done.returncode == 2
+    assert "cell.channel.snr: unknown key" in done.stderr
+    assert "Traceback" not in done.stderr and not done.stdout
+    assert [path.name for path in somewhere.iterdir()] == ["s.yaml"]

@@ -1,0 +1,142 @@
+"""YAML → Scenario: names, numbers, overrides, digest."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from simsplit.errors import ArtefactError, ScenarioError
+
+loading = importlib.import_module("simsplit.load")
+
+
+@pytest.fixture(autouse=True)
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two trained models, as far as `load` can see."""
+    folder = tmp_path / "models"
+    for name, dataset in (("streets_multitask", "streets"), ("digits_cnn", "digits")):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "recipe.yaml").write_text(f"dataset: {dataset}\n")
+        (folder / name / "weights.safetensors").touch()
+    monkeypatch.setattr(loading, "models_dir", lambda: folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", loading.bundled_names())
+def test_bundled_scenarios_load_by_name_and_by_path(name: str) -> None:
+    scenario = loading.load(name)
+    assert scenario.name == name
+    assert loading.load(loading.scenarios_dir() / f"{name}.yaml") == scenario
+
+
+@pytest.mark.parametrize("name", loading.bundled_names())
+def test_resolved_yaml_loads_to_the_same_scenario(name: str, tmp_path: Path) -> None:
+    scenario = loading.load(name)
+    file = tmp_path / "scenario.yaml"
+    file.write_text(loading.resolved_yaml(scenario))
+    assert loading.load(file) == scenario
+    assert loading.digest(loading.load(file)) == loading.digest(scenario)
+
+
+def test_a_mapping_loads_and_is_left_alone() -> None:
+    content = yaml.safe_load((loading.scenarios_dir() / "digits_smoke.yaml").read_text())
+    before = json.dumps(content)
+    loading.load(content, overrides=["cell.channel.snr_db=3", "devices.png.count=2"])
+    assert json.dumps(content) == before
+
+
+def test_numbers_that_yaml_reads_as_text_are_numbers() -> None:
+    scenario = loading.load(
+        "urban_5g", overrides=["cell.carrier_hz=35e8", "cell.downlink.rate_bps=1e7"]
+    )
+    assert scenario.cell.carrier_hz == 3.5e9
+    assert scenario.cell.downlink.rate_bps == 1e7
+
+
+@pytest.mark.parametrize(
+    ("override", "read"),
+    [
+        ("devices.jpeg_phones.count=7", lambda s: s.devices[0].count == 7),
+        ("devices.0.count=7", lambda s: s.devices[0].count == 7),
+        (
+            "operating_points.jpeg.codec.quality=30",
+            lambda s: s.operating_points[0].codec.quality == 30,
+        ),
+        ("cell.channel={kind: fixed_snr, snr_db: 4}", lambda s: s.cell.channel.snr_db == 4),
+        ("edge.queue_capacity=3", lambda s: s.edge.queue_capacity == 3),
+        ("edge.queue_capacity=null", lambda s: s.edge.queue_capacity is None),
+        ("description='a=b'", lambda s: s.description == "a=b"),
+    ],
+)
+def test_overrides(override: str, read: object) -> None:
+    assert callable(read)
+    assert read(loading.load("urban_5g", overrides=[override]))
+
+
+def test_an_override_fills_a_section_left_to_its_defaults() -> None:
+    scenario = loading.load("digits_smoke", overrides=["edge.workers=3"])
+    assert scenario.edge.workers == 3
+
+
+@pytest.mark.parametrize(
+    ("override", "texts"),
+    [
+        ("nonsense", ["path=value"]),
+        ("=5", ["path=value"]),
+        ("cell..x=5", ["path=value"]),
+        ("cell.chanel.snr_db=5", ["cell.chanel", "unknown key", "'channel'"]),
+        ("cell.channel.snr_db=5", ["cell.channel.snr_db", "unknown key"]),
+        ("devices.nobody.count=5", ["devices.nobody", "no such entry", "jpeg_phones"]),
+        ("devices.9.count=5", ["devices.9", "no such entry"]),
+        ("seed.x=5", ["seed", "plain value"]),
+        ("seed=[1", ["seed", "not valid YAML"]),
+        ("seed=-1", ["seed", "greater than or equal to 0", "-1"]),
+    ],
+)
+def test_bad_overrides(override: str, texts: list[str]) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        loading.load("urban_5g", overrides=[override])
+    assert all(text in str(caught.value) for text in texts), str(caught.value)
+
+
+def test_the_digest_sees_every_change() -> None:
+    first = loading.digest(loading.load("urban_5g"))
+    assert first == loading.digest(loading.load("urban_5g"))
+    assert first != loading.digest(loading.load("urban_5g", overrides=["seed=2"]))
+    assert len(first) == 64
+
+
+def test_a_trace_counts_by_its_content(tmp_path: Path) -> None:
+    content = yaml.safe_load((loading.scenarios_dir() / "digits_smoke.yaml").read_text())
+    content["devices"][0]["arrivals"] = {"kind": "trace", "file": "trace.csv"}
+    digests = []
+    for folder, rows in (("a", "0.1,0"), ("b", "0.1,0"), ("c", "0.2,0")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "trace.csv").write_text(f"time_s,device\n{rows}\n")
+        (tmp_path / folder / "s.yaml").write_text(yaml.safe_dump(content))
+        digests.append(loading.digest(loading.load(tmp_path / folder / "s.yaml")))
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_missing_weights_name_the_command(models: Path) -> None:
+    (models / "digits_cnn" / "weights.safetensors").unlink()
+    with pytest.raises(ArtefactError, match="simsplit train models/digits_cnn/recipe.yaml"):
+        loading.load("digits_smoke")
+
+
+def test_a_card_overrules_recipe_and_defaults(models: Path) -> None:
+    (models / "digits_cnn" / "card.json").write_text('{"splits": ["early"]}')
+    with pytest.raises(ScenarioError, match=r"operating_points\[1\].split: .*Choices: early"):
+        loading.load("digits_smoke")
+
+
+def test_few_aliases_are_welcome(tmp_path: Path) -> None:
+    text = (loading.scenarios_dir() / "digits_smoke.yaml").read_text()
+    text = text.replace("arrivals: {kind: poisson", "arrivals: &a {kind: poisson", 1)
+    text = text.replace("arrivals: {kind: poisson, rate_hz: 10}", "arrivals: *a")
+    (tmp_path / "s.yaml").write_text(text)
+    scenario = loading.load(tmp_path / "s.yaml", overrides=["devices.1.arrivals.rate_hz=4"])
+    assert [group.arrivals.rate_hz for group in scenario.devices] == [10, 4, 10, 10]
