@@ -1,10 +1,17 @@
-"""simsplit: a discrete-event simulator of wireless split computing."""
+"""simsplit: a discrete-event simulator of wireless split computing.
+
+The verbs are functions of the package: ``load``, ``run``, ``sweep``, ``load_results``, ``train``,
+``report``. Modules of the same names exist; import from them with ``from simsplit.run import …``.
+"""
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from simsplit.fit.train import train as train
     from simsplit.load import load as load
     from simsplit.report import report as report
     from simsplit.results import Result as Result
@@ -24,6 +31,14 @@ _VERBS = {
 }
 
 
+class _Package(ModuleType):
+    """Keeps ``simsplit.run`` the verb: importing the module ``simsplit.run`` would replace it."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _VERBS and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
 def __getattr__(name: str) -> Any:
     """The verbs, imported when first used, so that `import simsplit` stays light (PEP 562)."""
     if name not in _VERBS:
@@ -31,3 +46,6 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(_VERBS[name]), name)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -165,11 +165,13 @@ class _Loader(yaml.SafeLoader):
         """The mapping; ConstructorError on a doubled key."""
         seen: set[str] = set()
         for key, _ in node.value:
-            if key.value in seen and isinstance(key, yaml.ScalarNode):
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # refused by the parent
+            if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key '{key.value}' is said twice", key.start_mark
                 )
-            seen.add(str(key.value))
+            seen.add(key.value)
         return super().construct_mapping(node, deep=deep)
 
 
@@ -443,11 +445,6 @@ def _check_hardware(name: str, path: str, *, needs_radio: bool) -> None:
 def _check_model(scenario: Scenario) -> None:
     _among(scenario.model, model_choices(), "model", "model")
     card = model_card(scenario.model)
-    splits = [str(s) for s in card.get("splits") or _SPLITS.get(scenario.model, ())]
-    for index, point in enumerate(scenario.operating_points):
-        if point.split is not None:
-            _among(point.split, splits, f"operating_points[{index}].split", "split in this model")
-    _among(scenario.task.dataset, [card["dataset"]], "task.dataset", "dataset for this model")
     if not (models_dir() / scenario.model / _WEIGHTS).is_file():
         recipe = f"models/{scenario.model}/recipe.yaml"
         raise ArtefactError(
@@ -455,3 +452,8 @@ def _check_model(scenario: Scenario) -> None:
             path="model",
             value=scenario.model,
         )
+    splits = [str(s) for s in card.get("splits") or _SPLITS.get(scenario.model, ())]
+    for index, point in enumerate(scenario.operating_points):
+        if point.split is not None:
+            _among(point.split, splits, f"operating_points[{index}].split", "split in this model")
+    _among(scenario.task.dataset, [card["dataset"]], "task.dataset", "dataset for this model")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ HEADLINES = {"streets": "miou", "digits": "accuracy"}
 STREETS_CLASSES = 8
 LABEL_BITS = 8  # an answer that is one class
 _JSCC_CHUNK = 64  # requests decoded at once; bounds memory, changes nothing
-_LOCAL = ""  # stands for the whole network on the original picture
+_LOCAL, _LOST = "=local", "=lost"  # results that no operating point can be named after
 
 
 def open_pipeline(
@@ -105,7 +106,7 @@ class Pipeline:
         return len(self.truth["image"])
 
     def prepare(self, progress: Progress | None = None) -> dict[str, Prepared]:
-        """Act one: every operating point over every sample, from the cache where it was made before.
+        """Act one: every operating point over every sample, or from the cache.
 
         An answer's size is the PNG of the segmentation map that the whole network gives for the
         sample (streets) or one byte (digits), the same for all operating points.
@@ -149,7 +150,7 @@ class Pipeline:
         if delivery.computed_locally or (scheme is Scheme.LOCAL and delivery.arrived):
             return (_LOCAL, sample)
         if not delivery.arrived:
-            return ("lost", -1 - sample)  # a negative sample: no operating point can collide
+            return (_LOST, sample)
         return None if scheme is Scheme.JSCC else (name, sample)
 
     def _point(self, name: str) -> OperatingPoint:
@@ -189,29 +190,18 @@ class Pipeline:
                 arrays: NDArray[Any] = self.truth["image"]
             case Scheme.SEPARATE:
                 arrays = self.inference.latents(self._features)
-        codec = self.codec(point)
+        codec = build_codec(point, self.artefact)
         payloads = tuple(codec.encode(array) for array in arrays)
         bits = np.array([len(payload) * 8 for payload in payloads], np.int64)
         return Prepared(bits, none, answers, payloads)
 
-    def codec(self, point: OperatingPoint) -> Codec:
-        """The codec of a ``raw`` or ``separate`` operating point."""
-        height, width = self.truth["image"].shape[1:3]
-        return build_codec(point, self.artefact, height, width)
-
-    @property
+    @cached_property
     def _features(self) -> NDArray[np.float32]:
-        if "features" not in self._memo:
-            self._memo["features"] = self.inference.features(self.truth["image"])
-        return self._memo["features"]
+        return self.inference.features(self.truth["image"])
 
-    @property
+    @cached_property
     def _answer_bits(self) -> NDArray[np.int64]:
-        if "answer_bits" not in self._memo:
-            self._memo["answer_bits"] = answer_bits(self.inference.answers(self._features))
-        return self._memo["answer_bits"]
-
-    _memo: dict[str, NDArray[Any]] = field(default_factory=dict)
+        return answer_bits(self.inference.answers(self._features))
 
     # --- act three
 
@@ -220,19 +210,20 @@ class Pipeline:
         fresh = sorted(keys - set(self._known))
         for name in sorted({name for name, _ in fresh}):
             samples = [sample for known, sample in fresh if known == name]
-            if samples[0] < 0:
-                lost = [self._lost(-1 - sample) for sample in samples]
+            if name == _LOST:
+                outcomes = [self._lost(sample) for sample in samples]
             else:
-                lost = self._outcomes(self._received(name, samples), samples)
-            self._known |= {(name, s): o for s, o in zip(samples, lost, strict=True)}
+                outcomes = self._outcomes(self._received(name, samples), samples)
+            self._known |= {(name, s): o for s, o in zip(samples, outcomes, strict=True)}
 
     def _received(self, name: str, samples: Sequence[int]) -> NDArray[np.float32]:
         """Features that the heads see after an intact digital delivery."""
         if name == _LOCAL:
             return self.inference.features(self.truth["image"][list(samples)])
-        codec, payloads = self.codec(self.points[name]), self._prepared_for(name).payloads
+        codec = build_codec(self.points[name], self.artefact)
+        payloads = self._prepared_for(name).payloads
         decoded = np.stack([codec.decode(payloads[sample]) for sample in samples])
-        if self.points[name].scheme == Scheme.RAW:
+        if Scheme(self.points[name].scheme) is Scheme.RAW:
             return self.inference.features(decoded)
         return self.inference.from_latents(decoded)
 
@@ -350,7 +341,7 @@ def workloads(macs: Mapping[str, float]) -> dict[Scheme, Workload]:
     }
 
 
-def build_codec(point: OperatingPoint, artefact: Artefact, height: int, width: int) -> Codec:
+def build_codec(point: OperatingPoint, artefact: Artefact) -> Codec:
     """The codec that an operating point names, for pictures or for this network's latents.
 
     Raises:
@@ -364,7 +355,7 @@ def build_codec(point: OperatingPoint, artefact: Artefact, height: int, width: i
         case spec if spec.kind == "jpeg" or spec.kind == "webp":
             return ImageCodec(spec.kind, spec.quality)
         case spec:
-            shape = artefact.model.latent_shape(height, width)
+            shape = artefact.model.latent_shape
             if spec.kind == "png_tiles":
                 return PngTilesCodec(shape, spec.bits)
             if spec.bits not in artefact.tables:

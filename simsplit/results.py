@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from simsplit import load as loading
 from simsplit import statistics
 from simsplit.errors import ArtefactError, ScenarioError
+from simsplit.load import digest as scenario_digest
 from simsplit.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def manifest(
 
 def identity(scenario: Scenario, digests: Mapping[str, str]) -> str:
     """SHA-256 of the resolved scenario and its artefacts' digests: what a run is."""
-    whole = {"scenario": loading.digest(scenario), "artefacts": dict(digests)}
+    whole = {"scenario": scenario_digest(scenario), "artefacts": dict(digests)}
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simsplit import load as loading
 from simsplit.errors import ScenarioError
 from simsplit.hardware import Hardware, load_hardware
+from simsplit.load import hardware_dir, models_dir, resolved_yaml
+from simsplit.load import load as load_scenario
 from simsplit.messages import Prepared, Scheme, Workload
 from simsplit.scenario import Scenario, TraceArrivals
 from simsplit.units import dbm_to_w
@@ -82,7 +83,7 @@ def run(
     summary = results.summarise(scenario, requests, stations)
     summary["stations"] = stations
     manifest = results.manifest(scenario, digests, [scenario.seed], time.perf_counter() - started_s)
-    resolved = loading.resolved_yaml(scenario)
+    resolved = resolved_yaml(scenario)
     results.write_result(folder, scenario, requests, summary, manifest, resolved)
     return results.read_result(folder)
 
@@ -92,7 +93,7 @@ def resolve(source: Source, overrides: Sequence[str], shorthands: Mapping[str, A
     if isinstance(source, Scenario):
         source = source.model_dump(mode="json")
     texts = [*overrides, *(f"{key}={v}" for key, v in shorthands.items() if v is not None)]
-    return loading.load(source, overrides=texts)
+    return load_scenario(source, overrides=texts)
 
 
 def _stored(folder: Path, identity: str) -> Result | None:
@@ -116,13 +117,13 @@ def artefact_digests(scenario: Scenario) -> dict[str, str]:
     The fitted files, the hardware files, and the package's own source: a result made by other code
     is another result.
     """
-    models, names = loading.models_dir(), {group.hardware for group in scenario.devices}
+    models, names = models_dir(), {group.hardware for group in scenario.devices}
     files = {
         "weights": models / scenario.model / "weights.safetensors",
         "bler_table": models / "bler_5g" / "table.npz",
     }
     for name in sorted(names | {scenario.edge.hardware}):
-        files[f"hardware.{name}"] = loading.hardware_dir() / f"{name}.yaml"
+        files[f"hardware.{name}"] = hardware_dir() / f"{name}.yaml"
     digests = {name: _sha256([path]) for name, path in files.items() if path.is_file()}
     return digests | {"code": _sha256(sorted(Path(__file__).parent.rglob("*.py")))}
 
@@ -150,7 +151,7 @@ def open_scenario_pipeline(scenario: Scenario) -> Pipeline:
         width=scenario.task.width_px,
         samples=scenario.task.samples,
         model=scenario.model,
-        models_dir=loading.models_dir(),
+        models_dir=models_dir(),
         operating_points=scenario.operating_points,
         seed=scenario.seed,
         cache_dir=cache_directory(),
@@ -260,7 +261,7 @@ def open_bler_table() -> BlerTable:
     """The shipped block error table."""
     from simsplit.phy.link import BlerTable
 
-    return BlerTable.load(loading.models_dir() / "bler_5g" / "table.npz")
+    return BlerTable.load(models_dir() / "bler_5g" / "table.npz")
 
 
 def _exact_blocks(scenario: Scenario) -> MakeBlocks:

@@ -1,4 +1,4 @@
-"""One random generator per (seed, entity, cause), so that changing one thing leaves the others as they were."""
+"""One random generator per (seed, entity, cause): changing one thing leaves the others alone."""
 
 from __future__ import annotations
 

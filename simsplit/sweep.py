@@ -10,8 +10,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simsplit import load as loading
 from simsplit.errors import ArtefactError, ScenarioError
+from simsplit.load import load as load_scenario
 from simsplit.results import Result, identity, read_result, to_json
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def point_name(source: str | Path, point: Mapping[str, Value], replications: int
     texts = overrides(point)
     if replications is not None:
         texts.append(f"replications={replications}")
-    scenario = loading.load(source, overrides=texts)
+    scenario = load_scenario(source, overrides=texts)
     return identity(scenario, artefact_digests(scenario))[:16]
 
 

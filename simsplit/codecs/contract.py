@@ -1,4 +1,4 @@
-"""What every codec promises: an array becomes bytes, and bytes become the array again or an error."""
+"""What every codec promises: arrays become bytes, bytes become arrays again or an error."""
 
 from __future__ import annotations
 

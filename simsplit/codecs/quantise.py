@@ -27,7 +27,7 @@ class Quantised:
     @property
     def step(self) -> float:
         """Distance of neighbouring codes, in the array's unit."""
-        return (self.high - self.low) / (2**self.bits - 1)
+        return (self.high - self.low) / float(2**self.bits - 1)
 
 
 def check_bits(bits: int) -> int:

@@ -25,6 +25,7 @@ from simsplit.errors import ScenarioError
 from simsplit.phy import link
 from simsplit.phy.coded import CodeBlockLink
 from simsplit.phy.decoder import ITERATIONS
+from simsplit.seeds import generator
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -109,7 +110,7 @@ def _curve(recipe: Mapping[str, Any], mcs: link.Mcs, bits: int) -> Row:
     started = time.process_time()
     large = bits >= recipe["large_bits"]
     n_blocks = recipe["blocks_large"] if large else recipe["blocks_per_curve"]
-    rng = _generator(recipe["seed"], mcs.index, bits)
+    rng = generator(recipe["seed"], mcs.index, bits)
     coded_bits = link.nominal_coded_bits(mcs, bits)
     graph = link.base_graph_of(bits, mcs.code_rate)
     air = CodeBlockLink(mcs, bits, coded_bits, graph)
@@ -122,10 +123,6 @@ def _curve(recipe: Mapping[str, Any], mcs: link.Mcs, bits: int) -> Row:
     row["bins"] = _bins(snr_db, wrong, fit[0], fit[1])
     row["near_10_percent"] = _near_ten_percent(snr_db, wrong, fit[0], fit[1])
     return row | {"seconds": time.process_time() - started}
-
-
-def _generator(seed: int, *key: int) -> np.random.Generator:
-    return np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=key))
 
 
 def _locate(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +17,14 @@ from torch import Tensor
 
 from simsplit.errors import ArtefactError
 from simsplit.fit import objectives
+from simsplit.fit.card import finish
 from simsplit.fit.recipe import NetRecipe, parse_net_recipe, read_mapping
+from simsplit.nets.artefact import build_model, mapping_digest
 from simsplit.nets.bottleneck import add_quantisation_noise
 from simsplit.nets.deepjscc import awgn, training_noise_variance
-from simsplit.nets.digits import DigitsNet
-from simsplit.nets.multitask import MultitaskNet
+from simsplit.nets.inference import one_thread
 from simsplit.nets.split import SplitModel, as_images
+from simsplit.tasks.datasets import Arrays, cached_arrays, open_dataset
 
 Progress = Callable[[int, int, float], None]  # step, steps, loss
 Batch = dict[str, Tensor]
@@ -40,9 +42,10 @@ def train(
 
     Args:
         recipe_path: ``models/<name>/recipe.yaml``.
-        max_steps: Shortens the whole schedule to this many steps, e.g. for a trial.
+        max_steps: Shortens the whole schedule to this many steps, for a trial. The trial goes to
+            ``partial-<steps>`` beside the recipe, so that it cannot replace the real weights.
         progress: Called after every step with step, steps and loss.
-        out_dir: Where to write; the recipe's folder if not given.
+        out_dir: Where to write instead.
 
     Returns:
         The folder that holds the weights (or table) and ``card.json``.
@@ -52,33 +55,40 @@ def train(
         ArtefactError: A checkpoint of another recipe is in the way.
     """
     content = read_mapping(recipe_path)
-    out_dir = out_dir or recipe_path.parent
+    trial = "" if max_steps is None else f"partial-{max_steps}"
+    out_dir = out_dir or recipe_path.parent / trial
     out_dir.mkdir(parents=True, exist_ok=True)
     if content["kind"] == "bler_table":
         from simsplit.fit.calibrate import calibrate
 
-        return Path(calibrate(content, out_dir, progress))
+        return calibrate(content, out_dir, _without_loss(progress))
     recipe = parse_net_recipe(content)
     if max_steps is not None:
         recipe = recipe.model_copy(update={"steps": min(max_steps, recipe.steps)})
-    return train_net(recipe, out_dir, progress)
-
-
-def train_net(recipe: NetRecipe, out_dir: Path, progress: Progress | None = None) -> Path:
-    """Train a split network as its recipe says; see :func:`train`."""
-    from simsplit.fit.card import finish
-    from simsplit.tasks.datasets import cached_arrays, open_dataset
-
-    torch.set_num_threads(1)
-    dataset = open_dataset(recipe.dataset, "train", height=recipe.height, width=recipe.width)
-    data = as_tensors(cached_arrays(dataset, recipe.train_images))
-    run = start(recipe)
-    checkpoint = out_dir / CHECKPOINT
-    if checkpoint.exists():
-        restore(run, checkpoint)
-    fit(run, data, checkpoint, progress)
-    finish(run, data, out_dir)
+    train_net(recipe, out_dir, mapping_digest(content), progress)
     return out_dir
+
+
+def _without_loss(progress: Progress | None) -> Callable[[int, int], None] | None:
+    if progress is None:
+        return None
+    return lambda done, total: progress(done, total, 0.0)
+
+
+def train_net(
+    recipe: NetRecipe, out_dir: Path, recipe_digest: str, progress: Progress | None = None
+) -> None:
+    """Train a split network as its recipe says and write it; see :func:`train`."""
+    with one_thread():
+        dataset = open_dataset(recipe.dataset, "train", height=recipe.height, width=recipe.width)
+        arrays = cached_arrays(dataset, min(recipe.train_images, dataset.capacity))
+        run = start(recipe)
+        checkpoint = out_dir / CHECKPOINT
+        if checkpoint.exists():
+            restore(run, checkpoint)
+        fit(run, as_tensors(arrays), checkpoint, progress)
+    facts = {"recipe_digest": recipe_digest, "steps": run.step, "seconds": run.elapsed_s}
+    finish(recipe, run.model, arrays, out_dir, facts)
 
 
 @dataclass
@@ -98,11 +108,6 @@ class Fitting:
         return max(self.step / self.recipe.steps, by_time)
 
 
-def build_model(kind: str, height: int, width: int) -> SplitModel:
-    """A fresh network of one kind for images of a size."""
-    return MultitaskNet(height, width) if kind == "multitask" else DigitsNet(height, width)
-
-
 def start(recipe: NetRecipe) -> Fitting:
     """A run at step 0, initialised from the recipe's seed."""
     with torch.random.fork_rng():
@@ -114,7 +119,7 @@ def start(recipe: NetRecipe) -> Fitting:
     return Fitting(recipe, model.train(), optimizer)
 
 
-def as_tensors(arrays: Mapping[str, np.ndarray]) -> Batch:
+def as_tensors(arrays: Arrays) -> Batch:
     """The arrays of a dataset without copies, by name."""
     wanted = ("image", "clean", "segmentation", "disparity", "label")
     return {name: torch.from_numpy(arrays[name]) for name in wanted if name in arrays}
@@ -180,7 +185,7 @@ def _through_paths(run: Fitting, feature: Tensor, generator: torch.Generator) ->
     """Sends the batch's parts over the three ways and joins what arrives, ``(B, C, h, w)``."""
     recipe, model = run.recipe, run.model
     parts = [recipe.shares.direct, recipe.shares.digital, recipe.shares.jscc]
-    direct, digital, jscc = feature.split(parts)
+    direct, digital, jscc = torch.split(feature, parts)
     choice = torch.randint(len(recipe.bits), (len(digital),), generator=generator)
     latent = model.digital_encode(digital)
     coded = add_quantisation_noise(latent, torch.tensor(recipe.bits)[choice], generator)

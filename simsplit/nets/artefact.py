@@ -45,7 +45,7 @@ class Artefact:
 
 
 def build_model(kind: str, height: int, width: int) -> SplitModel:
-    """A fresh network of kind ``multitask`` or ``digits`` for images of ``height`` x ``width`` px."""
+    """A fresh network of kind ``multitask`` or ``digits`` for images of a size in px."""
     return MultitaskNet(height, width) if kind == "multitask" else DigitsNet(height, width)
 
 

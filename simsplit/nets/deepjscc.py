@@ -1,4 +1,4 @@
-"""Deep joint source-channel coding: a feature as complex channel symbols, decoded knowing the noise.
+"""Deep joint source-channel coding: a feature as channel symbols, decoded knowing the noise.
 
 Convention (tested): k complex symbols z per transmission, mean |z|² = 1 per sample, noise
 CN(0, σ²) with σ² = 10^(-SNR/10) per *complex* symbol, SNR = Es/N0. The device need not know the
@@ -28,7 +28,8 @@ class NoiseGate(nn.Module):
 
     def forward(self, feature: Tensor, noise: Tensor) -> Tensor:
         """Feature ``(B, C, h, w)`` and noise level ``(B, N, h, w)`` → gated feature."""
-        scale, shift = self.net(noise).chunk(2, dim=1)
+        gate: Tensor = self.net(noise)
+        scale, shift = gate.chunk(2, dim=1)
         return feature * (1.0 + scale) + shift
 
 
@@ -80,14 +81,14 @@ class JsccBottleneck(nn.Module):
         """
         mmse = 1.0 / (1.0 + noise_variance)  # Wiener gain of a unit-power symbol in this noise
         scaled = torch.view_as_real(received) * mmse.unsqueeze(-1)  # (B, k, 2)
-        pairs = torch.cat([part.unflatten(1, self.grid) for part in scaled.unbind(-1)], dim=1)
-        noise = 2.0 * mmse.unflatten(1, self.grid) - 1.0  # (B, S, h, w): -1 useless .. 1 clean
+        pairs = torch.cat([part.reshape(-1, *self.grid) for part in scaled.unbind(-1)], dim=1)
+        noise = 2.0 * mmse.reshape(-1, *self.grid) - 1.0  # (B, S, h, w): -1 useless .. 1 clean
         hidden = torch.relu(self.gate_in(self.from_symbols(pairs), noise))
         return torch.relu(self.gate_out(self.leave(hidden), noise))
 
 
 def unit_power(symbols: Tensor) -> Tensor:
-    """Complex symbols ``(B, k)`` scaled to mean |z|² = 1 per sample (not per batch, not per real)."""
+    """Complex symbols ``(B, k)`` scaled to mean |z|² = 1 per sample, not per batch."""
     power = symbols.abs().square().mean(dim=1, keepdim=True)
     return symbols / torch.sqrt(power + torch.finfo(power.dtype).tiny)
 
@@ -116,8 +117,8 @@ def training_noise_variance(
 ) -> Tensor:
     """Noise variance maps ``(B, k)`` to train with: AWGN, and block fading over several grants.
 
-    The mean SNR of every sample is uniform in ``snr_db``. A share of the samples has its symbols cut
-    into up to ``blocks`` consecutive grants, each with its own Rayleigh gain |h|² ~ Exp(1).
+    The mean SNR of every sample is uniform in ``snr_db``. A share of the samples has its symbols
+    cut into up to ``blocks`` consecutive grants, each with its own Rayleigh gain |h|² ~ Exp(1).
 
     Args:
         samples: B.

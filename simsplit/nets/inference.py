@@ -52,8 +52,7 @@ class Inference:
 
     def from_symbols(self, received: NDArray[np.complex64], noise_variance: Floats) -> Floats:
         """Received symbols and noise variance per complex symbol, ``(N, k)`` each → features."""
-        complex_symbols = received.astype(np.complex64, copy=False)
-        return _one(self._model.jscc_decode, complex_symbols, np.float32(noise_variance))
+        return _one(self._model.jscc_decode, received, noise_variance)
 
     def answers(self, features: Floats) -> dict[str, NDArray[Any]]:
         """Features → answers as a user wants them.

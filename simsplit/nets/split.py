@@ -1,4 +1,4 @@
-"""The contract of a network cut in two: trunk on the device, two ways over the air, heads at the edge."""
+"""The contract of a network cut in two: trunk on the device, ways over the air, heads behind."""
 
 from __future__ import annotations
 
@@ -52,8 +52,14 @@ class SplitModel(nn.Module, ABC):
         return self.jscc.encode(feature)
 
     def jscc_decode(self, received: Tensor, noise_variance: Tensor) -> Tensor:
-        """Received ``(B, k)`` complex and noise variance per complex symbol ``(B, k)`` → feature."""
+        """Received symbols and their noise variance, ``(B, k)`` each → feature."""
         return self.jscc.decode(received, noise_variance)
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """``(L, h, w)`` of one digital latent."""
+        _, height, width = self.jscc.grid
+        return self.digital.latent_channels, height, width
 
     @property
     def symbol_count(self) -> int:

@@ -2,8 +2,8 @@
 
 Sionna gives the LDPC encoder and its parity checks, the CRC polynomials, the constellations and
 the scrambling sequence. Decoder and demapper are ours: same decisions as Sionna's, 6 to 10 times
-faster on a CPU (tests/unit/phy/test_coded.py keeps them equal). LLR = log p(1)/p(0): positive means
-bit 1. Thread count is the caller's business: `torch.set_num_threads(1)` is the fastest on shared machines.
+faster on a CPU (tests/unit/phy/test_coded.py keeps them equal). LLR = log p(1)/p(0): positive
+means bit 1. Thread count is the caller's business: one is fastest on shared machines.
 """
 
 from __future__ import annotations

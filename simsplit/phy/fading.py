@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsplit.errors import ScenarioError
+from simsplit.seeds import generator
 from simsplit.units import (
     BOLTZMANN_J_PER_K,
     REFERENCE_TEMPERATURE_K,
@@ -25,11 +26,6 @@ FadingKind = Literal["none", "rayleigh", "rician"]
 UMI_SHADOWING_LOS_DB = 4.0  # TR 38.901 Table 7.4.1-1, UMi - street canyon
 UMI_SHADOWING_NLOS_DB = 7.82
 _CHUNK_BLOCKS = 1024
-
-
-def generator(seed: int, *key: int) -> np.random.Generator:
-    """The random generator of one (seed, entity, cause, ...); keys are non-negative integers."""
-    return np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=key))
 
 
 class BlockFading:

@@ -1,4 +1,7 @@
-"""Regression: scenarios against golden JSON. Regenerate: SIMSPLIT_REGENERATE=1 pytest tests/regression."""
+"""Regression: scenarios against golden JSON.
+
+Regenerate: SIMSPLIT_REGENERATE=1 python -m pytest tests/regression
+"""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from simsplit.errors import ArtefactError, ScenarioError
 
 loading = importlib.import_module("simsplit.load")
@@ -123,7 +124,7 @@ def test_a_trace_counts_by_its_content(tmp_path: Path) -> None:
 
 def test_missing_weights_name_the_command(models: Path) -> None:
     (models / "digits_cnn" / "weights.safetensors").unlink()
-    with pytest.raises(ArtefactError, match="simsplit train models/digits_cnn/recipe.yaml"):
+    with pytest.raises(ArtefactError, match=r"simsplit train models/digits_cnn/recipe\.yaml"):
         loading.load("digits_smoke")
 
 

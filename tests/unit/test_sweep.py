@@ -58,7 +58,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     fake = types.ModuleType("simsplit.run")
     fake.run = run  # type: ignore[attr-defined]
     fake.artefact_digests = lambda scenario: dict(weights)  # type: ignore[attr-defined]
-    monkeypatch.setattr("simsplit.sweep.loading.load", fake_load)
+    monkeypatch.setattr(sys.modules["simsplit.sweep"], "load_scenario", fake_load)
     monkeypatch.setitem(sys.modules, "simsplit.run", fake)
     return made
 

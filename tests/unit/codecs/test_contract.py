@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 
 import numpy as np
@@ -132,10 +133,8 @@ def test_a_forged_checksum_never_crashes() -> None:
     for _ in range(50):
         body = codec.encode(feature(9))[:8] + rng.bytes(40)
         forged = body[:8] + (zlib.crc32(body) & 0xFFFF).to_bytes(2, "little") + body[8:]
-        try:
+        with contextlib.suppress(CodecError):
             assert codec.decode(forged).shape == SHAPE
-        except CodecError:
-            pass
 
 
 def test_tables_must_fit() -> None:

@@ -1,0 +1,193 @@
+"""What a trained network is worth and costs: its entropy tables, scores with intervals, card."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from simsplit.codecs.contract import Codec
+from simsplit.codecs.entropy import EntropyCodec, count_codes
+from simsplit.codecs.image import ImageCodec, PngTilesCodec
+from simsplit.codecs.quantise import dequantise, quantise
+from simsplit.fit.recipe import NetRecipe
+from simsplit.nets.artefact import Tables, write_card, write_weights
+from simsplit.nets.inference import Inference, count_macs
+from simsplit.nets.split import SplitModel
+from simsplit.phy.analog import transmit
+from simsplit.pipeline import HEADLINES, STREETS_CLASSES, task_scores, workloads
+from simsplit.seeds import Cause, generator
+from simsplit.tasks import metrics
+from simsplit.tasks.datasets import Arrays, cached_arrays, open_dataset
+
+DEPTHS = (8, 6, 4)
+SNRS_DB = (-5, 0, 5, 10, 15, 20)
+JPEG_QUALITY = WEBP_QUALITY = 75  # of the sizes stated in the card
+_NORMAL_95 = 1.959964  # two-sided 95 % quantile of the normal distribution
+
+Floats = NDArray[np.float32]
+
+
+def finish(
+    recipe: NetRecipe, model: SplitModel, train: Arrays, folder: Path, run: Mapping[str, Any]
+) -> None:
+    """Write ``weights.safetensors`` and ``card.json`` for a trained network.
+
+    Args:
+        recipe: How it was trained.
+        model: The network; it is left in evaluation mode.
+        train: Arrays of the training range, for entropy tables and constant answers.
+        folder: Where both files go.
+        run: What the loop knows: ``recipe_digest``, ``steps``, ``seconds``.
+    """
+    inference = Inference(model.eval())
+    tables = entropy_tables(inference, train["image"])
+    digest = write_weights(folder, model, tables)
+    dataset = open_dataset(recipe.dataset, "test", height=recipe.height, width=recipe.width)
+    test = cached_arrays(dataset, min(recipe.test_images, len(dataset)))
+    macs = count_macs(model, recipe.height, recipe.width)
+    card = {
+        "kind": recipe.kind,
+        "dataset": recipe.dataset,
+        "height": recipe.height,
+        "width": recipe.width,
+        "splits": list(model.splits),
+        "weights_digest": digest,
+        "recipe_digest": run["recipe_digest"],
+        "trained": {"steps": run["steps"], "seconds": round(float(run["seconds"]), 1)},
+        "versions": versions(),
+        "parameters": parameters(model),
+        "macs": _macs_of_schemes(macs),
+        "macs_by_part": macs,
+        "channel_uses": {"jscc": model.symbol_count},
+        "payload_bits": payload_bits(inference, tables, model.latent_shape, test["image"]),
+        "constant_answer": constant_answer(train),
+        "headline_metric": HEADLINES[recipe.dataset],
+        "test_images": len(test["image"]),
+        "scores": test_scores(inference, test, recipe.seed),
+    }
+    write_card(folder, card)
+
+
+def entropy_tables(inference: Inference, images: NDArray[np.uint8]) -> Tables:
+    """Per bit depth, how often each code occurs in each latent channel over these pictures."""
+    latents = inference.latents(inference.features(images))
+    return {bits: count_codes(_codes(latents, bits), bits) for bits in DEPTHS}
+
+
+def _codes(latents: Floats, bits: int) -> NDArray[np.uint8]:
+    return np.stack([quantise(latent, bits).codes for latent in latents])
+
+
+def constant_answer(train: Arrays) -> dict[str, Any]:
+    """The best constant guess of disparity (px) and colour (0..255): means over the range."""
+    if "label" in train:
+        return {}
+    colour = train["clean"].mean(axis=(0, 1, 2), dtype=np.float64)
+    mean_px = float(train["disparity"].mean(dtype=np.float64))
+    return {"disparity_px": round(mean_px, 4), "colour": [round(float(c), 3) for c in colour]}
+
+
+# --- scores -----------------------------------------------------------------------------------
+
+
+def test_scores(inference: Inference, test: Arrays, seed: int) -> dict[str, Any]:
+    """Scores of every way over the cut: mean over pictures, half width of its 95 % interval.
+
+    The interval is the normal approximation over pictures; JSCC has one noise draw per picture.
+    """
+    features = inference.features(test["image"])
+    latents, symbols = inference.latents(features), inference.symbols(features)
+    scores = {"direct": _summary(inference, features, test)}
+    for bits in DEPTHS:
+        rounded = np.stack([dequantise(quantise(latent, bits)) for latent in latents])
+        arrived = inference.from_latents(rounded)
+        scores[f"digital_{bits}_bit"] = _summary(inference, arrived, test)
+    for snr_db in SNRS_DB:
+        arrived = inference.from_symbols(*over_awgn(symbols, snr_db, seed))
+        scores[f"jscc_{snr_db}_db"] = _summary(inference, arrived, test)
+    return scores
+
+
+def over_awgn(
+    symbols: NDArray[np.complex64], snr_db: float, seed: int
+) -> tuple[NDArray[np.complex64], Floats]:
+    """Symbols ``(N, k)`` after AWGN and their noise variances; row i has its own generator."""
+    rows = [
+        transmit(row, snr_db, generator(seed, index, Cause.ANALOG_NOISE))
+        for index, row in enumerate(symbols)
+    ]
+    received, variance = zip(*rows, strict=True)
+    return np.stack(received), np.stack(variance)
+
+
+def _summary(inference: Inference, features: Floats, test: Arrays) -> dict[str, Any]:
+    answers = inference.answers(features)
+    rows = [dict(task_scores(_row(answers, i), _row(test, i))) for i in range(len(features))]
+    summary: dict[str, Any] = {name: interval(row[name] for row in rows) for name in rows[0]}
+    if "segmentation" in answers:
+        counts = metrics.confusion(answers["segmentation"], test["segmentation"], STREETS_CLASSES)
+        summary["dataset_miou"] = round(metrics.mean_iou(counts), 4)
+        summary["class_iou"] = [round(float(iou), 4) for iou in metrics.class_iou(counts)]
+    return summary
+
+
+def _row(arrays: Mapping[str, NDArray[Any]], index: int) -> dict[str, NDArray[Any]]:
+    return {name: values[index] for name, values in arrays.items()}
+
+
+def interval(values: Iterable[float]) -> dict[str, float]:
+    """Mean and half width of the 95 % interval of the mean (normal approximation)."""
+    array = np.array(list(values))
+    half = _NORMAL_95 * array.std(ddof=1) / np.sqrt(len(array)) if len(array) > 1 else 0.0
+    return {"mean": round(float(array.mean()), 4), "half_width_95": round(float(half), 4)}
+
+
+# --- costs ------------------------------------------------------------------------------------
+
+
+def payload_bits(
+    inference: Inference, tables: Tables, shape: tuple[int, int, int], images: NDArray[np.uint8]
+) -> dict[str, float]:
+    """Mean size of a sample's payload per ``scheme/codec``, at 8 bits or quality 75."""
+    latents = inference.latents(inference.features(images))
+    coded: dict[str, tuple[Codec, NDArray[Any]]] = {
+        "raw/png": (ImageCodec("png"), images),
+        "raw/jpeg": (ImageCodec("jpeg", JPEG_QUALITY), images),
+        "raw/webp": (ImageCodec("webp", WEBP_QUALITY), images),
+        "separate/entropy": (EntropyCodec(shape, tables[8]), latents),
+        "separate/png_tiles": (PngTilesCodec(shape, 8), latents),
+    }
+    return {
+        name: round(float(np.mean([len(codec.encode(array)) * 8 for array in arrays])), 1)
+        for name, (codec, arrays) in coded.items()
+    }
+
+
+def _macs_of_schemes(macs: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    return {
+        scheme.value: {"device_macs": cost.device_macs, "edge_macs": cost.edge_macs}
+        for scheme, cost in workloads(macs).items()
+    }
+
+
+def parameters(model: SplitModel) -> dict[str, int]:
+    """Learned numbers per part and in total."""
+    parts = {
+        name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()
+    }
+    return parts | {"total": sum(parts.values())}
+
+
+def versions() -> dict[str, str]:
+    """What the training ran on."""
+    return {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+    }
