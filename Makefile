@@ -1,4 +1,4 @@
-.PHONY: run test clean
+.PHONY: run test figures clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,3 +22,9 @@ $(VENV)/.installed-test: pyproject.toml
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
+
+# The figure and tables of the README, and the table of the cliff that they rest on.
+figures: $(VENV)/.installed
+	$(BIN)/simsplit sweep awgn_cliff --axis cell.channel.snr_db=-5:25:1 --out results/awgn_cliff
+	$(BIN)/simsplit plot results/awgn_cliff --kind cliff --out results/published
+	cp results/awgn_cliff/points.csv results/published/awgn_cliff.csv

@@ -195,7 +195,7 @@ def validate() -> None:
     from simsplit.validate import validate as run_cases
 
     with _progress() as progress:
-        cases = run_cases(lambda i, n: progress("known answers", i, n))
+        cases = run_cases(progress)
     rows = [
         [c.name, f"{c.expected:.5g}", f"{c.measured:.5g}", f"{c.low:.5g} … {c.high:.5g}", _tick(c)]
         for c in cases
@@ -278,7 +278,8 @@ def _tick(case: Any) -> str:
 
 
 def _print_json(content: Mapping[str, Any]) -> None:
-    typer.echo(json.dumps(content, indent=2, ensure_ascii=False, default=str))
+    finite = json.loads(json.dumps(content, default=str), parse_constant=lambda _: None)
+    typer.echo(json.dumps(finite, indent=2, ensure_ascii=False))
 
 
 def _print_summary(summary: Mapping[str, Any]) -> None:

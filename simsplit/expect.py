@@ -4,7 +4,8 @@ Estimates, not results: one mean SNR per group (no fading, no shadowing, power s
 whole band, ring's median distance, line of sight by its probability), no retransmissions. Costs
 come from the model's card, whose optional keys are ``macs`` (``{key: {device_macs, edge_macs}}``),
 ``payload_bits`` and ``channel_uses`` (``{key: number}``), where key is the operating point's name,
-its ``scheme/codec kind``, or its scheme. What the card leaves out is unknown until act one.
+its ``scheme/codec kind``, or its scheme; trained cards give sizes at 8 bits and quality 75. What
+the card leaves out is unknown until act one.
 """
 
 from __future__ import annotations
@@ -158,7 +159,7 @@ def _group_load(scenario: Scenario, group: DeviceGroup, card: Mapping[str, Any])
     bits = _number(_of(card, "payload_bits", point))
     uses = _number(_of(card, "channel_uses", point))
     per_request = _elements(point, bits, uses, efficiency)
-    busy = _device_utilisation(group, point, card, rate_hz)
+    busy = _device_utilisation(scenario, group, card, rate_hz)
     need = None if per_request is None else rate_hz * per_request
     return GroupLoad(group.name, point.scheme, rate_hz, snr_db, efficiency, bits, uses, need, busy)
 
@@ -177,12 +178,23 @@ def _elements(
 
 
 def _device_utilisation(
-    group: DeviceGroup, point: OperatingPoint, card: Mapping[str, Any], rate_hz: float
+    scenario: Scenario, group: DeviceGroup, card: Mapping[str, Any], rate_hz: float
 ) -> float | None:
-    macs = _macs(card, point, "device_macs")
+    hardware = load_hardware(group.hardware)
+    busy_s = _busy_s(scenario, group, _macs(card, scenario, group, "device_macs"), hardware, 1)
+    return None if busy_s is None else rate_hz / group.count * busy_s
+
+
+def _busy_s(
+    scenario: Scenario, group: DeviceGroup, macs: float | None, hardware: Hardware, batch: int
+) -> float | None:
+    """Seconds per request of a full batch: network, and the image codec if the scheme is raw."""
     if macs is None:
         return None
-    return rate_hz / group.count * load_hardware(group.hardware).compute_s(macs) if macs else 0.0
+    network_s = hardware.compute_s(macs, batch) / batch if macs else 0.0
+    if scenario.operating_point(group.operating_point).scheme != "raw":
+        return network_s
+    return network_s + hardware.codec_s(scenario.task.height_px * scenario.task.width_px)
 
 
 def _edge_utilisation(scenario: Scenario, card: Mapping[str, Any]) -> float | None:
@@ -196,13 +208,9 @@ def _edge_utilisation(scenario: Scenario, card: Mapping[str, Any]) -> float | No
 def _edge_busy(
     scenario: Scenario, group: DeviceGroup, card: Mapping[str, Any], hardware: Hardware
 ) -> float | None:
-    point = scenario.operating_point(group.operating_point)
-    macs = 0.0 if point.scheme == "local" else _macs(card, point, "edge_macs")
-    if macs is None:
-        return None
-    batch = scenario.edge.max_batch
-    rate_hz = offered_hz(group, scenario.duration_s)
-    return rate_hz * hardware.compute_s(macs, batch) / batch if macs else 0.0
+    macs = _macs(card, scenario, group, "edge_macs")
+    busy_s = _busy_s(scenario, group, macs, hardware, scenario.edge.max_batch)
+    return None if busy_s is None else offered_hz(group, scenario.duration_s) * busy_s
 
 
 def _of(card: Mapping[str, Any], key: str, point: OperatingPoint) -> Any:
@@ -215,8 +223,10 @@ def _of(card: Mapping[str, Any], key: str, point: OperatingPoint) -> Any:
     return next((table[name] for name in names if name in table), None)
 
 
-def _macs(card: Mapping[str, Any], point: OperatingPoint, side: str) -> float | None:
-    entry = _of(card, "macs", point)
+def _macs(
+    card: Mapping[str, Any], scenario: Scenario, group: DeviceGroup, side: str
+) -> float | None:
+    entry = _of(card, "macs", scenario.operating_point(group.operating_point))
     return _number(entry.get(side)) if isinstance(entry, Mapping) else None
 
 

@@ -1,4 +1,4 @@
-"""What passes between the rooms: the Payload a device sends, the Delivery the air makes of it, the Outcome."""
+"""What passes between the rooms: what a sample costs to send, what the air did, what came out."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Prepared:
     """Act one's result for one operating point: what every sample costs to send.
 
     Attributes:
-        payload_bits: ``(N,)`` int64, ``len(bytes) * 8`` with header; 0 where nothing digital is sent.
+        payload_bits: ``(N,)`` int64, ``len(bytes) * 8`` with header; 0 if nothing digital goes.
         channel_uses: ``(N,)`` int64, complex JSCC symbols; 0 for digital schemes.
         answer_bits: ``(N,)`` int64, size of the answer that goes down (or up, for ``local``).
         payloads: The coded bytes per sample (digital schemes).

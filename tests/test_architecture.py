@@ -1,9 +1,9 @@
 """Imports point one way: a room imports only rooms of an earlier row, never a sibling.
 
-DESIGN.md's order, made precise: ``results`` precedes ``run`` (a run stores its result), ``prepared``
-(act one on disk) precedes ``pipeline``, ``exact_blocks`` (the coded radio as the simulation's block
-channel) follows ``sim``; ``validate`` may drive single stations with SimPy. Imports for type checking
-alone count for the order of rooms, not for the rooms of libraries.
+DESIGN.md's order, made precise: ``results`` precedes ``run`` (a run stores its result),
+``prepared`` (act one on disk) precedes ``pipeline``, ``exact_blocks`` (the coded radio as the
+simulation's block channel) follows ``sim``; ``validate`` may drive single stations with SimPy.
+Imports for type checking count for the order of rooms, not for where libraries may be.
 """
 
 from __future__ import annotations

@@ -98,6 +98,7 @@ def write_weights(folder: Path, model: SplitModel, tables: Mapping[int, NDArray[
     tensors |= {f"{_TABLES}{bits}": torch.from_numpy(table) for bits, table in tables.items()}
     partial = folder / f"partial.{WEIGHTS}"
     save_file(tensors, partial)
+    partial.chmod(0o644)  # safetensors writes files that only their owner can read
     partial.replace(folder / WEIGHTS)
     return file_digest(folder / WEIGHTS)
 

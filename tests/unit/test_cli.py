@@ -114,7 +114,9 @@ def test_expectation_by_hand() -> None:
     assert found.radio_utilisation == pytest.approx(need)
     assert local.device_utilisation == pytest.approx(10 * (0.002 + 1e6 / (24e9 * 0.4)))
     edge_s = [0.001 + 8 * macs / (15.6e12 * 0.3) for macs in (1e6, 5e5, 5e5)]
-    assert found.edge_utilisation == pytest.approx(sum(10 * t / 8 for t in edge_s))
+    codec_s = 5e-6 * 64 / 1000
+    assert found.edge_utilisation == pytest.approx(10 * (sum(edge_s) / 8 + codec_s))
+    assert png.device_utilisation == pytest.approx(10 * 2e-5 * 64 / 1000)
     assert not found.warnings
 
 
