@@ -255,7 +255,9 @@ def _warnings(
 
 def _group_row(group: GroupLoad) -> dict[str, str]:
     air = _air(group)
-    snr = f"{group.mean_snr_db:.1f} dB, {group.spectral_efficiency:.2f} bit/symbol"
+    snr = f"{group.mean_snr_db:.1f} dB"
+    if group.scheme != "jscc":
+        snr += f", {group.spectral_efficiency:.2f} bit/symbol"
     return {
         "station": f"{group.name} ({group.scheme})",
         "offered": f"{group.offered_hz:.3g} req/s",

@@ -368,46 +368,53 @@ def written(value: Mapping[str, Any] | None, scale: float = 1.0, form: str = ".4
 
 def print_summary(summary: Mapping[str, Any], console: Console) -> None:
     """The readable table per operating point, then utilisation, then flags in yellow."""
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     heading, rows = headline_rows(summary)
-    title = escape(f"{summary['scenario']}: mean ± half-width of the 95 % interval")
+    title = Text(f"{summary['scenario']}: mean ± half-width of the 95 % interval")
     table = Table(title=title, title_justify="left", padding=(0, 1))
     for position, name in enumerate(heading):
-        table.add_column(escape(name), justify="right" if position else "left")
+        table.add_column(Text(name), justify="right" if position else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*[escape(cell) for cell in row])
+        table.add_row(*[Text(cell) for cell in row])
     console.print(table)
     console.print(f"Utilisation: {utilisation_text(summary)}", highlight=False)
     for item in summary["flags"]:
-        text = escape(f"[{item['code']}] {item['station']}: {item['message']}")
-        console.print(f"! {text}", style="yellow", highlight=False)
+        text = f"! [{item['code']}] {item['station']}: {item['message']}"
+        console.print(Text(text), style="yellow", highlight=False)
 
 
 def headline_rows(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Heading and one row of text per operating point: what a reader compares first."""
     scored = "score_miou" in summary["overall"]
     score, title = ("score_miou", "mIoU") if scored else ("score_accuracy", "accuracy")
-    heading = ["operating point", "n", title, "latency p50 / p95, ms", "energy, mJ"]
-    heading += ["kbit", "channel uses", "delivered, %", "deadline, %"]
+    heading = ["point", "n", title, "p50 ms", "p95 ms", "device mJ", "edge mJ"]
+    heading += ["kbit", "symbols", "arrived %", "in time %"]
     rows = [_headline(name, k, score) for name, k in summary["operating_points"].items()]
     return heading, rows
 
 
 def _headline(name: str, kpis: Mapping[str, Any], score: str) -> list[str]:
-    median, tail = (_number(kpis[key], 1e3) for key in ("latency_p50_s", "latency_p95_s"))
+    device_j = (kpis["compute_energy_j"], kpis["tx_energy_j"])
+    on_device_j = None if any(k["mean"] is None for k in device_j) else _added(device_j)
     return [
         name,
         str(kpis["n"]),
         written(kpis.get(score), form=".3f"),
-        f"{median} / {tail}",
-        written(kpis["energy_j"], 1e3),
+        _number(kpis["latency_p50_s"], 1e3, ".1f"),
+        _number(kpis["latency_p95_s"], 1e3, ".1f"),
+        _number({"mean": on_device_j}, 1e3),
+        _number(kpis["edge_energy_j"], 1e3),
         _number(kpis["payload_bits"], 1e-3),
         _number(kpis["channel_uses"], 1.0, ",.0f"),
         _number(kpis["delivered"], 100, ".1f"),
         _number(kpis["deadline_met"], 100, ".1f"),
     ]
+
+
+def _added(kpis: Sequence[Mapping[str, Any]]) -> float:
+    return sum(float(kpi["mean"]) for kpi in kpis)
 
 
 def _number(value: Mapping[str, Any], scale: float, form: str = ".4g") -> str:

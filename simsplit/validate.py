@@ -48,13 +48,13 @@ class Case:
         return self.low <= self.expected <= self.high
 
 
-def validate(progress: Callable[[int, int], None] | None = None) -> list[Case]:
-    """Run every case; ``progress`` is told (done, total)."""
+def validate(progress: Callable[[str, int, int], None] | None = None) -> list[Case]:
+    """Run every case; ``progress`` is told (case, done, total)."""
     cases: list[Case] = []
     for number, make in enumerate(CASES, 1):
         cases += make()
         if progress:
-            progress(number, len(CASES))
+            progress(make.__name__, number, len(CASES))
     return cases
 
 

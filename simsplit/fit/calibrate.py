@@ -188,7 +188,7 @@ def _minimise(loss: Callable[[torch.Tensor], torch.Tensor], start: torch.Tensor)
         solver.zero_grad()
         value = loss(point)
         torch.autograd.backward(value)
-        return float(value)
+        return float(value.detach())
 
     step: Callable[[Callable[[], float]], Any] = solver.step
     step(closure)

@@ -115,6 +115,7 @@ def serve(
     plan = device.plan_of(request)
     yield from device.compute(request)
     if plan.scheme is Scheme.LOCAL and not plan.send_result:
+        request.delivered = True  # nothing had to travel
         return request.close("done", device.env.now)
     yield from uplink.carry(request, device)
     if not request.delivered:
