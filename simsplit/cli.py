@@ -195,7 +195,7 @@ def validate() -> None:
     from simsplit.validate import validate as run_cases
 
     with _progress() as progress:
-        cases = run_cases(lambda *at: progress("known answers", at[-2], at[-1]))
+        cases = run_cases(progress)
     rows = [
         [c.name, f"{c.expected:.5g}", f"{c.measured:.5g}", f"{c.low:.5g} … {c.high:.5g}", _tick(c)]
         for c in cases

@@ -68,7 +68,7 @@ def load_artefact(models_dir: Path, name: str) -> Artefact:
         model = build_model(card["kind"], card["height"], card["width"])
         tables = {_depth(key): tensors.pop(key).numpy() for key in list(tensors) if _is_table(key)}
         model.load_state_dict(tensors)
-    except (SafetensorError, RuntimeError, KeyError) as error:
+    except (SafetensorError, RuntimeError, KeyError, ValueError) as error:
         raise _untrained(f"the weights do not fit the network ({error})", folder, weights) from None
     return Artefact(name, model.eval().requires_grad_(False), tables, card)
 

@@ -55,8 +55,11 @@ class Device:
         yield from self._process(request, plan.device_s[self.group.hardware])
 
     def after_loss(self, request: Request) -> Life:
-        """The stated consequence of a lost payload: drop it, or answer on the device."""
-        if self.group.on_loss == "drop":
+        """The stated consequence of a lost payload: drop it, or answer on the device.
+
+        A local answer that was lost on its way up cannot be mended by computing it again.
+        """
+        if self.group.on_loss == "drop" or request.computed_locally:
             return request.close("lost", self.env.now)
         request.computed_locally = True
         yield from self._process(request, self.plan_of(request).local_s[self.group.hardware])

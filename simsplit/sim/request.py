@@ -99,7 +99,7 @@ class Request:
         return Delivery(
             self.request_id,
             self.status == "done",
-            self.computed_locally,
+            self.computed_locally and self.status == "done",
             tuple(self.symbol_counts),
             tuple(self.symbol_snr_db),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -75,3 +76,12 @@ def test_fewest_blocks_that_hold_the_bits(bits):
     n_prb = _prbs_needed(mcs(11), bits, 51)
     assert transport_block_bits(mcs(11), n_prb) >= bits
     assert n_prb == 1 or transport_block_bits(mcs(11), n_prb - 1) < bits
+
+
+def test_local_answer_lost_on_its_way_up_is_lost():
+    plan = replace(toy_plan(Scheme.LOCAL, bits=1000, device_s=0.02), send_result=True)
+    group = IN_PHASE | {"on_loss": "retry_locally"}
+    world = toy_world(plan, duration_s=1.0, group=group, table=step_table(mu_db=90.0))
+    request = world.run().requests[0]
+    assert request.status == "lost"
+    assert not request.delivery().computed_locally and not request.delivery().arrived
