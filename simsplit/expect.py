@@ -70,7 +70,7 @@ class Expectation:
             "load": f"{self.capacity_re_per_s:.3g} RE/s capacity",
             "utilisation": _share(self.radio_utilisation),
         }
-        edge = {"station": "edge", "offered": "", "load": ""}
+        edge = {"station": "edge", "offered": "", "load": "at full batches; alone, more"}
         edge["utilisation"] = _share(self.edge_utilisation)
         return [*map(_group_row, self.groups), cell, edge]
 

@@ -201,8 +201,8 @@ class UmiStreetCanyon(Spec):
     """3GPP TR 38.901 Table 7.4.1-1 UMi street canyon; LOS drawn by Table 7.4.2-1."""
 
     kind: Literal["umi_street_canyon"]
-    base_station_height_m: Positive = 10.0
-    device_height_m: Positive = 1.5
+    base_station_height_m: Annotated[Number, Field(gt=1, le=150)] = 10.0
+    device_height_m: Annotated[Number, Field(ge=1.5, le=22.5)] = 1.5
     shadowing: bool = True
 
 
@@ -227,11 +227,20 @@ class Fading(Spec):
     coherence_time_s: Positive = 0.01
 
 
+UNSUPPORTED_MCS = (0, 1, 2, 4, 10)  # see SUPPORTED_MCS in phy/link.py for why
+
+
 class FixedMcs(Spec):
     """Always this index of TS 38.214 Table 5.1.3.1-1."""
 
     kind: Literal["fixed"]
-    index: Annotated[int, Field(ge=0, le=28, strict=True)]
+    index: Annotated[int, Field(ge=3, le=28, strict=True)]
+
+    @model_validator(mode="after")
+    def _is_supported(self) -> FixedMcs:
+        if self.index in UNSUPPORTED_MCS:
+            raise ValueError(f"MCS {self.index} is not supported; 3 to 28 are, without 4 and 10")
+        return self
 
 
 class AdaptiveMcs(Spec):
@@ -320,6 +329,8 @@ class Scenario(Spec):
             raise ValueError("warmup_s must be shorter than duration_s")
         _unique("operating_points", [p.name for p in self.operating_points])
         _unique("devices", [g.name for g in self.devices])
+        for group in self.devices:
+            _check_range(group, self.cell)
         return self
 
     def operating_point(self, name: str) -> OperatingPoint:
@@ -336,3 +347,18 @@ def _unique(what: str, names: list[str]) -> None:
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise ValueError(f"{what}: each name once, doubled: {', '.join(doubled)}")
+
+
+_RANGE_M = {"umi_street_canyon": (10.0, 5000.0), "log_distance": (1.0, float("inf"))}
+
+
+def _check_range(group: DeviceGroup, cell: Cell) -> None:
+    """Distances and carrier within the range the path loss model is made for."""
+    low_m, high_m = _RANGE_M.get(cell.channel.kind, (0.0, float("inf")))
+    if group.distance_min_m < low_m or group.distance_max_m > high_m:
+        raise ValueError(
+            f"devices.{group.name}: path loss {cell.channel.kind} holds from {low_m:g} to "
+            f"{high_m:g} m, found {group.distance_min_m:g} to {group.distance_max_m:g} m"
+        )
+    if cell.channel.kind == "umi_street_canyon" and cell.carrier_hz < 0.5e9:
+        raise ValueError(f"cell.carrier_hz: UMi holds from 0.5 GHz, found {cell.carrier_hz:g}")

@@ -46,6 +46,8 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
 # fmt: off
 # id: (text to replace, replacement, what the message must hold)
 CHANGES: dict[str, tuple[str, str, list[str]]] = {
+    "MCS without an encoder": ("  resource_blocks: 10", "  mcs: {kind: fixed, index: 4}", ["cell.mcs:", "MCS 4 is not supported"]),
+    "too low for the model": ("{kind: fixed_snr, snr_db: 12}", "{kind: umi_street_canyon, device_height_m: 0.5}", ["cell.channel.device_height_m:", "0.5"]),
     "unknown key at the top": ("seed: 1", "sede: 1", ["sede: unknown key", "'seed'"]),
     "unknown key in the cell": ("  resource_blocks", "  resource_block", ["cell.resource_block:", "'resource_blocks'"]),
     "unknown key in a union": ("snr_db: 12", "snr: 12", ["cell.channel.snr:", "Choices: kind, snr_db"]),
