@@ -286,23 +286,27 @@ def _write_card(rows: list[Row], recipe: Mapping[str, Any], digest: str, table: 
 
 def _quality(rows: list[Row]) -> Row:
     """Totals, residuals of the fit and how often Wilson's interval near 10 % holds the fit."""
-    bins = np.array([values for row in rows for values in row["bins"] if values[1] >= 20])
-    blocks, residual = bins[:, 1], (bins[:, 2] - bins[:, 3]) / bins[:, 1]
-    rate = bins[:, 3] / blocks
+    blocks, errors, expected = np.array([v[1:] for row in rows for v in row["bins"]]).T
+    rate = expected / blocks
+    residual, chance = (errors / blocks - rate) ** 2, rate * (1 - rate) / blocks
     checks = [row["near_10_percent"] for row in rows]
     inside = [c["low"] <= c["fitted"] <= c["high"] for c in checks]
     return {
         "n_curves": len(rows),
         "blocks": sum(row["blocks"] for row in rows),
         "errors": sum(row["errors"] for row in rows),
-        "fit_rms_residual_bler": float(np.sqrt((residual**2).mean())),
-        "fit_rms_residual_expected_by_chance": float(np.sqrt((rate * (1 - rate) / blocks).mean())),
+        "fit_rms_residual_bler": _rms(residual, blocks),
+        "fit_rms_residual_expected_by_chance": _rms(chance, blocks),
         "mean_standard_error_of_mu_db": float(np.mean([row["mu_error_db"] for row in rows])),
         "share_with_fit_inside_wilson_95_near_10_percent": sum(inside) / len(inside),
         "wilson_95_half_width_near_10_percent": float(
             np.mean([(c["high"] - c["low"]) / 2 for c in checks])
         ),
     }
+
+
+def _rms(squares: Floats, weights: Floats) -> float:
+    return float(np.sqrt(np.average(squares, weights=weights)))
 
 
 def _digest(content: bytes) -> str:

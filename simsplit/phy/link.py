@@ -225,6 +225,8 @@ class BlerTable:
 
     def __init__(self, curves: Mapping[tuple[int, int], Curve]) -> None:
         self._curves = dict(curves)
+        self._mcs_indices = tuple(sorted({index for index, _ in self._curves}))
+        self._fits: dict[tuple[int, int], tuple[float, float]] = {}
         self._blocks: dict[tuple[int, int], tuple[float, float, int]] = {}
         self._choices: dict[tuple[int, float, int, int], tuple[list[float], list[Mcs]]] = {}
 
@@ -246,12 +248,18 @@ class BlerTable:
     @property
     def mcs_indices(self) -> tuple[int, ...]:
         """The calibrated MCS indices, rising."""
-        return tuple(sorted({index for index, _ in self._curves}))
+        return self._mcs_indices
 
     def fit(self, mcs_index: int, code_block_bits: int) -> tuple[float, float]:
         """(mu, sigma) in dB of one code block; raises OutOfTable outside the calibrated range."""
-        if mcs_index not in self.mcs_indices:
-            choices = [str(i) for i in self.mcs_indices]
+        found = self._fits.get((mcs_index, code_block_bits))
+        if found is None:
+            found = self._fits[mcs_index, code_block_bits] = self._fit(mcs_index, code_block_bits)
+        return found
+
+    def _fit(self, mcs_index: int, code_block_bits: int) -> tuple[float, float]:
+        if mcs_index not in self._mcs_indices:
+            choices = [str(i) for i in self._mcs_indices]
             raise OutOfTable("MCS was not calibrated", value=mcs_index, choices=choices)
         graph = base_graph_of(code_block_bits, _ALL_MCS[mcs_index].code_rate)
         if (mcs_index, graph) not in self._curves:

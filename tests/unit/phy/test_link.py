@@ -184,3 +184,5 @@ def test_look_ups_are_fast() -> None:
     select_s = min(timeit.repeat(lambda: table.select_mcs(15.0, 50), number=n))
     assert error_s / n < 5e-6
     assert select_s / n < 5e-6
+    bler_s = min(timeit.repeat(lambda: table.bler(16, 6688, 15.8), number=n))
+    assert bler_s / n < 5e-6

@@ -1,0 +1,216 @@
+"""The training loop: recipes, interruption and resumption, what it writes, what it minimises."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from simsplit.errors import ArtefactError, ScenarioError
+from simsplit.fit import objectives
+from simsplit.fit.card import entropy_tables, interval
+from simsplit.fit.recipe import parse_net_recipe
+from simsplit.fit.train import CHECKPOINT, draw_batch, schedule, start, train
+from simsplit.nets.artefact import load_artefact
+from simsplit.nets.inference import Inference
+
+TINY: dict[str, Any] = {
+    "kind": "digits",
+    "dataset": "digits",
+    "height": 8,
+    "width": 8,
+    "train_images": 96,
+    "test_images": 24,
+    "steps": 20,
+    "warmup_steps": 4,
+    "checkpoint_steps": 6,
+    "learning_rate": 0.003,
+    "flip": False,
+}
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIMSPLIT_CACHE", str(tmp_path / "cache"))
+
+
+def recipe_in(folder: Path, **changes: Any) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(TINY | changes))
+    return folder / "recipe.yaml"
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "weights.safetensors")
+
+
+class Interrupt:
+    """Stops a run as Ctrl-C would, after a number of steps."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+
+    def __call__(self, step: int, steps: int, loss: float) -> None:
+        if step == self.after:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_run_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
+    undisturbed = train(recipe_in(tmp_path / "a"))
+    recipe, seen = recipe_in(tmp_path / "b"), []
+    for after in (8, 15):  # checkpoints at 6 and 12
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, progress=Interrupt(after))
+    resumed = train(recipe, progress=lambda step, steps, loss: seen.append((step, steps)))
+    assert seen == [(step, 20) for step in range(13, 21)]
+    first, second = weights(undisturbed), weights(resumed)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_another_seed_gives_other_weights(tmp_path: Path) -> None:
+    first = weights(train(recipe_in(tmp_path / "a")))
+    second = weights(train(recipe_in(tmp_path / "b", seed=2)))
+    assert not torch.equal(first["trunk.0.weight"], second["trunk.0.weight"])
+
+
+def test_checkpoint_of_another_recipe_is_in_the_way(tmp_path: Path) -> None:
+    train(recipe_in(tmp_path / "a"))
+    assert (tmp_path / "a" / CHECKPOINT).exists()
+    with pytest.raises(ArtefactError, match="delete it"):
+        train(recipe_in(tmp_path / "a", seed=2))
+
+
+def test_a_trial_leaves_the_real_weights_alone(tmp_path: Path) -> None:
+    recipe = recipe_in(tmp_path / "a")
+    folder = train(recipe, max_steps=3)
+    assert folder == tmp_path / "a" / "partial-3" and not (tmp_path / "a" / CHECKPOINT).exists()
+    assert json.loads((folder / "card.json").read_text())["trained"]["steps"] == 3
+
+
+def test_the_card_tells_what_was_measured(tmp_path: Path) -> None:
+    folder = train(recipe_in(tmp_path / "tiny"))
+    card = json.loads((folder / "card.json").read_text())
+    ways = {"direct", *(f"digital_{b}_bit" for b in (8, 6, 4))}
+    ways |= {f"jscc_{snr}_db" for snr in (-5, 0, 5, 10, 15, 20)}
+    assert set(card["scores"]) == ways
+    for scores in card["scores"].values():
+        assert 0 <= scores["accuracy"]["mean"] <= 1 and scores["accuracy"]["half_width_95"] >= 0
+    artefact = load_artefact(tmp_path, "tiny")
+    assert card["parameters"]["total"] == sum(p.numel() for p in artefact.model.parameters())
+    assert {bits: table.shape for bits, table in artefact.tables.items()} == {
+        bits: (4, 2**bits) for bits in (8, 6, 4)
+    }
+
+
+def test_tables_count_every_code_of_the_range(tmp_path: Path) -> None:
+    train(recipe_in(tmp_path / "tiny"))
+    artefact = load_artefact(tmp_path, "tiny")
+    images = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1)).astype(np.uint8)
+    table = entropy_tables(Inference(artefact.model), images)[4]
+    assert table.dtype == np.int64 and table.min() >= 1
+    assert 50 * 4 <= table.sum(axis=1).min() <= table.sum(axis=1).max() < 50 * 4 + 16
+
+
+def test_streets_train_through_the_same_loop(tmp_path: Path) -> None:
+    changes = {"kind": "multitask", "dataset": "streets", "height": 32, "width": 64}
+    recipe = recipe_in(tmp_path / "s", **changes, train_images=16, test_images=4, flip=True)
+    losses: list[float] = []
+    folder = train(recipe, max_steps=4, progress=lambda step, steps, loss: losses.append(loss))
+    card = json.loads((folder / "card.json").read_text())
+    scores = card["scores"]["jscc_10_db"]
+    assert set(scores) > {"miou", "pixel_accuracy", "disparity_rmse_px", "psnr_db", "dataset_miou"}
+    assert 0.5 < card["constant_answer"]["disparity_px"] < 10
+    assert losses[-1] < losses[0]
+
+
+class TestRecipes:
+    def parse(self, **changes: Any) -> Any:
+        return parse_net_recipe(TINY | changes)
+
+    def test_unknown_key_names_the_nearest(self) -> None:
+        with pytest.raises(ScenarioError, match="learning_rat.*Did you mean 'learning_rate'"):
+            self.parse(learning_rat=0.1)
+        with pytest.raises(ScenarioError, match=r"shares\.jsc: unknown key.*jscc"):
+            self.parse(shares={"jsc": 3})
+
+    @pytest.mark.parametrize(("key", "value"), [("steps", 0), ("fading_share", 2), ("seed", -1)])
+    def test_bad_value_names_its_path(self, key: str, value: float) -> None:
+        with pytest.raises(ScenarioError, match=f"^{key}: "):
+            self.parse(**{key: value})
+
+    def test_unknown_kind_and_missing_file(self, tmp_path: Path) -> None:
+        with pytest.raises(ScenarioError, match="Did you mean 'digits'"):
+            train(recipe_in(tmp_path, kind="digit"))
+        with pytest.raises(ScenarioError, match="no such recipe"):
+            train(tmp_path / "nowhere.yaml")
+
+    def test_schedule_follows_seconds_on_a_slow_machine(self) -> None:
+        run = start(self.parse(steps=100, budget_s=10.0, warmup_steps=0))
+        assert schedule(run) == 1.0
+        run.step, run.elapsed_s = 10, 5.0
+        assert run.done == 0.5 and schedule(run) == pytest.approx(0.5)
+        run.elapsed_s = 0.1
+        assert run.done == 0.1
+
+    def test_every_image_once_per_epoch(self) -> None:
+        run = start(self.parse(train_images=96))
+        data = {"image": torch.arange(96)}
+        drawn = []
+        for run.step in range(6):  # 6 batches of 16
+            drawn += draw_batch(data, run, torch.Generator().manual_seed(0))["image"].tolist()
+        assert sorted(drawn) == list(range(96)) and drawn != sorted(drawn)
+
+    def test_flips_keep_picture_and_labels_together(self) -> None:
+        run = start(self.parse(flip=True))
+        columns = torch.arange(6).expand(32, 4, 6)
+        data = {"image": columns.unsqueeze(-1).clone(), "segmentation": columns.clone()}
+        batch = draw_batch(data, run, torch.Generator().manual_seed(0))
+        assert torch.equal(batch["image"][..., 0], batch["segmentation"])
+        first = set(batch["segmentation"][:, 0, 0].tolist())
+        assert first == {0, 5}
+
+
+class TestObjectives:
+    labels = torch.randint(0, 3, (2, 8, 8), generator=torch.Generator().manual_seed(0))
+
+    def test_certain_and_right_is_free(self) -> None:
+        logits = 50.0 * torch.nn.functional.one_hot(self.labels, 3).permute(0, 3, 1, 2).float()
+        loss = objectives.segmentation_loss(logits, self.labels, torch.ones(3), 1.0)
+        assert float(loss) == pytest.approx(0.0, abs=1e-3)
+        wrong = objectives.segmentation_loss(logits.roll(1, 1), self.labels, torch.ones(3), 1.0)
+        assert float(wrong) > 10
+
+    def test_soft_iou_of_hard_answers_is_iou(self) -> None:
+        answer = torch.zeros_like(self.labels)
+        hard = torch.log(torch.nn.functional.one_hot(answer, 3).permute(0, 3, 1, 2) + 1e-12)
+        right = int((self.labels == 0).sum())
+        expected = (right + 1) / (self.labels.numel() + 1)
+        assert float(objectives.soft_iou(hard, self.labels)[0]) == pytest.approx(expected, rel=1e-4)
+
+    def test_rare_classes_weigh_more_and_the_mean_is_one(self) -> None:
+        labels = torch.tensor([0] * 90 + [1] * 10, dtype=torch.uint8)
+        equal, uneven = (objectives.class_weights(labels, 2, e) for e in (0.0, 0.5))
+        assert equal.tolist() == pytest.approx([1.0, 1.0])
+        assert uneven[1] > 2 * uneven[0]
+        assert float(0.9 * uneven[0] + 0.1 * uneven[1]) == pytest.approx(1.0)
+
+    def test_disparity_loss_is_rmse_in_px(self) -> None:
+        target = torch.zeros(1, 4, 4)
+        assert float(objectives.disparity_loss(target + 3.0, target)) == pytest.approx(3.0, 1e-4)
+
+    def test_reconstruction_counts_decibels(self) -> None:
+        target = torch.zeros(1, 3, 4, 4)
+        near, far = (objectives.reconstruction_loss(target + d, target) for d in (0.1, 1.0))
+        assert float(far - near) == pytest.approx(2 * 2.302585, rel=1e-3)
+
+
+def test_interval_is_the_normal_one() -> None:
+    found = interval([0.0, 1.0] * 50)
+    assert found == {"mean": 0.5, "half_width_95": pytest.approx(1.96 * 0.5025 / 10, abs=1e-4)}
