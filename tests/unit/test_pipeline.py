@@ -244,8 +244,8 @@ class TestCosts:
             assert cost.local_macs == whole
 
     def test_workloads_add_up(self) -> None:
-        parts = dict(encode=10, answer=4, digital_encode=1, digital_decode=2)
-        costs = workloads(parts | dict(jscc_encode=3, jscc_decode=5))
+        parts = {"encode": 10, "answer": 4, "digital_encode": 1, "digital_decode": 2}
+        costs = workloads(parts | {"jscc_encode": 3, "jscc_decode": 5})
         assert (costs[Scheme.SEPARATE].device_macs, costs[Scheme.SEPARATE].edge_macs) == (11, 6)
         assert (costs[Scheme.JSCC].device_macs, costs[Scheme.JSCC].edge_macs) == (13, 9)
 

@@ -1,7 +1,7 @@
 """Validation: separate coding is flat and falls within 2 dB, JSCC degrades smoothly over the SNR.
 
-Where the cliff must be is computed from the table for the very block sizes; that separate coding has
-one, and JSCC none, is the claim of Bourtsoulatze, Kurka & Gündüz (IEEE TCCN 2019), figure 6.
+Where the cliff must be is computed from the table for the very block sizes; that separate coding
+has one, and JSCC none, is the claim of Bourtsoulatze, Kurka & Gündüz (IEEE TCCN 2019), figure 6.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ class TestRecipes:
         return parse_net_recipe(TINY | changes)
 
     def test_unknown_key_names_the_nearest(self) -> None:
-        with pytest.raises(ScenarioError, match="learning_rat.*Did you mean 'learning_rate'"):
+        with pytest.raises(ScenarioError, match=r"learning_rat.*Did you mean 'learning_rate'"):
             self.parse(learning_rat=0.1)
         with pytest.raises(ScenarioError, match=r"shares\.jsc: unknown key.*jscc"):
             self.parse(shares={"jsc": 3})
