@@ -64,8 +64,10 @@ def calibrate(
         if progress is not None:
             progress(count, len(jobs))
     rows = [done[f"{scheme.index}/{bits}"] for scheme, bits in jobs]
-    table = _write_table(rows, out_dir)
-    _write_card(rows, recipe, digest, table)
+    kept = [row for row in rows if is_waterfall(row)]
+    table = _write_table(kept, out_dir)
+    left_out = [_summary(row) for row in rows if not is_waterfall(row)]
+    _write_card(kept, left_out, recipe, digest, table)
     partial.unlink(missing_ok=True)
     return table
 
@@ -212,12 +214,23 @@ def _bins(snr_db: Floats, wrong: Bools, mu_db: float, sigma_db: float) -> list[l
     return rows
 
 
+def is_waterfall(row: Row) -> bool:
+    """Whether the fit found a fall from 1 to 0: mu known to 0.5 dB, sigma below 30 / sqrt(K) dB.
+
+    The smallest blocks at rates near 0.95 have none: two lifted columns are never sent (TS 38.212
+    clause 5.3.2) and hardly any parity is, so belief propagation fails at every SNR. Such a size is
+    left out of the table, where asking for it is an error, and named in the card.
+    """
+    limit_db = 30.0 / math.sqrt(row["code_block_bits"])
+    return bool(row["mu_error_db"] < 0.5 and row["sigma_db"] < limit_db)
+
+
 def _near_ten_percent(snr_db: Floats, wrong: Bools, mu_db: float, sigma_db: float) -> Row:
     """Observed against fitted error rate from 0.8 to 1.8 sigma above mu, with Wilson's interval."""
     inside = (snr_db > mu_db + 0.8 * sigma_db) & (snr_db < mu_db + 1.8 * sigma_db)
     blocks, errors = int(inside.sum()), int(wrong[inside].sum())
     low, high = wilson_interval(errors, blocks)
-    fitted = float(_fitted(snr_db[inside], mu_db, sigma_db).mean()) if blocks else math.nan
+    fitted = float(_fitted(snr_db[inside], mu_db, sigma_db).mean()) if blocks else None
     return {"blocks": blocks, "errors": errors, "low": low, "high": high, "fitted": fitted}
 
 
@@ -266,7 +279,13 @@ def _write_table(rows: list[Row], out_dir: Path) -> Path:
     return table
 
 
-def _write_card(rows: list[Row], recipe: Mapping[str, Any], digest: str, table: Path) -> None:
+def _summary(row: Row) -> Row:
+    return {key: value for key, value in row.items() if key != "bins"}
+
+
+def _write_card(
+    rows: list[Row], left_out: list[Row], recipe: Mapping[str, Any], digest: str, table: Path
+) -> None:
     """``card.json``: how the table was made and how well it fits."""
     card = {
         "recipe": dict(recipe),
@@ -279,9 +298,10 @@ def _write_card(rows: list[Row], recipe: Mapping[str, Any], digest: str, table: 
         **_quality(rows),
         "seconds": round(sum(row["seconds"] for row in rows), 1),
         "versions": {p: version(p) for p in ("sionna-no-rt", "torch", "numpy")},
-        "curves": [{k: v for k, v in row.items() if k != "bins"} for row in rows],
+        "left_out_because_no_waterfall": left_out,
+        "curves": [_summary(row) for row in rows],
     }
-    (table.parent / "card.json").write_text(json.dumps(card, indent=1) + "\n")
+    (table.parent / "card.json").write_text(json.dumps(card, indent=1, allow_nan=False) + "\n")
 
 
 def _quality(rows: list[Row]) -> Row:
@@ -289,7 +309,7 @@ def _quality(rows: list[Row]) -> Row:
     blocks, errors, expected = np.array([v[1:] for row in rows for v in row["bins"]]).T
     rate = expected / blocks
     residual, chance = (errors / blocks - rate) ** 2, rate * (1 - rate) / blocks
-    checks = [row["near_10_percent"] for row in rows]
+    checks = [row["near_10_percent"] for row in rows if row["near_10_percent"]["blocks"]]
     inside = [c["low"] <= c["fitted"] <= c["high"] for c in checks]
     return {
         "n_curves": len(rows),

@@ -9,6 +9,7 @@ means bit 1. Thread count is the caller's business: one is fastest on shared mac
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -52,7 +53,9 @@ class LdpcCode:
     ) -> None:
         ldpc = _sionna("fec.ldpc")
         try:
-            self.encoder = ldpc.LDPC5GEncoder(bits, coded_bits, bg=f"bg{base_graph}")
+            with warnings.catch_warnings():  # it warns above 948/1024; up to 0.95 is legal
+                warnings.simplefilter("ignore", UserWarning)
+                self.encoder = ldpc.LDPC5GEncoder(bits, coded_bits, bg=f"bg{base_graph}")
         except ValueError as error:
             raise ScenarioError(f"no LDPC code: {error}", value=(bits, coded_bits)) from error
         self.bits, self.coded_bits = bits, coded_bits

@@ -273,7 +273,12 @@ class BlerTable:
         return 0.5 * math.erfc((snr_db - mu_db) / sigma_db * _SQRT_HALF)
 
     def transport_block_error(self, mcs: Mcs, tb_bits: int, snr_db: float) -> float:
-        """Error probability of a transport block: 1 - (1 - BLER)^C, code blocks independent."""
+        """Error probability of a transport block: 1 - (1 - BLER)^C, code blocks independent.
+
+        The table knows the block's size, not its allocation: the quantised size (TS 38.214 clause
+        5.1.3.2) can lie a few percent off the target rate. Measured against the exact link, the SNR
+        for 10 % is right within 0.3 dB, except one resource block at MCS 25 to 27: 0.6 dB too low.
+        """
         fit = self._blocks.get((mcs.index, tb_bits))
         mu_db, inverse, n_blocks = fit if fit is not None else self._block_fit(mcs, tb_bits)
         bler = 0.5 * math.erfc((snr_db - mu_db) * inverse)

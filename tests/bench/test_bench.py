@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from simsplit.messages import Scheme
@@ -31,3 +34,17 @@ def test_table_lookup(benchmark):
 
     table, scheme = open_bler_table(), mcs(11)
     assert 0 <= benchmark(table.transport_block_error, scheme, 4096, 4.0) <= 1
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["check", "urban_5g"]], ids=["help", "check"])
+def test_command_line_start(benchmark, arguments):
+    """Goals: 0.5 s for --help, 1.5 s for check, in a process of its own."""
+    program = (
+        f"import sys; sys.argv = ['simsplit', *{arguments}]; import simsplit.cli as c; c.main()"
+    )
+    command = [sys.executable, "-c", program]
+
+    def start():
+        return subprocess.run(command, capture_output=True, timeout=60, check=False)
+
+    assert benchmark.pedantic(start, rounds=3, warmup_rounds=1).returncode == 0

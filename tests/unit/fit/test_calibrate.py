@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from simsplit.errors import ScenarioError
-from simsplit.fit.calibrate import calibrate, legal_sizes, wilson_interval
+from simsplit.fit.calibrate import calibrate, is_waterfall, legal_sizes, wilson_interval
 from simsplit.phy import link
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -86,3 +86,14 @@ def test_wilson_interval_by_hand() -> None:
     low, high = wilson_interval(10, 100)
     assert (low, high) == pytest.approx((0.0552, 0.1744), abs=1e-4)
     assert wilson_interval(0, 0) == (0.0, 1.0)
+
+
+def test_curves_without_a_waterfall_are_named_and_left_out(tmp_path: Path) -> None:
+    """MCS 25 at its smallest legal block fails at every SNR."""
+    path = calibrate(RECIPE | {"mcs": [25]}, tmp_path)
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert [row["code_block_bits"] for row in card["left_out_because_no_waterfall"]] == [96]
+    with np.load(path) as stored:
+        assert stored["code_block_bits"].tolist() == [160]
+        assert stored["bin_curve"].max() == 0
+    assert is_waterfall({"code_block_bits": 100, "mu_error_db": 0.05, "sigma_db": 1.0})
