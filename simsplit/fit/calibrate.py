@@ -217,9 +217,9 @@ def _bins(snr_db: Floats, wrong: Bools, mu_db: float, sigma_db: float) -> list[l
 def is_waterfall(row: Row) -> bool:
     """Whether the fit found a fall from 1 to 0: mu known to 0.5 dB, sigma below 30 / sqrt(K) dB.
 
-    The smallest blocks at rates near 0.95 have none: two lifted columns are never sent (TS 38.212
-    clause 5.3.2) and hardly any parity is, so belief propagation fails at every SNR. Such a size is
-    left out of the table, where asking for it is an error, and named in the card.
+    Some of the smallest blocks at rates near 0.95 have none within the SNRs tried; probably because
+    two lifted columns are never sent (TS 38.212 clause 5.3.2) and hardly any parity is. Such a size
+    is left out of the table, where asking for it is an error, and named in the card.
     """
     limit_db = 30.0 / math.sqrt(row["code_block_bits"])
     return bool(row["mu_error_db"] < 0.5 and row["sigma_db"] < limit_db)

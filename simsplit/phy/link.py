@@ -326,7 +326,7 @@ class BlerTable:
         """Rising thresholds in dB and their schemes; a scheme beaten in both is dropped."""
         options: list[tuple[int, float, Mcs]] = []
         for scheme in (_ALL_MCS[i] for i in self.mcs_indices):
-            if _decodable(scheme, n_prb, n_symbols, dmrs_re_per_prb):
+            if is_decodable(scheme, n_prb, n_symbols, dmrs_re_per_prb):
                 tb_bits = transport_block_bits(scheme, n_prb, n_symbols, dmrs_re_per_prb)
                 need_db = self.required_snr_db(scheme, tb_bits, bler_target)
                 options.append((tb_bits, need_db, scheme))
@@ -338,7 +338,8 @@ class BlerTable:
         return found
 
 
-def _decodable(mcs: Mcs, n_prb: int, n_symbols: int, dmrs_re_per_prb: int) -> bool:
+@cache
+def is_decodable(mcs: Mcs, n_prb: int, n_symbols: int = 14, dmrs_re_per_prb: int = 12) -> bool:
     """True if the bits with all checks stay within 0.95 of the coded bits."""
     tb_bits = transport_block_bits(mcs, n_prb, n_symbols, dmrs_re_per_prb)
     parts = segment(tb_bits, mcs.code_rate)

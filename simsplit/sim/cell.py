@@ -14,8 +14,16 @@ from typing import Any, Protocol
 
 import simpy
 
+from simsplit.errors import ScenarioError
 from simsplit.messages import Scheme
-from simsplit.phy.link import BlerTable, Mcs, mcs, resource_elements, transport_block_bits
+from simsplit.phy.link import (
+    BlerTable,
+    Mcs,
+    is_decodable,
+    mcs,
+    resource_elements,
+    transport_block_bits,
+)
 from simsplit.scenario import AdaptiveMcs, Cell, FixedMcs
 from simsplit.sim.device import Device
 from simsplit.sim.request import Life, Request
@@ -320,7 +328,15 @@ def _mcs_rule(spec: Cell, table: BlerTable) -> Callable[[SnrSource, int, int], M
 
 
 def _prbs_needed(scheme: Mcs, bits: int, share: int) -> int:
-    """Fewest resource blocks of the share whose transport block holds the bits."""
+    """Fewest resource blocks of the share whose transport block holds the bits and is decodable.
+
+    Raises:
+        ScenarioError: The whole share is not decodable (MCS 28 on one block: effective rate above
+            0.95, TS 38.214 clause 5.1.3); adaptive schemes never choose it, a fixed one may.
+    """
+    if not is_decodable(scheme, share, _SYMBOLS, _DMRS_RE):
+        message = f"MCS {scheme.index} is not decodable on {share} resource block(s)"
+        raise ScenarioError(message, path="cell.mcs.index", value=scheme.index)
     if transport_block_bits(scheme, share, _SYMBOLS, _DMRS_RE) <= bits:
         return share
     per_prb = resource_elements(1, _SYMBOLS, _DMRS_RE) * scheme.spectral_efficiency
@@ -328,5 +344,7 @@ def _prbs_needed(scheme: Mcs, bits: int, share: int) -> int:
     while n_prb > 1 and transport_block_bits(scheme, n_prb - 1, _SYMBOLS, _DMRS_RE) >= bits:
         n_prb -= 1
     while transport_block_bits(scheme, n_prb, _SYMBOLS, _DMRS_RE) < bits:
+        n_prb += 1
+    while not is_decodable(scheme, n_prb, _SYMBOLS, _DMRS_RE):
         n_prb += 1
     return n_prb

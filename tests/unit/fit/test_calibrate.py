@@ -89,7 +89,7 @@ def test_wilson_interval_by_hand() -> None:
 
 
 def test_curves_without_a_waterfall_are_named_and_left_out(tmp_path: Path) -> None:
-    """MCS 25 at its smallest legal block fails at every SNR."""
+    """MCS 25 at its smallest legal block shows no fall within the SNRs tried."""
     path = calibrate(RECIPE | {"mcs": [25]}, tmp_path)
     card = json.loads((tmp_path / "card.json").read_text())
     assert [row["code_block_bits"] for row in card["left_out_because_no_waterfall"]] == [96]

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from simsplit.errors import ScenarioError
 from simsplit.messages import Scheme
 from simsplit.phy.link import mcs, resource_elements, transport_block_bits
 from simsplit.sim.cell import _prbs_needed
@@ -85,3 +86,10 @@ def test_local_answer_lost_on_its_way_up_is_lost():
     request = world.run().requests[0]
     assert request.status == "lost"
     assert not request.delivery().computed_locally and not request.delivery().arrived
+
+
+def test_undecodable_allocation_is_avoided_or_refused():
+    """MCS 28 on one resource block has an effective rate of 0.966."""
+    assert _prbs_needed(mcs(28), 100, 51) == 2
+    with pytest.raises(ScenarioError, match="not decodable"):
+        _prbs_needed(mcs(28), 100, 1)
