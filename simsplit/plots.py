@@ -127,7 +127,7 @@ def metric_against_snr(frame: DataFrame, metric: str, ax: Axes) -> None:
 
 def snr_column(frame: DataFrame) -> str:
     """The swept SNR's column."""
-    found = [str(name) for name in frame.columns if str(name).endswith("snr_db")]
+    found = [str(n) for n in frame.columns if str(n).endswith(".snr_db")]
     if len(found) != 1:
         raise ScenarioError("the sweep needs exactly one axis that ends in snr_db", value=found)
     return found[0]
