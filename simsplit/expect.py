@@ -53,13 +53,17 @@ class GroupLoad:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """Offered load, capacity and utilisation of every station; None is unknown."""
+    """Offered load, capacity and utilisation of every station; None is unknown.
+
+    ``edge_utilisation`` is at full batches, the least; ``edge_utilisation_alone`` at batches of one.
+    """
 
     groups: tuple[GroupLoad, ...]
     offered_hz: float
     capacity_re_per_s: float
     radio_utilisation: float | None
     edge_utilisation: float | None
+    edge_utilisation_alone: float | None
     warnings: tuple[str, ...]
 
     def rows(self) -> list[dict[str, str]]:
@@ -70,8 +74,9 @@ class Expectation:
             "load": f"{self.capacity_re_per_s:.3g} RE/s capacity",
             "utilisation": _share(self.radio_utilisation),
         }
-        edge = {"station": "edge", "offered": "", "load": "at full batches; alone, more"}
-        edge["utilisation"] = _share(self.edge_utilisation)
+        edge = {"station": "edge", "offered": "", "load": "full batches … batches of one"}
+        least, most = _share(self.edge_utilisation), _share(self.edge_utilisation_alone)
+        edge["utilisation"] = f"{least} … {most}"
         return [*map(_group_row, self.groups), cell, edge]
 
 
@@ -81,13 +86,14 @@ def expect(scenario: Scenario) -> Expectation:
     groups = tuple(_group_load(scenario, group, card) for group in scenario.devices)
     capacity = capacity_re_per_s(scenario.cell)
     radio = _sum(group.need_re_per_s for group in groups)
-    edge = _edge_utilisation(scenario, card)
+    edge = _edge_utilisation(scenario, card, scenario.edge.max_batch)
     return Expectation(
         groups=groups,
         offered_hz=sum(group.offered_hz for group in groups),
         capacity_re_per_s=capacity,
         radio_utilisation=None if radio is None else radio / capacity,
         edge_utilisation=edge,
+        edge_utilisation_alone=_edge_utilisation(scenario, card, 1),
         warnings=tuple(_warnings(groups, None if radio is None else radio / capacity, edge)),
     )
 
@@ -197,19 +203,23 @@ def _busy_s(
     return network_s + hardware.codec_s(scenario.task.height_px * scenario.task.width_px)
 
 
-def _edge_utilisation(scenario: Scenario, card: Mapping[str, Any]) -> float | None:
-    """Worker share at full batches."""
+def _edge_utilisation(scenario: Scenario, card: Mapping[str, Any], batch: int) -> float | None:
+    """Worker share if every batch has this size."""
     hardware = load_hardware(scenario.edge.hardware)
-    busy = [_edge_busy(scenario, group, card, hardware) for group in scenario.devices]
+    busy = [_edge_busy(scenario, group, card, hardware, batch) for group in scenario.devices]
     total = _sum(busy)
     return None if total is None else total / scenario.edge.workers
 
 
 def _edge_busy(
-    scenario: Scenario, group: DeviceGroup, card: Mapping[str, Any], hardware: Hardware
+    scenario: Scenario,
+    group: DeviceGroup,
+    card: Mapping[str, Any],
+    hardware: Hardware,
+    batch: int,
 ) -> float | None:
     macs = _macs(card, scenario, group, "edge_macs")
-    busy_s = _busy_s(scenario, group, macs, hardware, scenario.edge.max_batch)
+    busy_s = _busy_s(scenario, group, macs, hardware, batch)
     return None if busy_s is None else offered_hz(group, scenario.duration_s) * busy_s
 
 
