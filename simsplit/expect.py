@@ -55,7 +55,7 @@ class GroupLoad:
 class Expectation:
     """Offered load, capacity and utilisation of every station; None is unknown.
 
-    ``edge_utilisation`` is at full batches, the least; ``edge_utilisation_alone`` at batches of one.
+    ``edge_utilisation``: at full batches, the least; ``edge_utilisation_alone``: batches of one.
     """
 
     groups: tuple[GroupLoad, ...]
