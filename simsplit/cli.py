@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec, TypeVar
@@ -78,8 +79,9 @@ def run(
     replications: Annotated[int | None, typer.Option(min=1)] = None,
     fidelity: Annotated[Fidelity | None, typer.Option()] = None,
     as_json: JsonOption = False,
+    figures: Annotated[bool, typer.Option(help="Draw the result's figures too.")] = True,
 ) -> None:
-    """Simulate a scenario and print its table."""
+    """Simulate a scenario, store the result with its figures and print its table."""
     from simsplit.run import run as run_scenario
 
     with _progress(quiet=as_json) as progress:
@@ -93,6 +95,10 @@ def run(
             overrides=set_ or [],
             progress=progress,
         )
+    if figures:
+        from simsplit.plots import plot_once
+
+        plot_once(result)
     if as_json:
         _print_json({"folder": str(result.folder), "summary": result.summary})
         return
@@ -195,7 +201,7 @@ def validate() -> None:
     from simsplit.validate import validate as run_cases
 
     with _progress() as progress:
-        cases = run_cases(progress)
+        cases = run_cases(lambda _, i, n: progress("cases", i, n))
     rows = [
         [c.name, f"{c.expected:.5g}", f"{c.measured:.5g}", f"{c.low:.5g} … {c.high:.5g}", _tick(c)]
         for c in cases
@@ -225,7 +231,7 @@ def sweep(
             axes,
             replications=replications,
             out=folder,
-            progress=lambda i, n, text: progress(text, i, n),
+            progress=lambda i, n, _: progress("points", i, n),
         )
     typer.echo(f"Sweep: {folder}")
 
@@ -253,24 +259,22 @@ def report(result: Path) -> None:
     typer.echo(f"Report: {write_report(result)}")
 
 
-class _progress:
-    """Shows ``progress(message, done, total)`` as one line that renews itself on stderr."""
+@contextmanager
+def _progress(*, quiet: bool = False) -> Iterator[Callable[[str, float, float], None]]:
+    """A ``progress(message, done, total)`` that draws one bar per message on stderr."""
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self.quiet = quiet or not sys.stderr.isatty()
+    console = Console(stderr=True)
+    bars: dict[str, TaskID] = {}
+    with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
 
-    def __enter__(self) -> Callable[[str, float, float], None]:
-        return self._tell
+        def tell(message: str, done: float, total: float) -> None:
+            if message not in bars:
+                bars[message] = bar.add_task(message, total=total)
+            bar.update(bars[message], completed=done, total=total)
 
-    def __exit__(self, *_: object) -> None:
-        if not self.quiet:
-            sys.stderr.write("\r\033[K")
-
-    def _tell(self, message: str, done: float, total: float) -> None:
-        if not self.quiet:
-            share = f" {100 * done / total:3.0f} %" if total else ""
-            sys.stderr.write(f"\r\033[K{message}{share}")
-            sys.stderr.flush()
+        yield tell
 
 
 def _tick(case: Any) -> str:

@@ -248,6 +248,17 @@ def plot_result(result: Result, out_dir: Path) -> list[Path]:
     return [path for name, figure in figures for path in save(figure, out_dir / name)]
 
 
+def plot_once(result: Result) -> list[Path]:
+    """Write a stored result's figures into its folder ``figures`` unless they are there.
+
+    Nothing is drawn if nothing was stored or no request arrived in the measured window.
+    """
+    if result.folder is None or measured(result.scenario, result.requests).empty:
+        return []
+    folder = result.folder / "figures"
+    return [] if folder.exists() else plot_result(result, folder)
+
+
 def plot_cliff(sweep_dir: Path, out: Path, metric: str | None = None) -> list[Path]:
     """Accuracy over SNR of a finished sweep; ``out`` is a file stem or a directory."""
     frame = load_results(sweep_dir)

@@ -23,6 +23,7 @@ from simsplit.scenario import Scenario
 if TYPE_CHECKING:
     from pandas import DataFrame
     from rich.console import Console
+    from rich.table import Table
 
     from simsplit.statistics import Flag, Kpi
 
@@ -366,23 +367,40 @@ def written(value: Mapping[str, Any] | None, scale: float = 1.0, form: str = ".4
     return f"{text} ± {format(half, form)}"
 
 
+_WIDE_COLUMNS = 118  # terminal columns that the whole table needs
+
+
 def print_summary(summary: Mapping[str, Any], console: Console) -> None:
-    """The readable table per operating point, then utilisation, then flags in yellow."""
-    from rich.table import Table
+    """The readable table per operating point, then utilisation, then flags in yellow.
+
+    A narrow terminal gets it as two tables, so that no number is cut.
+    """
     from rich.text import Text
 
+    title = f"{summary['scenario']}: mean ± half-width of the 95 % interval"
     heading, rows = headline_rows(summary)
-    title = Text(f"{summary['scenario']}: mean ± half-width of the 95 % interval")
-    table = Table(title=title, title_justify="left", padding=(0, 1))
-    for position, name in enumerate(heading):
-        table.add_column(Text(name), justify="right" if position else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*[Text(cell) for cell in row])
-    console.print(table)
+    if console.width >= _WIDE_COLUMNS:
+        console.print(_table(title, heading, rows))
+    else:
+        console.print(_table(title, heading[:5], [row[:5] for row in rows]))
+        cost = [row[:1] + row[5:] for row in rows]
+        console.print(_table("per request", heading[:1] + heading[5:], cost))
     console.print(f"Utilisation: {utilisation_text(summary)}", highlight=False)
     for item in summary["flags"]:
         text = f"! [{item['code']}] {item['station']}: {item['message']}"
         console.print(Text(text), style="yellow", highlight=False)
+
+
+def _table(title: str, heading: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title), title_justify="left", padding=(0, 1))
+    for position, name in enumerate(heading):
+        table.add_column(Text(name), justify="right" if position else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*[Text(cell) for cell in row])
+    return table
 
 
 def headline_rows(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:

@@ -88,6 +88,12 @@ def test_files_of_a_run(tmp_path: Path) -> None:
     assert [path.name for path in one] == ["energy_by_part.png", "energy_by_part.pdf"]
 
 
+def test_figures_of_a_result_are_drawn_once(tmp_path: Path) -> None:
+    result = synthetic.store(tmp_path / "run")
+    assert len(plots.plot_once(result)) == 6
+    assert plots.plot_once(result) == []
+
+
 def test_cliff_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plots, "load_results", lambda _: cliff_frame())
     assert plots.plot(tmp_path, "cliff", tmp_path)[0] == tmp_path / "cliff.png"

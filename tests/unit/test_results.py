@@ -181,3 +181,15 @@ def test_table_is_readable_and_shows_flags() -> None:
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "entropy" in text and "mIoU" in text and "[unstable] edge" in text
     assert ("overall", "attempts") in {row[:2] for row in results.summary_table(made)}
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_number_is_cut_on_any_terminal(width: int, tmp_path: Path) -> None:
+    from io import StringIO
+
+    from rich.console import Console
+
+    summary = synthetic.store(tmp_path / "run").summary
+    console = Console(file=StringIO(), width=width)
+    results.print_summary(summary, console)
+    assert "…" not in console.file.getvalue()
