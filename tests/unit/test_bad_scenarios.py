@@ -47,6 +47,8 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
 # id: (text to replace, replacement, what the message must hold)
 CHANGES: dict[str, tuple[str, str, list[str]]] = {
     "MCS without an encoder": ("  resource_blocks: 10", "  mcs: {kind: fixed, index: 4}", ["cell.mcs:", "MCS 4 is not supported"]),
+    "carrier below the model": ("  resource_blocks: 10\n  channel: {kind: fixed_snr, snr_db: 12}", "  carrier_hz: 2e8\n  channel: {kind: umi_street_canyon}", ["cell.carrier_hz: UMi holds from 0.5 GHz"]),
+    "ring turned inside out": ("    count: 1\n", "    count: 1\n    distance_min_m: 300\n", ["distance_max_m must be at least"]),
     "too low for the model": ("{kind: fixed_snr, snr_db: 12}", "{kind: umi_street_canyon, device_height_m: 0.5}", ["cell.channel.device_height_m:", "0.5"]),
     "unknown key at the top": ("seed: 1", "sede: 1", ["sede: unknown key", "'seed'"]),
     "unknown key in the cell": ("  resource_blocks", "  resource_block", ["cell.resource_block:", "'resource_blocks'"]),
