@@ -40,6 +40,47 @@ def test_strong_direct_path_hardly_fades() -> None:
     assert np.abs(gains).max() < 0.6
 
 
+WAY_M = np.linspace(0.0, 5.0, 200)
+
+
+def test_travelling_fading_does_not_depend_on_the_order_of_access() -> None:
+    whole = fading.JakesFading(3.5e9, (1, 2, 3)).coefficient(WAY_M)
+    parts = fading.JakesFading(3.5e9, (1, 2, 3))
+    late, early = parts.coefficient(WAY_M[90:]), parts.coefficient(WAY_M[:90])
+    np.testing.assert_allclose(np.concatenate([early, late]), whole, atol=1e-6)
+    expected_db = 20 * np.log10(np.abs(whole))
+    np.testing.assert_allclose(parts.gain_db(WAY_M), expected_db, atol=1e-3)
+
+
+def test_travelling_fading_differs_by_key_and_rests_with_the_device() -> None:
+    first, second = (fading.JakesFading(3.5e9, (1, device)).gain_db(WAY_M) for device in (0, 1))
+    assert np.abs(first - second).max() > 1.0
+    assert np.ptp(fading.JakesFading(3.5e9, (1, 0)).gain_db(np.full(4, 7.7))) == 0.0
+
+
+def test_travelling_fading_of_a_strong_direct_path() -> None:
+    gains_db = fading.JakesFading(3.5e9, (1,), k_factor_db=40.0).gain_db(WAY_M)
+    assert 0.0 < np.abs(gains_db).max() < 0.6
+
+
+def test_phasors_keep_their_phase_over_long_ways() -> None:
+    """A whole number of cycles later every phasor is where it was, to single precision."""
+    cycles_per_m = np.array([0.125, -10.5, 2.0])
+    near, far = (
+        fading.phasors(np.array([0.7]), cycles_per_m),
+        fading.phasors(np.array([2.0**24 + 0.7]), cycles_per_m),
+    )
+    np.testing.assert_allclose(far, near, atol=1e-6)
+    np.testing.assert_allclose(near[0], np.exp(2j * np.pi * 0.7 * cycles_per_m), atol=1e-6)
+
+
+def test_travelling_fading_refuses_nonsense() -> None:
+    with pytest.raises(ScenarioError):
+        fading.JakesFading(0.0, (1,))
+    with pytest.raises(ScenarioError):
+        fading.JakesFading(1e9, (1,), sinusoids=0)
+
+
 def test_free_space_by_hand() -> None:
     assert fading.free_space_db(1.0, 2.4e9) == pytest.approx(40.05, abs=0.01)
     assert fading.free_space_db(100.0, 3.5e9) == pytest.approx(83.33, abs=0.01)
