@@ -1,19 +1,19 @@
 """The exact coded link: real bits through CRC, LDPC, QAM, noise and back. Only here is Sionna used.
 
-Sionna gives the LDPC encoder and its parity checks, the CRC polynomials, the constellations and
-the scrambling sequence. Decoder and demapper are ours: same decisions as Sionna's, 6 to 10 times
-faster on a CPU (tests/unit/phy/test_coded.py keeps them equal). LLR = log p(1)/p(0): positive
-means bit 1. Thread count is the caller's business: one is fastest on shared machines.
+Sionna gives the LDPC parity checks, the CRC polynomials and the scrambling sequence. Encoder, rate
+matching, demapper and decoder are ours: same bits and same decisions as Sionna's, but many times
+faster on a CPU (tests/unit/phy/test_coded.py keeps them equal). LLR = log p(1)/p(0): positive means
+bit 1. Thread count is the caller's business: one is fastest on shared machines.
 """
 
 from __future__ import annotations
 
 import importlib
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -22,9 +22,20 @@ from torch import Tensor
 
 from simsplit.errors import ScenarioError
 from simsplit.phy.decoder import ITERATIONS, LLR_LIMIT, BeliefPropagation
-from simsplit.phy.link import SUPPORTED_MCS, Mcs, resource_elements, segment, transport_block_bits
+from simsplit.phy.encoder import Encoder
+from simsplit.phy.mcs import Mcs
+from simsplit.phy.modem import DEMAPPERS, add_noise, modem, noise_variance
+from simsplit.phy.ratematch import (
+    INCREMENTAL_ORDER,
+    LARGEST_BITS,
+    circular_buffer,
+    code_block_sizes,
+    interleaver,
+)
+from simsplit.phy.sizes import is_decodable, resource_elements, segment, transport_block_bits
 
 Bits = NDArray[np.uint8]
+Floats = NDArray[np.float32]
 
 
 def _sionna(module: str) -> ModuleType:
@@ -36,121 +47,97 @@ def _sionna(module: str) -> ModuleType:
         torch.set_rng_state(state)
 
 
-class LdpcCode:
-    """One 5G LDPC code, rate-matched at redundancy version 0 (TS 38.212 clauses 5.3.2, 5.4.2).
+class MotherCode:
+    """A base graph lifted to Z, without rate matching (TS 38.212 clause 5.3.2)."""
 
-    Args:
-        bits: K' information bits of a code block, check bits included.
-        coded_bits: Bits sent, E.
-        base_graph: 1 or 2.
+    def __init__(self, base_graph: int, used_columns: int, lifting: int) -> None:
+        # Sionna takes K_b from the size, so this must not pass the limit of K_b (clause 5.2.2).
+        bits = min(used_columns * lifting, LARGEST_BITS[base_graph, used_columns])
+        self._lifting = lifting
+        self._matrix = _sionna("fec.ldpc").LDPC5GEncoder(bits, 2 * bits, bg=f"bg{base_graph}").pcm
+        edges = self._matrix.tocoo()
+        order = np.lexsort((edges.col, edges.row))
+        self._checks, self._variables = edges.row[order], edges.col[order]
+        self.encoder = Encoder(self._shifts(), lifting)
 
-    Raises:
-        ScenarioError: Sionna cannot encode this pair (rate below 1/5, above 0.95, or repetition).
-    """
+    def _shifts(self) -> NDArray[np.int64]:
+        """The base graph: where the first row of each block row has its ones."""
+        shape = tuple(n // self._lifting for n in self._matrix.shape)
+        shifts = np.full(shape, -1, dtype=np.int64)
+        first = self._checks % self._lifting == 0
+        column, shift = np.divmod(self._variables[first], self._lifting)
+        shifts[self._checks[first] // self._lifting, column] = shift
+        return shifts
 
-    def __init__(
-        self, bits: int, coded_bits: int, base_graph: int, iterations: int = ITERATIONS
-    ) -> None:
-        ldpc = _sionna("fec.ldpc")
-        try:
-            with warnings.catch_warnings():  # it warns above 948/1024; up to 0.95 is legal
-                warnings.simplefilter("ignore", UserWarning)
-                self.encoder = ldpc.LDPC5GEncoder(bits, coded_bits, bg=f"bg{base_graph}")
-        except ValueError as error:
-            raise ScenarioError(f"no LDPC code: {error}", value=(bits, coded_bits)) from error
-        self.bits, self.coded_bits = bits, coded_bits
-        self._punctured = 2 * self.encoder.z
-        self._fillers = self.encoder.k_ldpc - bits
-        self._decoder = self._build_decoder(iterations)
+    def decoder(self, is_sent: NDArray[np.bool_]) -> tuple[BeliefPropagation, Tensor]:
+        """Belief propagation without the extension checks ``(rows,)`` whose own bit is not sent.
 
-    def _build_decoder(self, iterations: int) -> BeliefPropagation:
-        """Belief propagation without the unsent degree-1 parity bits and their checks."""
-        encoder = self.encoder
-        matrix = encoder.pcm.tocoo()
-        degree_one = np.bincount(matrix.col, minlength=encoder.n_ldpc) == 1
-        last_needed = int(np.flatnonzero(~degree_one)[-1]) + 1
-        last_sent = self._punctured + self.coded_bits + self._fillers
-        self._length = max(last_needed, last_sent)
-        n_checks = encoder.pcm.shape[0] - (encoder.n_ldpc - self._length)
-        keep = (matrix.row < n_checks) & (matrix.col < self._length)
-        row, col = matrix.row[keep].astype(np.int64), matrix.col[keep].astype(np.int64)
-        order = np.lexsort((col, row))
-        return BeliefPropagation(row[order], col[order], self._length, iterations)
+        An unsent bit of degree 1 makes its check say nothing, so the decisions stay the same.
 
-    def encode(self, bits: Tensor) -> Tensor:
-        """Bits ``(B, K')`` float32 -> code words ``(B, E)`` float32 of zeros and ones."""
-        coded: Tensor = self.encoder(bits)
-        return coded
-
-    def decode(self, llr: Tensor) -> Tensor:
-        """LLRs ``(B, E)`` -> decided information bits ``(B, K')`` bool."""
-        size, split = len(llr), self.bits - self._punctured
-        tail = self._length - self._punctured - self._fillers - self.coded_bits
-        parts = (
-            torch.zeros(size, self._punctured),
-            llr[:, :split],
-            torch.full((size, self._fillers), -LLR_LIMIT),
-            llr[:, split:],
-            torch.zeros(size, tail),
-        )
-        return self._decoder.hard_bits(torch.cat(parts, 1))[:, : self.bits]
+        Returns:
+            The decoder and the columns of the parity-check matrix it takes, ``(n,)``.
+        """
+        n_checks, n_columns = self._matrix.shape
+        core = n_checks - len(is_sent)
+        keeps_check = np.concatenate([np.ones(core, dtype=bool), is_sent])
+        keeps_column = np.concatenate([np.ones(n_columns - len(is_sent), dtype=bool), is_sent])
+        keep = keeps_check[self._checks]
+        check, column = (np.cumsum(mask) - 1 for mask in (keeps_check, keeps_column))
+        edges = check[self._checks[keep]], column[self._variables[keep]]
+        columns = np.flatnonzero(keeps_column)
+        return BeliefPropagation(*edges, len(columns), ITERATIONS), torch.from_numpy(columns)
 
 
-class Modem:
-    """Gray-mapped QAM (TS 38.211 clause 5.1) of unit mean power with exact APP demapping.
-
-    Square Gray QAM is two independent amplitude modulations, even bits on I, odd bits on Q, so the
-    sums of the APP demapper run over 2^(Qm/2) levels instead of 2^Qm points, without loss.
-    """
-
-    def __init__(self, bits_per_symbol: int) -> None:
-        self.bits_per_symbol = bits_per_symbol
-        half = bits_per_symbol // 2
-        points = _sionna("mapping").Constellation("qam", bits_per_symbol).points
-        codes = torch.arange(2**half)
-        shifts = torch.arange(half - 1, -1, -1)
-        self._weights = 2**shifts
-        self._is_one = ((codes[:, None] >> shifts) & 1).bool()  # (levels, half)
-        spread = (self._is_one * 4**shifts).sum(1)  # the code's bits at every second place
-        self._levels = points.imag[spread].clone()  # (levels,), I and Q alike
-        assert torch.allclose(self._levels, points.real[2 * spread])
-
-    def symbols(self, bits: Tensor) -> Tensor:
-        """Bits ``(B, n)`` -> symbols ``(B, n / Qm)`` complex64."""
-        pairs = bits.long().reshape(
-            len(bits), -1, self.bits_per_symbol // 2, 2
-        )  # (B, s, half, I/Q)
-        codes = (pairs * self._weights[:, None]).sum(2)
-        return torch.view_as_complex(self._levels[codes].contiguous())
-
-    def llrs(self, received: Tensor, noise_variance: Tensor) -> Tensor:
-        """Symbols ``(B, s)`` and noise variance ``(B,)`` -> LLRs ``(B, s * Qm)`` float32."""
-        amplitude = torch.view_as_real(received)  # (B, s, I/Q)
-        scale = -1.0 / noise_variance[:, None, None, None]
-        metric = (amplitude.unsqueeze(-1) - self._levels).square() * scale  # (B, s, I/Q, levels)
-        columns = [
-            metric[..., one].logsumexp(-1) - metric[..., ~one].logsumexp(-1)
-            for one in self._is_one.t()
-        ]
-        return torch.stack(columns, 2).flatten(1)  # bit order: (half, I/Q)
-
-
-def interleaver(coded_bits: int, bits_per_symbol: int) -> NDArray[np.int64]:
-    """Bit interleaving of TS 38.212 clause 5.4.2.2: sent bit i + j Qm is coded bit i E / Qm + j."""
-    rows = np.arange(coded_bits, dtype=np.int64).reshape(bits_per_symbol, -1)
-    return np.ascontiguousarray(rows.T).reshape(-1)
+@lru_cache(maxsize=32)
+def _mother_code(base_graph: int, used_columns: int, lifting: int) -> MotherCode:
+    """Building one takes 10 to 500 ms, so it is kept; many block sizes share one."""
+    return MotherCode(base_graph, used_columns, lifting)
 
 
 @lru_cache(maxsize=64)
-def ldpc_code(bits: int, coded_bits: int, base_graph: int) -> LdpcCode:
-    """The code of these sizes; building one takes 10 to 500 ms, so it is kept."""
-    return LdpcCode(bits, coded_bits, base_graph)
+def _decoder(
+    base_graph: int, used_columns: int, lifting: int, is_sent: bytes
+) -> tuple[BeliefPropagation, Tensor]:
+    sent = np.frombuffer(is_sent, dtype=bool)
+    return _mother_code(base_graph, used_columns, lifting).decoder(sent)
 
 
-@lru_cache(maxsize=8)
-def modem(bits_per_symbol: int) -> Modem:
-    """The modem of this modulation order, kept."""
-    return Modem(bits_per_symbol)
+class LdpcCode:
+    """One 5G LDPC code between information bits and circular buffer.
+
+    Args:
+        bits: K' information bits of a code block, check bits included.
+        base_graph: 1 or 2.
+    """
+
+    def __init__(self, bits: int, base_graph: int) -> None:
+        self.bits = bits
+        self.buffer = circular_buffer(bits, base_graph)
+        self._lifted = (base_graph, self.buffer.used_columns, self.buffer.lifting)
+        self._information = (22 if base_graph == 1 else 10) * self.buffer.lifting
+        self._core = self._information + 2 * self.buffer.lifting  # places before the extension
+
+    def encode(self, bits: Tensor) -> Tensor:
+        """Bits ``(B, K')`` -> circular buffers ``(B, N)`` uint8 of zeros and ones, fillers 0."""
+        padded = np.zeros((self._information, len(bits)), dtype=np.uint8)
+        padded[: self.bits] = bits.numpy().T
+        word = _mother_code(*self._lifted).encoder.encode(padded)
+        return torch.from_numpy(np.ascontiguousarray(word[2 * self.buffer.lifting :].T))
+
+    def decode(self, soft: Tensor) -> Tensor:
+        """LLRs ``(B, N)``, 0 where nothing was received -> information bits ``(B, K')`` bool."""
+        is_sent = (soft[:, self._core :] != 0).any(0).numpy()
+        decoder, columns = _decoder(*self._lifted, is_sent.tobytes())
+        llr = torch.nn.functional.pad(soft, (2 * self.buffer.lifting, 0))
+        fillers, shift = self.buffer.fillers, 2 * self.buffer.lifting
+        llr[:, fillers.start + shift : fillers.stop + shift] = -LLR_LIMIT
+        return decoder.hard_bits(llr.index_select(1, columns))[:, : self.bits]
+
+
+@lru_cache(maxsize=64)
+def ldpc_code(bits: int, base_graph: int) -> LdpcCode:
+    """The code of this size, kept."""
+    return LdpcCode(bits, base_graph)
 
 
 @lru_cache(maxsize=64)
@@ -167,12 +154,13 @@ class BlockResult:
     Attributes:
         bits: ``(tb_bits,)`` uint8, decided bits, right or wrong.
         crc_ok: Every check sum (transport block and code blocks) holds.
-        soft: ``(G,)`` float32, LLRs of all attempts so far; hand them to the next attempt.
+        soft: ``(C, N)`` float32, LLRs of all attempts so far in the circular buffers of the code
+            blocks; hand them to the next attempt.
     """
 
     bits: Bits
     crc_ok: bool
-    soft: NDArray[np.float32]
+    soft: Floats
 
 
 class _Chain:
@@ -181,45 +169,58 @@ class _Chain:
     def __init__(self, mcs: Mcs, n_prb: int, n_symbols: int, dmrs_re_per_prb: int) -> None:
         crc = _sionna("fec.crc")
         self.tb_bits = transport_block_bits(mcs, n_prb, n_symbols, dmrs_re_per_prb)
-        self.n_symbols = resource_elements(n_prb, n_symbols, dmrs_re_per_prb)
-        self.coded_bits = self.n_symbols * mcs.bits_per_symbol
+        self.n_re = resource_elements(n_prb, n_symbols, dmrs_re_per_prb)
+        self.bits_per_symbol = mcs.bits_per_symbol
+        self.coded_bits = self.n_re * mcs.bits_per_symbol
         self.parts = segment(self.tb_bits, mcs.code_rate)
-        self.modem = modem(mcs.bits_per_symbol)
-        several = self.parts.n_code_blocks > 1
         tb_crc = "CRC24A" if self.parts.crc_bits == 24 else "CRC16"
         self._tb_crc = crc.CRCEncoder(tb_crc, k=self.tb_bits)
-        cb_bits = self.parts.code_block_bits
+        cb_bits, several = self.parts.code_block_bits, self.parts.n_code_blocks > 1
         self._cb_crc = crc.CRCEncoder("CRC24B", k=cb_bits - 24) if several else None
-        sizes = self._block_sizes(mcs.bits_per_symbol)
-        self._longest = max(sizes)
-        self.code = ldpc_code(cb_bits, self._longest, self.parts.base_graph)
-        places = [
-            r * self._longest + interleaver(size, mcs.bits_per_symbol)
-            for r, size in enumerate(sizes)
-        ]
-        self._order = torch.from_numpy(np.concatenate(places))  # (G,)
+        self.code = ldpc_code(cb_bits, self.parts.base_graph)
+        self._order: dict[int, Tensor] = {}
 
-    def _block_sizes(self, bits_per_symbol: int) -> list[int]:
-        """Coded bits E_r of each code block (TS 38.212 clause 5.4.2.1)."""
-        blocks = self.parts.n_code_blocks
-        short, longer = divmod(self.n_symbols, blocks)
-        n_short = blocks - longer
-        return [bits_per_symbol * (short + (r >= n_short)) for r in range(blocks)]
+    @property
+    def soft_shape(self) -> tuple[int, int]:
+        """(C, N): code blocks and their circular buffer."""
+        return self.parts.n_code_blocks, self.code.buffer.length
 
-    def encode(self, bits: Tensor) -> Tensor:
-        """Transport blocks ``(B, tb_bits)`` float32 -> coded bits ``(B, G)`` float32."""
+    def order(self, rv: int) -> Tensor:
+        """Place of every sent bit in the row of all circular buffers, ``(G,)``."""
+        if rv not in self._order:
+            self._order[rv] = torch.from_numpy(self._places(rv))
+        return self._order[rv]
+
+    def _places(self, rv: int) -> NDArray[np.int64]:
+        blocks, length = self.soft_shape
+        sizes = code_block_sizes(self.n_re, self.bits_per_symbol, blocks)
+        buffer = self.code.buffer
+        selected = {size: buffer.places(size, rv) for size in set(sizes)}
+        mixed = {
+            size: places[interleaver(size, self.bits_per_symbol)]
+            for size, places in selected.items()
+        }
+        return np.concatenate([r * length + mixed[size] for r, size in enumerate(sizes)])
+
+    def encode(self, bits: Tensor, rv: int) -> Tensor:
+        """Transport blocks ``(B, tb_bits)`` float32 -> coded bits ``(B, G)`` uint8."""
         checked = self._tb_crc(bits)
         if self._cb_crc is not None:
             checked = self._cb_crc(checked.reshape(len(bits) * self.parts.n_code_blocks, -1))
-        coded = self.code.encode(checked)  # (B * C, longest)
-        return coded.reshape(len(bits), -1).index_select(1, self._order)
+        buffers = self.code.encode(checked)  # (B * C, N)
+        return buffers.reshape(len(bits), -1).index_select(1, self.order(rv))
 
-    def decode(self, llr: Tensor) -> tuple[Tensor, Tensor]:
-        """LLRs ``(B, G)`` -> bits ``(B, tb_bits)`` float32 and CRC verdicts ``(B,)`` bool."""
-        size, blocks = len(llr), self.parts.n_code_blocks
-        spread = torch.zeros(size, blocks * self._longest)
-        spread[:, self._order] = llr
-        found = self.code.decode(spread.reshape(size * blocks, -1)).float()
+    def collect(self, llr: Tensor, rv: int, earlier: Tensor | None) -> Tensor:
+        """LLRs ``(B, G)`` of an attempt added to those before: ``(B, C, N)``."""
+        shape = (len(llr), *self.soft_shape)
+        soft = torch.zeros(shape) if earlier is None else earlier.clone()
+        soft.view(len(llr), -1).index_add_(1, self.order(rv), llr)
+        return soft
+
+    def decode(self, soft: Tensor) -> tuple[Tensor, Tensor]:
+        """Soft bits ``(B, C, N)`` -> bits ``(B, tb_bits)`` float32 and CRC verdicts ``(B,)``."""
+        size, blocks = len(soft), self.parts.n_code_blocks
+        found = self.code.decode(soft.reshape(size * blocks, -1)).float()
         ok = torch.ones(size, dtype=torch.bool)
         if self._cb_crc is not None:
             payload = found[:, :-24]
@@ -232,58 +233,66 @@ class _Chain:
 
 @lru_cache(maxsize=64)
 def _chain(mcs: Mcs, n_prb: int, n_symbols: int, dmrs_re_per_prb: int) -> _Chain:
-    if mcs not in SUPPORTED_MCS:
-        choices = [str(m.index) for m in SUPPORTED_MCS]
-        raise ScenarioError("the exact link lacks this MCS", value=mcs.index, choices=choices)
+    if not is_decodable(mcs, n_prb, n_symbols, dmrs_re_per_prb):
+        message = f"effective rate above 0.95 with MCS {mcs.index} on this many resource blocks"
+        raise ScenarioError(message, value=n_prb)
     return _Chain(mcs, n_prb, n_symbols, dmrs_re_per_prb)
 
 
-def add_noise(symbols: Tensor, snr_db: Tensor, rngs: Sequence[np.random.Generator]) -> Tensor:
-    """AWGN on symbols ``(B, s)`` at Es/N0 ``(B,)``: CN(0, 1/SNR), one generator per row."""
-    rows = [rng.standard_normal((symbols.shape[1], 2), dtype=np.float32) for rng in rngs]
-    noise = torch.view_as_complex(torch.from_numpy(np.stack(rows)))
-    deviation = (0.5 * 10.0 ** (-snr_db / 10.0)).sqrt().unsqueeze(1)
-    return symbols + noise * deviation
-
-
 class CodedLink:
-    """Transport blocks over AWGN, bit by bit, with chase combining.
+    """Transport blocks over AWGN or a channel known per resource element, bit by bit, with HARQ.
 
     Args:
         seed: Names the scrambling sequence (c_init, TS 38.211 clause 6.3.1.1), not the noise: that
             comes from the generator given with each block, so the order of blocks is of no matter.
         n_symbols: OFDM symbols of the slot that carry the block.
         dmrs_re_per_prb: Resource elements of pilots per resource block.
+        demapper: "app" or "max_log".
+
+    Raises:
+        ScenarioError: No such demapper.
     """
 
-    def __init__(self, seed: int, n_symbols: int = 14, dmrs_re_per_prb: int = 12) -> None:
+    def __init__(
+        self, seed: int, n_symbols: int = 14, dmrs_re_per_prb: int = 12, demapper: str = "app"
+    ) -> None:
+        if demapper not in DEMAPPERS:
+            raise ScenarioError("no such demapper", value=demapper, choices=DEMAPPERS)
         self._c_init = seed % 2**31
         self._slot = (n_symbols, dmrs_re_per_prb)
+        self._demapper = demapper
 
     def transmit(
         self,
         bits: Bits,
         mcs: Mcs,
         n_prb: int,
-        snr_db: float,
+        snr_db: float | NDArray[np.floating],
         rng: np.random.Generator,
-        soft: NDArray[np.float32] | None = None,
+        soft: Floats | None = None,
+        rv: int = 0,
     ) -> BlockResult:
         """Send one transport block once.
 
         Args:
-            bits: ``(tb_bits,)`` uint8 of zeros and ones, ``link.transport_block_bits`` many.
-            mcs: Modulation and coding scheme, one of SUPPORTED_MCS.
+            bits: ``(tb_bits,)`` uint8 of zeros and ones, ``sizes.transport_block_bits`` many.
+            mcs: Modulation and coding scheme of any table.
             n_prb: Resource blocks.
-            snr_db: Es/N0 per complex symbol, fading included.
+            snr_db: Es/N0 per complex symbol, fading included: one, or ``(n_re,)`` by resource
+                element in the order of mapping.
             rng: Source of this attempt's noise; draws 2 normals per resource element.
-            soft: LLRs ``(G,)`` of earlier attempts, which are added (same redundancy version).
+            soft: ``(C, N)`` LLRs of earlier attempts (``BlockResult.soft``), which are added.
+            rv: Redundancy version of this attempt, 0 to 3; the same again is chase combining, 0,
+                2, 3, 1 incremental redundancy (TS 38.212 clause 5.4.2.1).
 
         Raises:
-            ScenarioError: MCS not supported, wrong number of bits, or no code for this allocation.
+            ScenarioError: Wrong number of bits or SNRs, an effective rate above 0.95, or an SNR or
+                redundancy version that does not exist.
         """
         earlier = None if soft is None else soft[None]
-        return self.transmit_batch(bits[None], mcs, n_prb, snr_db, rng, earlier)[0]
+        levels = np.asarray(snr_db, dtype=np.float32)
+        levels = levels[None] if levels.ndim else levels
+        return self.transmit_batch(bits[None], mcs, n_prb, levels, rng, earlier, rv)[0]
 
     def transmit_batch(
         self,
@@ -292,56 +301,95 @@ class CodedLink:
         n_prb: int,
         snr_db: float | NDArray[np.floating],
         rng: np.random.Generator | Sequence[np.random.Generator],
-        soft: NDArray[np.float32] | None = None,
+        soft: Floats | None = None,
+        rv: int = 0,
     ) -> list[BlockResult]:
-        """Send equal blocks ``(B, tb_bits)`` at one or ``(B,)`` SNRs; otherwise as ``transmit``.
+        """Send blocks ``(B, tb_bits)`` at one, ``(B,)`` or ``(B, n_re)`` SNRs; else as `transmit`.
 
-        One generator is used block after block; a sequence gives each block its own.
+        One generator is used block after block; a sequence gives each block its own. ``soft`` is
+        ``(B, C, N)``.
         """
         chain = _chain(mcs, n_prb, *self._slot)
-        if bits.ndim != 2 or bits.shape[1] != chain.tb_bits:
-            raise ScenarioError(f"a block has {chain.tb_bits} bits", value=bits.shape)
+        _check_block(bits, chain.tb_bits, rv)
+        levels = _levels(snr_db, len(bits), chain.n_re)
         rngs = [rng] * len(bits) if isinstance(rng, np.random.Generator) else rng
-        levels = np.broadcast_to(np.asarray(snr_db, dtype=np.float32), (len(bits),))
         with torch.inference_mode():
-            llr = self._llrs(chain, bits, torch.from_numpy(levels.copy()), rngs)
-            if soft is not None:
-                llr = llr + torch.from_numpy(soft)
-            found, ok = chain.decode(llr)
-            return list(_results(found, ok, llr))
+            llr = self._llrs(chain, bits, levels, rngs, rv)
+            earlier = None if soft is None else torch.from_numpy(soft)
+            collected = chain.collect(llr, rv, earlier)
+            found, ok = chain.decode(collected)
+            return list(_results(found, ok, collected))
 
     def _llrs(
-        self, chain: _Chain, bits: Bits, snr_db: Tensor, rngs: Sequence[np.random.Generator]
+        self,
+        chain: _Chain,
+        bits: Bits,
+        snr_db: Tensor,
+        rngs: Sequence[np.random.Generator],
+        rv: int,
     ) -> Tensor:
         """Encode, scramble, map, add noise, demap, descramble: LLRs ``(B, G)``."""
+        qam = modem(chain.bits_per_symbol, self._demapper)
         flip = scrambling(chain.coded_bits, self._c_init)
-        coded = chain.encode(torch.from_numpy(bits.astype(np.float32)))
-        symbols = chain.modem.symbols(coded.bool() ^ flip)
-        received = add_noise(symbols, snr_db, rngs)
-        llr = chain.modem.llrs(received, 10.0 ** (-snr_db / 10.0))
+        coded = chain.encode(torch.from_numpy(bits.astype(np.float32)), rv)
+        received = add_noise(qam.symbols(coded.bool() ^ flip), snr_db, rngs)
+        llr = qam.llrs(received, noise_variance(snr_db))
         return torch.where(flip, -llr, llr)
 
 
-def _results(found: Tensor, ok: Tensor, llr: Tensor) -> Iterator[BlockResult]:
-    for row, verdict, soft in zip(found, ok.tolist(), llr, strict=True):
-        yield BlockResult(row.numpy().astype(np.uint8), verdict, soft.numpy().copy())
+def _check_block(bits: Bits, tb_bits: int, rv: int) -> None:
+    if bits.ndim != 2 or bits.shape[1] != tb_bits:
+        raise ScenarioError(f"a block has {tb_bits} bits", value=bits.shape)
+    if rv not in INCREMENTAL_ORDER:
+        raise ScenarioError("no such redundancy version", value=rv, choices=list("0123"))
+
+
+def _levels(snr_db: float | NDArray[np.floating], size: int, n_re: int) -> Tensor:
+    """SNRs as ``(B, 1)`` or ``(B, n_re)`` float32."""
+    given = np.asarray(snr_db, dtype=np.float32)
+    if given.shape not in ((), (size,), (size, 1), (size, n_re)):
+        message = f"SNR: give one, ({size},) or ({size}, {n_re})"
+        raise ScenarioError(message, value=given.shape)
+    if not np.isfinite(given).all():
+        raise ScenarioError("the SNR is not a finite number of dB", value=given.min())
+    rows = given.reshape(size, -1) if given.ndim else np.full((size, 1), given)
+    return torch.from_numpy(rows.copy())
+
+
+def _results(found: Tensor, ok: Tensor, soft: Tensor) -> Iterator[BlockResult]:
+    for row, verdict, llr in zip(found, ok.tolist(), soft, strict=True):
+        yield BlockResult(row.numpy().astype(np.uint8), verdict, llr.numpy().copy())
+
+
+class Modulated(Protocol):
+    """What has a modulation order."""
+
+    @property
+    def bits_per_symbol(self) -> int:
+        """Qm."""
 
 
 class CodeBlockLink:
     """One code block without check sums, for calibration: errors are told by comparing all bits.
 
     Args:
-        mcs: Gives modulation.
+        scheme: Gives modulation, e.g. an Mcs.
         bits: K', information bits.
-        coded_bits: E, a multiple of Qm.
+        coded_bits: E of one attempt, a multiple of Qm.
         base_graph: 1 or 2.
+        attempts: Transmissions that are combined, redundancy versions 0, 2, 3, 1 in this order,
+            all at the same SNR.
     """
 
-    def __init__(self, mcs: Mcs, bits: int, coded_bits: int, base_graph: int) -> None:
-        self._code = LdpcCode(bits, coded_bits, base_graph)
-        self._modem = modem(mcs.bits_per_symbol)
-        self._order = torch.from_numpy(interleaver(coded_bits, mcs.bits_per_symbol))
-        self._batch = max(8, min(256, 400_000 // coded_bits))
+    def __init__(
+        self, scheme: Modulated, bits: int, coded_bits: int, base_graph: int, attempts: int = 1
+    ) -> None:
+        self._code = ldpc_code(bits, base_graph)
+        self._modem = modem(scheme.bits_per_symbol)
+        mixed = interleaver(coded_bits, scheme.bits_per_symbol)
+        places = [self._code.buffer.places(coded_bits, rv)[mixed] for rv in INCREMENTAL_ORDER]
+        self._order = torch.from_numpy(np.concatenate(places[:attempts]))
+        self._batch = max(8, min(256, 400_000 // len(self._order)))
 
     def errors(self, snr_db: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.bool_]:
         """Whether each of random blocks sent at the SNRs ``(N,)`` is decided wrongly: ``(N,)``."""
@@ -354,9 +402,10 @@ class CodeBlockLink:
     def _errors(self, snr_db: Tensor, rng: np.random.Generator) -> NDArray[np.bool_]:
         sent = rng.integers(0, 2, (len(snr_db), self._code.bits), dtype=np.uint8)
         bits = torch.from_numpy(sent)
-        coded = self._code.encode(bits.float()).index_select(1, self._order)
-        received = add_noise(self._modem.symbols(coded), snr_db, [rng] * len(snr_db))
-        llr = torch.empty(len(snr_db), self._code.coded_bits)
-        llr[:, self._order] = self._modem.llrs(received, 10.0 ** (-snr_db / 10.0))
-        wrong: NDArray[np.bool_] = (self._code.decode(llr) != bits.bool()).any(1).numpy()
+        buffers = self._code.encode(bits)
+        symbols = self._modem.symbols(buffers.index_select(1, self._order))
+        received = add_noise(symbols, snr_db, [rng] * len(snr_db))
+        soft = torch.zeros(buffers.shape)
+        soft.index_add_(1, self._order, self._modem.llrs(received, noise_variance(snr_db)))
+        wrong: NDArray[np.bool_] = (self._code.decode(soft) != bits.bool()).any(1).numpy()
         return wrong

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 import torch.nn.functional as nnf
@@ -12,8 +14,9 @@ ITERATIONS = 20
 LLR_LIMIT = 20.0  # as Sionna's LDPC5GDecoder
 _CHECK_EVERY = 2  # iterations between parity checks
 _CHUNK_FLOATS = 500_000  # per message array: stays in the cache
-_TINY = 1e-12
-_ALMOST_ONE = 1.0 - 1e-7
+_TINY = 1e-12  # keeps a silent neighbour from hiding what the others say
+_UNIT = math.log2(math.e)  # messages are held in bits: exp2 and log2 are the cheap functions
+_REPLY_LIMIT = 2.0 * math.atanh(1.0 - 1e-7) * _UNIT  # as Sionna's
 
 
 class BeliefPropagation:
@@ -63,7 +66,7 @@ class BeliefPropagation:
 
     def hard_bits(self, llr: Tensor) -> Tensor:
         """Decide code words: LLRs ``(B, n)`` float32 -> bits ``(B, n)`` bool."""
-        inputs = -llr.clamp(-LLR_LIMIT, LLR_LIMIT).t()  # (n, B), log p(0)/p(1)
+        inputs = llr.clamp(-LLR_LIMIT, LLR_LIMIT).mul(-_UNIT).t()  # (n, B), log2 p(0)/p(1)
         step = max(1, _CHUNK_FLOATS // len(self._edge_variable))
         starts = range(0, inputs.shape[1], step)
         parts = [self._run(inputs[:, i : i + step].contiguous()) for i in starts]
@@ -88,20 +91,24 @@ class BeliefPropagation:
                     active, llr = active[failed], llr[:, failed]
                     total, replies = total[:, failed], replies[:, failed]
             messages = total.index_select(0, self._edge_variable).sub_(replies)
-            messages.clamp_(-LLR_LIMIT, LLR_LIMIT)
+            messages.clamp_(-LLR_LIMIT * _UNIT, LLR_LIMIT * _UNIT)
         result[:, active] = total
         return result
 
     def _check_update(self, messages: Tensor) -> Tensor:
-        """Extrinsic 2 atanh(prod tanh(m/2)) per edge ``(E, B)``; overwrites its input."""
-        tanh = messages.mul_(0.5).tanh_()
-        tanh = torch.where(tanh == 0, _TINY, tanh)
-        out = torch.empty_like(tanh)
+        """Extrinsic 2 atanh(prod tanh(m/2)) per edge ``(E, B)``, in bits; overwrites its input.
+
+        With t = tanh(m/2) and P the product over the whole check, this is log (t + P) / (t - P).
+        """
+        tanh = messages.neg_().exp2_()
+        other = tanh + 1.0
+        tanh.neg_().add_(1.0).add_(_TINY).div_(other)
         for edges, degree, checks in self._groups:
-            group = tanh[edges].view(degree, checks, -1)
-            torch.div(group.prod(0), group, out=out[edges].view(degree, checks, -1))
-        out.clamp_(-_ALMOST_ONE, _ALMOST_ONE).atanh_().mul_(2.0)
-        return out.clamp_(-LLR_LIMIT, LLR_LIMIT)
+            group, above = (part[edges].view(degree, checks, -1) for part in (tanh, other))
+            product = group.prod(0)
+            torch.add(group, product, out=above)
+            group.sub_(product)
+        return other.div_(tanh).abs_().log2_().clamp_(-_REPLY_LIMIT, _REPLY_LIMIT)
 
     def _parity_failed(self, total: Tensor) -> Tensor:
         """``(B,)`` bool: some check is not satisfied by the present decisions."""
