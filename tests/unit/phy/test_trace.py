@@ -178,6 +178,7 @@ MISTAKES = {
     "torn_gzip": (b"\x1f\x8b\x08\x00abc", "cannot read"),
     "no_time": ("a,snr\n1,2\n", "like a time. Columns found: 'a', 'snr'. Set time_column"),
     "no_level": ("time,b\n1,2\n", "like SNR or RSRP. Columns found: 'time', 'b'. Set"),
+    "neighbour_only": ("t,NRxRSRP\n0,-90\n1,-91\n", "like SNR or RSRP"),
     "two_levels": ("t,dl_snr,ul_snr\n0,1,2\n1,1,2\n", "may be the SNR: dl_snr, ul_snr. Columns"),
     "two_times": ("t,time,snr\n0,1,2\n1,2,2\n", "several columns are called like a time"),
     "words_for_levels": ("t,snr\n0,high\n1,low\n", "like SNR or RSRP"),
