@@ -181,6 +181,94 @@ def train(
 
 @app.command()
 @_guarded
+def calibrate(
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the table.")] = None,
+    recipe: Annotated[Path | None, typer.Option("--recipe", help="What to simulate.")] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 1,
+) -> None:
+    """Make the table of block error rates by Monte Carlo; goes on where it was stopped."""
+    from simsplit.fit.calibrate import calibrate as make_table
+    from simsplit.load import models_dir, read_mapping
+
+    folder = out or models_dir() / "bler_5g"
+    content = read_mapping(recipe or models_dir() / "bler_5g" / "recipe.yaml")
+    with _progress() as progress:
+        table = make_table(content, folder, lambda i, n: progress("curves", i, n), workers)
+    typer.echo(f"Table: {table}")
+
+
+trace_app = typer.Typer(help="Measured channels.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(trace_app, name="trace")
+
+
+class TraceKind(StrEnum):
+    """Where a made trace comes from."""
+
+    TDL = "tdl"
+    CDL = "cdl"
+    RT = "rt"
+
+
+@trace_app.command()
+@_guarded
+def make(
+    kind: Annotated[TraceKind, typer.Argument(help="TR 38.901 TDL or CDL, or ray tracing.")],
+    out: Annotated[Path, typer.Option("--out", help="CSV or Parquet to write.")],
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="key=value of the model, e.g. profile=C, speed_mps=3, scene=munich."
+        ),
+    ] = None,
+) -> None:
+    """Write a channel trace with Sionna; without --set its defaults (listed on a wrong key)."""
+    from simsplit.fit.trace_kinds import make_trace
+
+    file = make_trace(kind.value, out, _settings(option or []))
+    typer.echo(f"Trace: {file}")
+
+
+@trace_app.command(name="show")
+@_guarded
+def show_trace(file: Path) -> None:
+    """Print what is understood of a trace file: devices, duration, levels, what was decided."""
+    import numpy as np
+
+    from simsplit.phy.trace import read_trace
+
+    trace = read_trace(file)
+    rows = [
+        [
+            name,
+            str(len(level)),
+            f"{time[-1]:.4g}",
+            *(f"{f(level):.1f}" for f in (np.min, np.median, np.max)),
+        ]
+        for name, time, level in zip(trace.devices, trace.time_s, trace.level_db, strict=True)
+    ]
+    unit = "SNR dB" if trace.value == "snr" else "RSRP dBm"
+    columns = ["device", "rows", "seconds", f"lowest {unit}", "median", "highest"]
+    _print_table(str(file), columns, rows)
+    for note in trace.notes:
+        typer.echo(f"- {note}")
+
+
+def _settings(texts: Sequence[str]) -> dict[str, Any]:
+    """``key=value`` texts as a mapping, values read as YAML."""
+    from simsplit.errors import ScenarioError
+    from simsplit.load import parse_yaml
+
+    found: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise ScenarioError("a setting reads key=value, e.g. profile=C", value=text)
+        found[key] = parse_yaml(value, key)
+    return found
+
+
+@app.command()
+@_guarded
 def data(
     name: str,
     show: Annotated[Path, typer.Option("--show", help="Contact sheet to write (PNG).")],

@@ -16,15 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from simsplit.channel import FixedSnr, FreeSpace, LogDistance, TraceChannel
 from simsplit.hardware import Hardware, load_hardware
 from simsplit.load import model_card
+from simsplit.radio import Cell, FixedMcs, InterferenceMargin, NeighbourCells
 from simsplit.scenario import (
-    Cell,
     DeviceGroup,
-    FixedMcs,
-    FixedSnr,
-    FreeSpace,
-    LogDistance,
     OperatingPoint,
     PeriodicArrivals,
     PoissonArrivals,
@@ -99,22 +96,55 @@ def expect(scenario: Scenario) -> Expectation:
 
 
 def capacity_re_per_s(cell: Cell) -> float:
-    """Data resource elements per second of the whole band."""
-    from simsplit.phy.link import resource_elements
+    """Data resource elements per second of one site's whole uplink band."""
+    from simsplit.phy.sizes import resource_elements
+    from simsplit.sim.frame import elements_of, frame_of, uplink_share
 
-    return resource_elements(cell.resource_blocks) / cell.slot_s
+    frame, elements = frame_of(cell), elements_of(cell, is_downlink=False)
+    return resource_elements(frame.n_prb, *elements) / cell.slot_s * uplink_share(frame)
 
 
 def mean_snr_db(cell: Cell, group: DeviceGroup) -> float:
-    """Es/N0 at the ring's median distance with the power spread over the whole band."""
-    if isinstance(cell.channel, FixedSnr):
-        return cell.channel.snr_db
-    from simsplit.phy.fading import thermal_noise_dbm
+    """Es/(N0 + I0) at the ring's median distance with the power spread over the whole band.
 
+    Of a measured channel: the median of all its levels.
+    """
+    if isinstance(cell.channel, FixedSnr):
+        return cell.channel.snr_db - _noise_rise_db(cell)
+    from simsplit.phy.fading import thermal_noise_dbm
+    from simsplit.sim.frame import frame_of
+
+    band_hz = 12 * cell.subcarrier_spacing_hz * frame_of(cell).n_prb
+    noise_dbm = thermal_noise_dbm(band_hz, cell.noise_figure_db) + _noise_rise_db(cell)
+    if isinstance(cell.channel, TraceChannel):
+        level_db, is_snr = _median_level_db(cell.channel)
+        if is_snr:
+            return level_db - _noise_rise_db(cell)
+        return group.tx_power_dbm - (cell.channel.reference_dbm_per_re - level_db) - noise_dbm
     distance_m = math.sqrt((group.distance_min_m**2 + group.distance_max_m**2) / 2)
-    band_hz = 12 * cell.subcarrier_spacing_hz * cell.resource_blocks
-    noise_dbm = thermal_noise_dbm(band_hz, cell.noise_figure_db) + cell.interference_margin_db
     return group.tx_power_dbm - _path_loss_db(cell, distance_m) - noise_dbm
+
+
+def _median_level_db(spec: TraceChannel) -> tuple[float, bool]:
+    """Median over all rows of a trace, and whether it is an SNR (else RSRP in dBm)."""
+    import numpy as np
+
+    from simsplit.sim.frame import open_trace
+
+    trace = open_trace(spec)
+    return float(np.median(np.concatenate(trace.level_db))), trace.value == "snr"
+
+
+def _noise_rise_db(cell: Cell) -> float:
+    """Interference over noise as known beforehand: the margin, or neighbours at their load."""
+    match cell.interference:
+        case InterferenceMargin() as margin:
+            return margin.margin_db
+        case NeighbourCells() as cells:
+            load = 0.5 if cells.load == "coupled" else float(cells.load)
+            return 10 * math.log10(1 + load * sum(10 ** (inr / 10) for inr in cells.inr_db))
+        case _:
+            return 0.0
 
 
 def _path_loss_db(cell: Cell, distance_m: float) -> float:
@@ -125,24 +155,27 @@ def _path_loss_db(cell: Cell, distance_m: float) -> float:
         return fading.free_space_db(distance_m, carrier_hz)
     if isinstance(channel, LogDistance):
         return fading.log_distance_db(distance_m, carrier_hz, channel.exponent)
-    assert not isinstance(channel, FixedSnr)
-    heights = (channel.base_station_height_m, channel.device_height_m)
+    assert not isinstance(channel, FixedSnr | TraceChannel)
+    from simsplit.phy import propagation
+    from simsplit.sim.place import environment_of
+
+    place = environment_of(channel)
     los, nlos = (
-        fading.umi_street_canyon_db(distance_m, carrier_hz, *heights, seen)
-        for seen in (True, False)
+        propagation.path_loss_db(place, distance_m, carrier_hz, seen) for seen in (True, False)
     )
-    share = fading.los_probability_umi(distance_m)
+    share = propagation.los_probability(place, distance_m)
     return share * los + (1 - share) * nlos
 
 
 def spectral_efficiency(cell: Cell, snr_db: float) -> float:
     """Bits per symbol: the fixed MCS, or the highest SNR_GAP_DB below Shannon; 0 if none fits."""
-    from simsplit.phy.link import SUPPORTED_MCS, mcs
+    from simsplit.phy.mcs import MCS_TABLES, mcs
 
     if isinstance(cell.mcs, FixedMcs):
-        return mcs(cell.mcs.index).spectral_efficiency
+        return mcs(cell.mcs.index, cell.mcs.table).spectral_efficiency
+    table = cell.mcs.table
     limit = math.log2(1 + 10 ** ((snr_db - SNR_GAP_DB - cell.mcs.backoff_db) / 10))
-    rates = [m.spectral_efficiency for m in SUPPORTED_MCS]
+    rates = [scheme.spectral_efficiency for scheme in MCS_TABLES[table]]
     return max((rate for rate in rates if rate <= limit), default=0.0)
 
 

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from simsplit.errors import ScenarioError
 from simsplit.load import hardware_choices, hardware_dir, mistake, read_mapping
-from simsplit.scenario import Fraction, NonNegative, Positive
+from simsplit.spec import Fraction, NonNegative, Positive
 
 Source = Annotated[str, Field(min_length=10)]
 
@@ -48,6 +48,9 @@ class _RadioFile(_Strict):
     pa_efficiency: _ShareFigure
     tx_circuit_w: _Figure
     rx_w: _Figure
+    listen_w: _Figure
+    sleep_w: _Figure
+    sleep_transition_j: _Figure
 
 
 class _HardwareFile(_Strict):
@@ -65,11 +68,19 @@ class _HardwareFile(_Strict):
 
 @dataclass(frozen=True, slots=True)
 class Radio:
-    """Power of a transceiver: watts fed per watt radiated, and what its circuits draw."""
+    """Power of a transceiver: watts fed per watt radiated, and what its circuits draw.
+
+    Attributes:
+        rx_w, listen_w, sleep_w: Receiving, monitoring the control channel, deep sleep.
+        sleep_transition_j: Into deep sleep and out again.
+    """
 
     pa_efficiency: float
     tx_circuit_w: float
     rx_w: float
+    listen_w: float
+    sleep_w: float
+    sleep_transition_j: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +153,7 @@ def _hardware(name: str, file: _HardwareFile) -> Hardware:
         idle_w=file.idle_w.value,
         compute_w=file.compute_w.value,
         codec_s_per_kpixel=file.codec_s_per_kpixel.value if file.codec_s_per_kpixel else None,
-        radio=Radio(radio.pa_efficiency.value, radio.tx_circuit_w.value, radio.rx_w.value)
-        if radio
-        else None,
+        radio=Radio(**{name: figure.value for name, figure in radio}) if radio else None,
         sources=_sources(file.model_dump(exclude_none=True)),
     )
 

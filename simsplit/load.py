@@ -19,7 +19,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from simsplit.errors import ArtefactError, ScenarioError
-from simsplit.scenario import Scenario, TraceArrivals
+from simsplit.scenario import Scenario
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -116,10 +116,9 @@ def resolved_yaml(scenario: Scenario) -> str:
 def digest(scenario: Scenario) -> str:
     """SHA-256 of the scenario's canonical JSON; trace files count by content, not by place."""
     content = scenario.model_dump(mode="json")
-    for group, spec in zip(content["devices"], scenario.devices, strict=True):
-        if isinstance(spec.arrivals, TraceArrivals):
-            data = Path(spec.arrivals.file).read_bytes()
-            group["arrivals"]["file"] = hashlib.sha256(data).hexdigest()
+    for _, spec in _specs_with_files(content):
+        if spec["kind"] == "trace":
+            spec["file"] = hashlib.sha256(Path(spec["file"]).read_bytes()).hexdigest()
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -405,20 +404,32 @@ def _tags_at(loc: Sequence[str | int], model: type[BaseModel]) -> str:
 def _with_trace_paths(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Trace files are named beside the YAML; from here on their path is absolute."""
     content: dict[str, Any] = _copy(raw)
-    groups = content.get("devices")
-    for index, group in enumerate(groups if isinstance(groups, list) else ()):
-        arrivals = group.get("arrivals") if isinstance(group, dict) else None
-        file = arrivals.get("file") if isinstance(arrivals, dict) else None
-        if isinstance(file, str) and isinstance(arrivals, dict) and arrivals.get("kind") == "trace":
-            arrivals["file"] = str(_trace(folder, file, f"devices[{index}].arrivals.file"))
+    for path, spec in _specs_with_files(content):
+        file = spec.get("file")
+        if spec.get("kind") == "trace" and isinstance(file, str):
+            spec["file"] = str(_trace(folder, file, f"{path}.file"))
     return content
 
 
+def _specs_with_files(content: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every place that may name a trace file, with its path in the YAML."""
+    groups = content.get("devices")
+    for index, group in enumerate(groups if isinstance(groups, list) else ()):
+        for key in ("arrivals", "mobility"):
+            if isinstance(group, dict) and isinstance(group.get(key), dict):
+                yield f"devices[{index}].{key}", group[key]
+    cell = content.get("cell")
+    if isinstance(cell, dict) and isinstance(cell.get("channel"), dict):
+        yield "cell.channel", cell["channel"]
+
+
 def _trace(folder: Path, file: str, path: str) -> Path:
-    found = (folder / file.replace("\0", "")).resolve()
-    if not found.is_file():
-        raise ScenarioError("no such trace file beside the scenario", path=path, value=file)
-    return found
+    """A trace file beside the scenario or, as a command line would have it, in this folder."""
+    for place in (folder, Path.cwd()):
+        found = (place / file.replace("\0", "")).resolve()
+        if found.is_file():
+            return found
+    raise ScenarioError("no such trace file beside the scenario or here", path=path, value=file)
 
 
 def _cross_check(scenario: Scenario) -> None:

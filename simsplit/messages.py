@@ -59,10 +59,13 @@ class Delivery:
 
     Attributes:
         request_id: Names the request; with the run seed it keys the JSCC noise.
-        arrived: Digital: every block passed its CRC. JSCC: every symbol was sent.
+        arrived: Digital: every block passed its CRC. JSCC: enough symbols were sent.
         computed_locally: The answer was made on the device (scheme ``local`` or a local retry).
-        symbol_counts: JSCC: symbols carried by each grant, in order, summing to k.
-        symbol_snr_db: JSCC: Es/N0 of each grant in dB, fading included.
+        symbol_counts: JSCC: symbols that share one channel coefficient, piece by piece in order;
+            their sum is k, or less if the airtime was short.
+        symbol_snr_db: JSCC: Es/(N0 + I0) of each piece in dB, fading included.
+        symbol_error_variance: JSCC: E|h_hat - h|^2 / |h|^2-normalised error of the channel
+            estimate of each piece; empty or 0 if the channel is known.
     """
 
     request_id: int
@@ -70,6 +73,7 @@ class Delivery:
     computed_locally: bool = False
     symbol_counts: tuple[int, ...] = ()
     symbol_snr_db: tuple[float, ...] = ()
+    symbol_error_variance: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from simsplit.codecs.entropy import EntropyCodec
 from simsplit.codecs.image import ImageCodec, PngTilesCodec
 from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.messages import Delivery, Outcome, Prepared, Scheme, Workload
-from simsplit.phy.analog import transmit
+from simsplit.phy.analog import pad_erased, transmit
 from simsplit.scenario import OperatingPoint
 from simsplit.seeds import Cause, generator
 from simsplit.tasks import metrics
@@ -54,6 +54,7 @@ def open_pipeline(
     operating_points: Sequence[OperatingPoint],
     seed: int,
     cache_dir: Path | None,
+    equaliser: Literal["zf", "mmse"] = "zf",
 ) -> Pipeline:
     """A pipeline over the first ``samples`` pictures of the test range.
 
@@ -66,6 +67,7 @@ def open_pipeline(
         operating_points: The ways to send that will be asked for.
         seed: Run seed; with a request's id it keys the JSCC noise.
         cache_dir: Where act one is kept between runs; None keeps nothing.
+        equaliser: How JSCC symbols are equalised when the channel is estimated.
 
     Raises:
         ArtefactError: The weights are missing, stale or damaged.
@@ -79,7 +81,8 @@ def open_pipeline(
     _check_splits(artefact.model.splits, operating_points)
     truth = _test_samples(dataset_name, height, width, samples)
     points = {point.name: point for point in operating_points}
-    return Pipeline(artefact, Inference(artefact.model), points, truth, seed, cache_dir)
+    inference = Inference(artefact.model)
+    return Pipeline(artefact, inference, points, truth, seed, cache_dir, equaliser)
 
 
 @dataclass
@@ -92,6 +95,7 @@ class Pipeline:
     truth: Arrays
     seed: int
     cache_dir: Path | None
+    equaliser: Literal["zf", "mmse"] = "zf"
     _prepared: dict[str, Prepared] = field(default_factory=dict)
     _known: dict[tuple[str, int], Outcome] = field(default_factory=dict)
 
@@ -243,12 +247,26 @@ class Pipeline:
         """Symbols as equalised and their noise variance, ``(k,)`` each."""
         symbols = self._prepared_for(name).symbols
         assert symbols is not None
-        if sum(delivery.symbol_counts) != symbols.shape[1]:
-            message = f"a JSCC delivery carries {symbols.shape[1]} symbols"
-            raise ScenarioError(message, value=delivery.symbol_counts)
-        snr_db = np.repeat(np.array(delivery.symbol_snr_db), delivery.symbol_counts)
+        k, counts = symbols.shape[1], delivery.symbol_counts
+        sent = sum(counts)
+        if not 0 < sent <= k or (sent < k and self.points[name].airtime_s is None):
+            raise ScenarioError(f"a JSCC delivery carries {k} symbols", value=counts)
+        snr_db = np.repeat(np.array(delivery.symbol_snr_db), counts)
         rng = generator(self.seed, delivery.request_id, Cause.ANALOG_NOISE)
-        return transmit(symbols[sample], snr_db, rng)
+        heard = transmit(symbols[sample, :sent], snr_db, rng, **self._estimation(delivery))
+        return pad_erased(*heard, k)
+
+    def _estimation(self, delivery: Delivery) -> dict[str, Any]:
+        """How the receiver estimated the channel, as `simsplit.phy.analog.transmit` asks for it."""
+        if not any(delivery.symbol_error_variance):
+            return {}
+        pieces = np.arange(len(delivery.symbol_counts))
+        variance = np.array(delivery.symbol_error_variance)
+        return {
+            "csi_error_variance": np.repeat(variance, delivery.symbol_counts),
+            "piece_of": np.repeat(pieces, delivery.symbol_counts),
+            "equaliser": self.equaliser,
+        }
 
     def _outcomes(self, features: NDArray[np.float32], samples: Sequence[int]) -> list[Outcome]:
         answers = self.inference.answers(features)

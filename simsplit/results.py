@@ -36,6 +36,7 @@ MEANS = (
     "energy_j",
     "compute_energy_j",
     "tx_energy_j",
+    "rx_energy_j",
     "edge_energy_j",
     "delivered",
     "deadline_met",
@@ -129,25 +130,30 @@ def _utilisation(stations: Sequence[Mapping[str, Any]]) -> dict[str, Kpi]:
     that the station worked off after the last arrival.
     """
     device = [[d["busy_s"] / s["window_s"] for d in s["devices"]] for s in stations]
-    radio = [_radio_share(s) for s in stations]
+    radio = [_radio_share(s, "radio") for s in stations]
     edge = [s["edge"]["busy_s"] / (s["edge"]["workers"] * s["window_s"]) for s in stations]
-    return {
+    found = {
         "device_mean": statistics.over_replications([sum(d) / len(d) for d in device if d]),
         "device_max": statistics.over_replications([max(d) for d in device if d]),
         "radio": statistics.over_replications(radio),
         "edge": statistics.over_replications(edge),
     }
+    if all("downlink" in s for s in stations):
+        down = [_radio_share(s, "downlink") for s in stations]
+        found["downlink"] = statistics.over_replications(down)
+    return found
 
 
-def _radio_share(station: Mapping[str, Any]) -> float:
-    total = station["radio"]["prb_slots_total"] * station["window_s"] / station["end_s"]
-    return float(station["radio"]["prb_slots_used"] / total) if total else math.nan
+def _radio_share(station: Mapping[str, Any], direction: str) -> float:
+    use = station[direction]
+    total = use["prb_slots_total"] * station["window_s"] / station["end_s"]
+    return float(use["prb_slots_used"] / total) if total else math.nan
 
 
 def _ledger(stations: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Joules of all devices and of the edge by state, mean over replications."""
     count = max(1, len(stations))
-    states = ("idle_j", "compute_j", "transmit_j", "total_j")
+    states = ("idle_j", "compute_j", "transmit_j", "receive_j", "listen_j", "sleep_j", "total_j")
     ledger = {
         f"device_{state}": sum(d[state] for s in stations for d in s["devices"]) / count
         for state in states
@@ -414,7 +420,7 @@ def headline_rows(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]
 
 
 def _headline(name: str, kpis: Mapping[str, Any], score: str) -> list[str]:
-    device_j = (kpis["compute_energy_j"], kpis["tx_energy_j"])
+    device_j = (kpis["compute_energy_j"], kpis["tx_energy_j"], kpis["rx_energy_j"])
     on_device_j = None if any(k["mean"] is None for k in device_j) else _added(device_j)
     return [
         name,

@@ -12,15 +12,17 @@ from simsplit.hardware import Hardware, load_hardware
 from simsplit.load import hardware_dir, models_dir, resolved_yaml
 from simsplit.load import load as load_scenario
 from simsplit.messages import Prepared, Scheme, Workload
-from simsplit.scenario import Scenario, TraceArrivals
-from simsplit.units import dbm_to_w
+from simsplit.scenario import Scenario, TraceArrivals, TraceMobility
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from simsplit.phy.link import BlerTable
+    from simsplit.phy.trace import ChannelTrace
     from simsplit.pipeline import Pipeline
     from simsplit.results import Result
+    from simsplit.sim.device import DevicePower
+    from simsplit.sim.place import Positions
     from simsplit.sim.request import Plan
     from simsplit.sim.world import History, Machines, MakeBlocks
 
@@ -155,6 +157,7 @@ def open_scenario_pipeline(scenario: Scenario) -> Pipeline:
         operating_points=scenario.operating_points,
         seed=scenario.seed,
         cache_dir=cache_directory(),
+        equaliser=scenario.cell.estimation.equaliser,
     )
 
 
@@ -205,7 +208,21 @@ def _plan(
         edge_s=[_seconds(edge, work.edge_macs, pixels, batch) for batch in batches],
         payloads=prepared.payloads,
         send_result=point.send_result,
+        airtime_s=point.airtime_s,
+        min_symbols=point.min_symbols,
+        papr_db=_papr_db(scenario, prepared),
     )
+
+
+def _papr_db(scenario: Scenario, prepared: Prepared) -> list[float]:
+    """PAPR of every sample's JSCC symbols over the whole carrier; empty for digital schemes."""
+    if prepared.symbols is None:
+        return []
+    from simsplit.phy.analog import papr_db
+    from simsplit.sim.frame import frame_of
+
+    subcarriers = 12 * frame_of(scenario.cell).n_prb
+    return [papr_db(row, subcarriers) for row in prepared.symbols]
 
 
 def _seconds(hardware: Hardware, macs: float, pixels: int, batch: int = 1) -> float:
@@ -216,16 +233,25 @@ def _seconds(hardware: Hardware, macs: float, pixels: int, batch: int = 1) -> fl
 
 def machines(scenario: Scenario) -> Machines:
     """Powers of the devices, by group, and of one edge worker."""
-    from simsplit.sim.device import DevicePower
     from simsplit.sim.world import Machines
 
     device = {}
     for group in scenario.devices:
-        hardware = load_hardware(group.hardware)
-        transmit_w = hardware.transmit_w(dbm_to_w(group.tx_power_dbm))
-        device[group.name] = DevicePower(hardware.idle_w, hardware.compute_w, transmit_w)
+        device[group.name] = _device_power(load_hardware(group.hardware))
     edge = load_hardware(scenario.edge.hardware)
     return Machines(device, edge.idle_w, edge.compute_w)
+
+
+def _device_power(hardware: Hardware) -> DevicePower:
+    from simsplit.sim.device import DevicePower
+    from simsplit.sim.receiver import ReceiverPower
+
+    radio = hardware.radio
+    assert radio is not None  # checked when the scenario was loaded
+    receiver = ReceiverPower(radio.rx_w, radio.listen_w, radio.sleep_w, radio.sleep_transition_j)
+    return DevicePower(
+        hardware.idle_w, hardware.compute_w, radio.pa_efficiency, radio.tx_circuit_w, receiver
+    )
 
 
 # --- act two ----------------------------------------------------------------------------------
@@ -249,7 +275,9 @@ def simulate(
             table,
             replication=replication,
             traces_s=read_traces(scenario),
-            make_blocks=_exact_blocks(scenario) if scenario.cell.fidelity == "exact" else None,
+            make_blocks=_block_channel(scenario, table),
+            channel_trace=read_channel_trace(scenario),
+            tracks=read_tracks(scenario),
         )
         histories.append(world.run())
         if progress:
@@ -264,11 +292,60 @@ def open_bler_table() -> BlerTable:
     return BlerTable.load(models_dir() / "bler_5g" / "table.npz")
 
 
-def _exact_blocks(scenario: Scenario) -> MakeBlocks:
-    from simsplit.exact_blocks import ExactBlocks
+def _block_channel(scenario: Scenario, table: BlerTable) -> MakeBlocks | None:
+    """How the fates of uplink blocks come about; None: from the table alone."""
+    cell = scenario.cell
+    if cell.fidelity == "table" and cell.outside_table == "error":
+        return None
+    from simsplit.exact_blocks import ExactBlocks, ExactOutside
     from simsplit.phy.coded import CodedLink
+    from simsplit.sim.blocks import TableBlocks
+    from simsplit.sim.frame import elements_of
 
-    return lambda randoms: ExactBlocks(CodedLink(scenario.seed), randoms)
+    link = CodedLink(scenario.seed, *elements_of(cell, is_downlink=False))
+    if cell.fidelity == "exact":
+        return lambda randoms: ExactBlocks(link, randoms, cell.harq)
+    return lambda randoms: ExactOutside(
+        TableBlocks(table, [rng.random for rng in randoms], cell.harq),
+        ExactBlocks(link, randoms, cell.harq),
+        cell.harq,
+    )
+
+
+def read_channel_trace(scenario: Scenario) -> ChannelTrace | None:
+    """The measured channel of a scenario, if it has one (see phy/trace.py)."""
+    from simsplit.channel import TraceChannel
+    from simsplit.sim.frame import open_trace
+
+    spec = scenario.cell.channel
+    return open_trace(spec) if isinstance(spec, TraceChannel) else None
+
+
+def read_tracks(scenario: Scenario) -> dict[str, Positions]:
+    """Recorded positions by group and device number from CSV: time_s, device, x_m, y_m."""
+    return {
+        group.name: _read_track(group.mobility.file, f"devices.{group.name}.mobility.file")
+        for group in scenario.devices
+        if isinstance(group.mobility, TraceMobility)
+    }
+
+
+def _read_track(file: str, path: str) -> Positions:
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(file).sort_values("time_s", kind="stable")
+        return {
+            int(str(device)): (
+                rows["time_s"].to_numpy(float),
+                rows["x_m"].to_numpy(float),
+                rows["y_m"].to_numpy(float),
+            )
+            for device, rows in frame.groupby("device")
+        }
+    except (OSError, KeyError, ValueError) as error:
+        message = f"needs a CSV with the columns time_s, device, x_m and y_m ({error})"
+        raise ScenarioError(message, path=path, value=file) from error
 
 
 def read_traces(scenario: Scenario) -> dict[str, dict[int, list[float]]]:

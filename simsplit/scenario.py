@@ -8,36 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-
-def _number_from_text(value: object) -> object:
-    """Accept ``1e7`` and ``20e6``, which YAML 1.1 (PyYAML) reads as text."""
-    if isinstance(value, bool):
-        raise ValueError("expected a number, found true/false")
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError as error:
-            raise ValueError("expected a plain number in the unit that the key names") from error
-    return value
-
-
-Number = Annotated[float, BeforeValidator(_number_from_text), Field(allow_inf_nan=False)]
-Positive = Annotated[Number, Field(gt=0)]
-NonNegative = Annotated[Number, Field(ge=0)]
-Fraction = Annotated[Number, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1, strict=True)]
-Whole = Annotated[int, Field(ge=0, strict=True)]
-Level = Annotated[Number, Field(ge=-200, le=200)]
-Name = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9][\w.+-]*$")]
-
-
-class Spec(BaseModel):
-    """Base of every noun: unknown keys are errors, values cannot change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
-
+from simsplit import channel
+from simsplit.radio import Cell
+from simsplit.spec import Count, Level, Name, NonNegative, Number, Positive, Spec, Whole
 
 # --- task and network -------------------------------------------------------------------------
 
@@ -102,7 +77,9 @@ class OperatingPoint(Spec):
 
     ``local``: the whole network on the device; with ``send_result`` the small answer goes up.
     ``raw``: compressed image, whole network at the edge. ``separate``: coded feature over LDPC.
-    ``jscc``: the feature as analog channel symbols.
+    ``jscc``: the feature as analog channel symbols; with ``airtime_s`` the device stops after that
+    time on the air, and the first k symbols that got through count as an answer from
+    ``min_symbols`` on (a nested code; the receiver takes the rest as erased).
     """
 
     name: Name
@@ -110,6 +87,8 @@ class OperatingPoint(Spec):
     split: Name | None = None
     codec: Codec | None = None
     send_result: bool = False
+    airtime_s: Positive | None = None
+    min_symbols: Count = 1
 
     @model_validator(mode="after")
     def _codec_fits_scheme(self) -> OperatingPoint:
@@ -125,6 +104,8 @@ class OperatingPoint(Spec):
             raise ValueError(f"scheme '{self.scheme}' has no split; leave the key out")
         if self.send_result and self.scheme != "local":
             raise ValueError("send_result belongs to scheme 'local' only")
+        if self.scheme != "jscc" and (self.airtime_s is not None or self.min_symbols != 1):
+            raise ValueError("airtime_s and min_symbols belong to scheme 'jscc' only")
         return self
 
 
@@ -158,8 +139,57 @@ Arrivals = Annotated[
 ]
 
 
+class Static(Spec):
+    """Stands still."""
+
+    kind: Literal["static"] = "static"
+
+
+class RandomWaypoint(Spec):
+    """Walks to a uniform point of the ring at a uniform speed, pauses, and goes on (Johnson 1996).
+
+    The slowest speed must be positive, or the mean speed falls for ever (Yoon et al. 2003).
+    """
+
+    kind: Literal["random_waypoint"]
+    speed_min_mps: Positive = 0.5
+    speed_max_mps: Positive = 1.5
+    pause_s: NonNegative = 0.0
+
+    @model_validator(mode="after")
+    def _order(self) -> RandomWaypoint:
+        if self.speed_max_mps < self.speed_min_mps:
+            raise ValueError("speed_max_mps must be at least speed_min_mps")
+        return self
+
+
+class StraightLine(Spec):
+    """Goes straight on, in a random direction without ``heading_deg``, and turns at the rim."""
+
+    kind: Literal["straight"]
+    speed_mps: Positive
+    heading_deg: Annotated[Number, Field(ge=-360, le=360)] | None = None
+
+
+class TraceMobility(Spec):
+    """Positions from a CSV with the columns ``time_s``, ``device``, ``x_m`` and ``y_m``."""
+
+    kind: Literal["trace"]
+    file: str
+
+
+Mobility = Annotated[
+    Static | RandomWaypoint | StraightLine | TraceMobility, Field(discriminator="kind")
+]
+
+
 class DeviceGroup(Spec):
-    """Devices that are alike. ``distance_m``: drawn uniformly over the ring's area."""
+    """Devices that are alike. ``distance_m``: drawn uniformly over the ring's area.
+
+    ``weight``: share of the airtime under the scheduler ``weighted``. ``place_group``: stand and
+    fade exactly as the devices of that group do (same number in the group), so that two groups
+    compare schemes at equal places.
+    """
 
     name: Name
     count: Annotated[int, Field(ge=1, le=10_000, strict=True)]
@@ -170,6 +200,9 @@ class DeviceGroup(Spec):
     tx_power_dbm: Level = 23.0
     distance_min_m: Positive = 10.0
     distance_max_m: Positive = 200.0
+    mobility: Mobility = Static()
+    place_group: Name | None = None
+    weight: Positive = 1.0
     on_loss: Literal["drop", "retry_locally"] = "drop"
     battery_j: Positive | None = None
 
@@ -178,116 +211,6 @@ class DeviceGroup(Spec):
         if self.distance_max_m < self.distance_min_m:
             raise ValueError("distance_max_m must be at least distance_min_m")
         return self
-
-
-# --- radio ------------------------------------------------------------------------------------
-
-
-class FixedSnr(Spec):
-    """AWGN (with optional fading on top) at one mean Es/N0, whatever the distance and grant."""
-
-    kind: Literal["fixed_snr"]
-    snr_db: Annotated[Number, Field(ge=-50, le=100)]
-
-
-class FreeSpace(Spec):
-    """Friis free-space loss."""
-
-    kind: Literal["free_space"]
-    shadowing_db: NonNegative = 0.0
-
-
-class UmiStreetCanyon(Spec):
-    """3GPP TR 38.901 Table 7.4.1-1 UMi street canyon; LOS drawn by Table 7.4.2-1."""
-
-    kind: Literal["umi_street_canyon"]
-    base_station_height_m: Annotated[Number, Field(gt=1, le=150)] = 10.0
-    device_height_m: Annotated[Number, Field(ge=1.5, le=22.5)] = 1.5
-    shadowing: bool = True
-
-
-class LogDistance(Spec):
-    """PL = PL(d0 = 1 m, free space) + 10 n log10(d) with log-normal shadowing."""
-
-    kind: Literal["log_distance"]
-    exponent: Annotated[Number, Field(ge=1, le=8)] = 3.0
-    shadowing_db: NonNegative = 0.0
-
-
-Channel = Annotated[
-    FixedSnr | FreeSpace | UmiStreetCanyon | LogDistance, Field(discriminator="kind")
-]
-
-
-class Fading(Spec):
-    """Block fading: one gain per device and coherence time, the same over the band."""
-
-    kind: Literal["none", "rayleigh", "rician"] = "none"
-    k_factor_db: Level = 6.0
-    coherence_time_s: Positive = 0.01
-
-
-UNSUPPORTED_MCS = (0, 1, 2, 4, 10)  # see SUPPORTED_MCS in phy/link.py for why
-
-
-class FixedMcs(Spec):
-    """Always this index of TS 38.214 Table 5.1.3.1-1."""
-
-    kind: Literal["fixed"]
-    index: Annotated[int, Field(ge=3, le=28, strict=True)]
-
-    @model_validator(mode="after")
-    def _is_supported(self) -> FixedMcs:
-        if self.index in UNSUPPORTED_MCS:
-            raise ValueError(f"MCS {self.index} is not supported; 3 to 28 are, without 4 and 10")
-        return self
-
-
-class AdaptiveMcs(Spec):
-    """Highest MCS whose predicted block error at the last known SNR meets the target."""
-
-    kind: Literal["adaptive"]
-    bler_target: Annotated[Number, Field(gt=0, lt=1)] = 0.1
-    csi_delay_slots: Whole = 8
-    backoff_db: NonNegative = 0.0
-
-
-Mcs = Annotated[FixedMcs | AdaptiveMcs, Field(discriminator="kind")]
-
-
-class Harq(Spec):
-    """Stop-and-wait per block with chase combining."""
-
-    max_transmissions: Annotated[int, Field(ge=1, le=16, strict=True)] = 4
-    round_trip_slots: Count = 8
-
-
-class Downlink(Spec):
-    """How answers go back: a shared FDD carrier at fixed spectral efficiency plus latency."""
-
-    rate_bps: Positive = 20e6
-    latency_s: NonNegative = 0.001
-
-
-class Cell(Spec):
-    """One cell: carrier, slots, resource blocks, channel, link adaptation."""
-
-    carrier_hz: Annotated[Number, Field(ge=1e8, le=1e11)] = 3.5e9
-    subcarrier_spacing_hz: Literal[15_000, 30_000, 60_000, 120_000] = 30_000
-    resource_blocks: Annotated[int, Field(ge=1, le=275, strict=True)] = 51
-    noise_figure_db: NonNegative = 5.0
-    interference_margin_db: NonNegative = 0.0
-    channel: Channel
-    fading: Fading = Fading()
-    mcs: Mcs = AdaptiveMcs(kind="adaptive")
-    harq: Harq = Harq()
-    fidelity: Literal["table", "exact"] = "table"
-    downlink: Downlink = Downlink()
-
-    @property
-    def slot_s(self) -> float:
-        """Slot duration, TS 38.211 clause 4.3.2: 1 ms / 2^mu, 14 symbols."""
-        return 1e-3 * 15_000 / self.subcarrier_spacing_hz
 
 
 # --- edge -------------------------------------------------------------------------------------
@@ -331,6 +254,7 @@ class Scenario(Spec):
         _unique("devices", [g.name for g in self.devices])
         for group in self.devices:
             _check_range(group, self.cell)
+            _check_place_group(group, self.devices)
         return self
 
     def operating_point(self, name: str) -> OperatingPoint:
@@ -349,16 +273,31 @@ def _unique(what: str, names: list[str]) -> None:
         raise ValueError(f"{what}: each name once, doubled: {', '.join(doubled)}")
 
 
-_RANGE_M = {"umi_street_canyon": (10.0, 5000.0), "log_distance": (1.0, float("inf"))}
+def _check_place_group(group: DeviceGroup, groups: tuple[DeviceGroup, ...]) -> None:
+    """``place_group`` names another, at least as large group that follows nobody itself."""
+    if group.place_group is None:
+        return
+    other = {g.name: g for g in groups}.get(group.place_group)
+    where = f"devices.{group.name}.place_group"
+    if other is None or other.place_group is not None or other is group:
+        names = ", ".join(g.name for g in groups if g.place_group is None and g is not group)
+        raise ValueError(f"{where}: must be one of {names}, found {group.place_group}")
+    if other.count < group.count:
+        raise ValueError(f"{where}: {other.name} has fewer devices ({other.count})")
 
 
 def _check_range(group: DeviceGroup, cell: Cell) -> None:
     """Distances and carrier within the range the path loss model is made for."""
-    low_m, high_m = _RANGE_M.get(cell.channel.kind, (0.0, float("inf")))
-    if group.distance_min_m < low_m or group.distance_max_m > high_m:
+    low_m, high_m = channel.distance_range_m(cell.channel)
+    moves_over = cell.sites.kind == "hex"  # then the distance is to whichever cell is the strongest
+    if group.distance_min_m < low_m or (group.distance_max_m > high_m and not moves_over):
         raise ValueError(
             f"devices.{group.name}: path loss {cell.channel.kind} holds from {low_m:g} to "
             f"{high_m:g} m, found {group.distance_min_m:g} to {group.distance_max_m:g} m"
         )
-    if cell.channel.kind == "umi_street_canyon" and cell.carrier_hz < 0.5e9:
-        raise ValueError(f"cell.carrier_hz: UMi holds from 0.5 GHz, found {cell.carrier_hz:g}")
+    low_hz, high_hz = channel.carrier_range_hz(cell.channel)
+    if not low_hz <= cell.carrier_hz <= high_hz:
+        raise ValueError(
+            f"cell.carrier_hz: {cell.channel.kind} holds from {low_hz / 1e9:g} to "
+            f"{high_hz / 1e9:g} GHz, found {cell.carrier_hz:g}"
+        )

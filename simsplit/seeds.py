@@ -19,6 +19,11 @@ class Cause(IntEnum):
     FADING = 5
     BLOCKS = 6
     ANALOG_NOISE = 7
+    LINE_OF_SIGHT = 8
+    PENETRATION = 9
+    MOBILITY = 10
+    INTERFERENCE = 11
+    DOWNLINK_BLOCKS = 12
 
 
 def generator(seed: int, *key: int) -> np.random.Generator:

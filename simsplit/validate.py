@@ -9,43 +9,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, overload
 
 import numpy as np
 import simpy
-from scipy import stats
 
+from simsplit import validate_radio
+from simsplit.cases import POWER, Case, exact_case, interval_case, toy_plan, toy_world
 from simsplit.messages import Scheme
-from simsplit.phy import analog
-from simsplit.phy.link import BlerTable, Curve, mcs, transport_block_bits
-from simsplit.scenario import Edge, Scenario
+from simsplit.phy.mcs import mcs
+from simsplit.phy.sizes import transport_block_bits
+from simsplit.scenario import Edge
 from simsplit.seeds import generator
-from simsplit.sim.device import DevicePower
 from simsplit.sim.edge import EdgeServer
 from simsplit.sim.request import Plan, Request
-from simsplit.sim.world import History, Machines, World
-
-CONFIDENCE = 0.99
-EXACT = 1e-9
-POWER = DevicePower(idle_w=0.5, compute_w=3.0, transmit_w=1.2)
-
-
-@dataclass(frozen=True)
-class Case:
-    """One line of the table."""
-
-    name: str
-    formula: str
-    expected: float
-    measured: float
-    low: float
-    high: float
-
-    @property
-    def passed(self) -> bool:
-        """The closed form lies inside the measured interval."""
-        return self.low <= self.expected <= self.high
 
 
 def validate(progress: Callable[[str, int, int], None] | None = None) -> list[Case]:
@@ -56,73 +33,6 @@ def validate(progress: Callable[[str, int, int], None] | None = None) -> list[Ca
         if progress:
             progress(make.__name__, number, len(CASES))
     return cases
-
-
-def interval_case(name: str, formula: str, expected: float, values: Sequence[float]) -> Case:
-    """Case from independent replications: mean ± t_{0.995, n-1} s / sqrt(n)."""
-    mean, n = float(np.mean(values)), len(values)
-    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
-    return Case(name, formula, expected, mean, mean - half, mean + half)
-
-
-def exact_case(name: str, formula: str, expected: float, measured: float) -> Case:
-    """Case that must hold to 1e-9 relative."""
-    half = EXACT * max(abs(expected), abs(measured))
-    return Case(name, formula, expected, measured, measured - half, measured + half)
-
-
-# --- worlds -----------------------------------------------------------------------------------
-
-
-def toy_plan(scheme: Scheme, *, bits: int = 0, device_s: float = 0.0, edge_s: float = 0.0) -> Plan:
-    """A plan of one sample with given costs on hardware 'toy'."""
-    symbols = bits if scheme is Scheme.JSCC else 0
-    seconds = {"toy": device_s}
-    return Plan(scheme, [bits], [symbols], [0], seconds, seconds, [edge_s] * 64)
-
-
-def toy_world(
-    plan: Plan,
-    *,
-    devices: int = 1,
-    rate_hz: float = 1.0,
-    duration_s: float = 100.0,
-    replication: int = 0,
-    cell: dict[str, Any] | None = None,
-    group: dict[str, Any] | None = None,
-    table: BlerTable | None = None,
-) -> World:
-    """A world of like devices with one plan; everything else at its simplest."""
-    codec = {"raw": {"kind": "png"}, "separate": {"kind": "entropy"}}.get(plan.scheme.value)
-    point = {"name": "point", "scheme": plan.scheme.value, "codec": codec}
-    arrivals = {"kind": "poisson", "rate_hz": rate_hz}
-    devices_spec = {"name": "g", "count": devices, "hardware": "toy", "operating_point": "point"}
-    channel = {
-        "channel": {"kind": "fixed_snr", "snr_db": 30.0},
-        "mcs": {"kind": "fixed", "index": 11},
-    }
-    scenario = Scenario.model_validate(
-        {
-            "name": "toy",
-            "seed": 20261,
-            "duration_s": duration_s,
-            "drain_s": 1000.0,
-            "task": {"samples": 1},
-            "operating_points": [point],
-            "devices": [devices_spec | {"arrivals": arrivals} | (group or {})],
-            "cell": channel | (cell or {}),
-        }
-    )
-    machines = Machines({"g": POWER}, 10.0, 70.0)
-    return World(
-        scenario, {"point": plan}, machines, table or step_table(), replication=replication
-    )
-
-
-def step_table(mu_db: float = -50.0, sigma_db: float = 1.0) -> BlerTable:
-    """A table with one waterfall for MCS 11, so that block errors are known by construction."""
-    curve = Curve((math.log2(24), math.log2(8448)), (mu_db, mu_db), (sigma_db, sigma_db))
-    return BlerTable({(11, 1): curve, (11, 2): curve})
 
 
 # --- queues -----------------------------------------------------------------------------------
@@ -312,55 +222,6 @@ def _ledger_case(
     )
 
 
-# --- radio ------------------------------------------------------------------------------------
-
-
-def block_errors() -> list[Case]:
-    """Lost share with one transmission = Phi((mu - snr) / sigma); mean attempts with chase HARQ."""
-    table = step_table(mu_db=30.0, sigma_db=1.0)
-    plan = toy_plan(Scheme.RAW, bits=1000)
-    lost, attempts = [], []
-    for replication in range(20):
-        kw: dict[str, Any] = {"rate_hz": 20.0, "devices": 10, "duration_s": 10.0, "table": table}
-        single = toy_world(
-            plan, replication=replication, cell={"harq": {"max_transmissions": 1}}, **kw
-        )
-        lost.append(_mean(single.run(), lambda r: float(not r.delivered)))
-        chase = toy_world(plan, replication=replication, **kw)
-        attempts.append(_mean(chase.run(), lambda r: float(r.attempts)))
-    twice = float(stats.norm.sf(10 * math.log10(2)))
-    expected = 1 + 0.5 + twice + float(stats.norm.sf(10 * math.log10(3)))
-    return [
-        interval_case("block error at the waterfall's middle", "Phi(0) = 1/2", 0.5, lost),
-        interval_case("chase HARQ mean transmissions", "1 + sum BLER(n SNR)", expected, attempts),
-    ]
-
-
-def _mean(history: History, value: Callable[[Request], float]) -> float:
-    return float(np.mean([value(request) for request in history.requests]))
-
-
-def snr_convention() -> list[Case]:
-    """E|z|^2 = 1, n ~ CN(0, 1/SNR): noise power, its I/Q halves, and MSE = 1 / (1 + SNR)."""
-    snr_db, k = 7.0, 20_000
-    snr = 10 ** (snr_db / 10)
-    noise, in_phase, error = [], [], []
-    for seed in range(30):
-        rng = generator(seed, 3)
-        z = (rng.standard_normal((k, 2)) @ np.array([1, 1j])).astype(np.complex64)
-        z = analog.normalise_power(z)
-        y, variance = analog.transmit(z, snr_db, rng)
-        noise.append(float(np.mean(np.abs(y - z) ** 2)))
-        in_phase.append(float(np.mean((y - z).real ** 2)))
-        estimate = analog.lmmse_scale(variance) * y
-        error.append(float(np.mean(np.abs(estimate - z) ** 2)))
-    return [
-        interval_case("noise power at 7 dB", "1/SNR", 1 / snr, noise),
-        interval_case("noise power, in phase", "1/(2 SNR)", 0.5 / snr, in_phase),
-        interval_case("linear-Gaussian analog MSE", "1/(1 + SNR)", 1 / (1 + snr), error),
-    ]
-
-
 CASES: tuple[Callable[[], list[Case]], ...] = (
     device_md1,
     edge_md1,
@@ -368,6 +229,5 @@ CASES: tuple[Callable[[], list[Case]], ...] = (
     littles_law,
     lone_request,
     energy_ledger,
-    block_errors,
-    snr_convention,
+    *validate_radio.CASES,
 )

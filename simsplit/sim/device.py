@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import simpy
 
 from simsplit.messages import Scheme
+from simsplit.radio import Drx
 from simsplit.scenario import DeviceGroup, PeriodicArrivals, PoissonArrivals
 from simsplit.sim.ledger import Ledger
 from simsplit.sim.policy import FixedPolicy
+from simsplit.sim.receiver import Receiver, ReceiverPower
 from simsplit.sim.request import Life, Plan, Request
+from simsplit.units import dbm_to_w
 
 
 @dataclass(frozen=True)
 class DevicePower:
-    """Watts by state: processor idle and compute; radio transmit beyond idle."""
+    """Watts by state: processor idle and compute; transmitter and receiver beyond idle.
+
+    Attributes:
+        pa_efficiency: Radiated over fed power of the amplifier.
+        tx_circuit_w: The transmitter's other circuits.
+    """
 
     idle_w: float
     compute_w: float
-    transmit_w: float
+    pa_efficiency: float = 1.0
+    tx_circuit_w: float = 0.0
+    receiver: ReceiverPower = field(default_factory=ReceiverPower)
+
+    def transmit_w(self, radiated_w: float) -> float:
+        """Watts drawn while radiating: P / eta_PA + circuits (Cui et al. 2005, eq. 5)."""
+        return radiated_w / self.pa_efficiency + self.tx_circuit_w
 
 
 class Device:
@@ -34,13 +48,17 @@ class Device:
         group: DeviceGroup,
         plans: Mapping[str, Plan],
         power: DevicePower,
+        drx: Drx | None = None,
     ) -> None:
         self.env = env
         self.index = index
         self.group = group
         self.policy = FixedPolicy(group.operating_point)
         self.processor = Ledger({"idle": power.idle_w, "compute": power.compute_w}, "idle")
-        self.radio = Ledger({"off": 0.0, "transmit": power.transmit_w}, "off")
+        self.power = power
+        full_w = power.transmit_w(dbm_to_w(group.tx_power_dbm))
+        self.radio = Ledger({"off": 0.0, "transmit": full_w}, "off")
+        self.receiver = Receiver(power.receiver, drx)
         self._plans = plans
         self._turn = simpy.Resource(env, capacity=1)
 
@@ -80,7 +98,7 @@ class Device:
     @property
     def energy_j(self) -> float:
         """Energy booked so far (up to the last change of state)."""
-        return self.processor.total_j + self.radio.total_j
+        return self.processor.total_j + self.radio.total_j + self.receiver.ledger.total_j
 
     def has_power(self) -> bool:
         """False once the battery, if there is one, is empty."""

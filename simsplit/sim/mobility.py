@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -79,13 +79,13 @@ class _Way:
         return self._travelled_m[number] + _speed_mps(self._legs[number]) * spent_s
 
     def _leg_at(self, time_s: float) -> tuple[int, float]:
-        """(number of the leg, time spent on it: its duration at most, whatever is rounded)."""
+        """(number of the leg, time spent on it, which rounding never makes longer than it is)."""
         if not 0.0 <= time_s < math.inf:
             raise ScenarioError("a way starts at time 0", value=time_s)
-        while time_s > self._end_s:
+        while time_s >= self._end_s:
             self._append(self._next(self._legs[-1]))
         number = bisect_right(self._starts_s, time_s) - 1
-        return number, min(time_s - self._starts_s[number], self._legs[number].duration_s)
+        return number, time_s - self._starts_s[number]
 
     def _append(self, leg: Leg) -> None:
         last = self._legs[-1]
@@ -264,9 +264,9 @@ class Recorded:
             [float(value) for value in column] for column in (time_s, x_m, y_m)
         )
         self._check()
-        self._travelled_m = [0.0]
-        for start, end in pairwise(zip(self._xs_m, self._ys_m, strict=True)):
-            self._travelled_m.append(self._travelled_m[-1] + math.dist(start, end))
+        points = list(zip(self._xs_m, self._ys_m, strict=True))
+        self._lengths_m = [math.dist(start, end) for start, end in pairwise(points)] + [0.0]
+        self._travelled_m = list(accumulate(self._lengths_m[:-1], initial=0.0))
 
     def _check(self) -> None:
         times_s, columns = self._times_s, (self._times_s, self._xs_m, self._ys_m)
@@ -287,8 +287,7 @@ class Recorded:
     def travelled_m(self, time_s: float) -> float:
         """See `Path`."""
         number, share = self._where(time_s)
-        ahead = self._travelled_m[number : number + 2]
-        return min(_between(self._travelled_m, number, share), ahead[-1])  # rounding never leads
+        return self._travelled_m[number] + share * self._lengths_m[number]
 
     def _where(self, time_s: float) -> tuple[int, float]:
         """(number of the point before, share of the leg to the next that is done)."""

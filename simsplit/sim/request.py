@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from simsplit.messages import Delivery, Scheme
 
 if TYPE_CHECKING:
-    from simsplit.sim.cell import Downlink, Uplink
     from simsplit.sim.device import Device
+    from simsplit.sim.downlink import Downlink
     from simsplit.sim.edge import EdgeServer
+    from simsplit.sim.uplink import Uplink
 
 NEVER_S = math.nan
 Life = Generator[Any, Any, None]
@@ -29,6 +30,9 @@ class Plan:
         local_s: Hardware name → seconds of the whole network on the device.
         edge_s: Seconds of decoder + tail for batches of 1, 2, … .
         payloads: Coded bytes per sample, needed for exact fidelity only.
+        send_result: Scheme local: the answer goes up.
+        papr_db: JSCC: peak to average power of each sample's waveform.
+        airtime_s, min_symbols: JSCC: stop after that time, and what then counts as an answer.
     """
 
     scheme: Scheme
@@ -40,6 +44,9 @@ class Plan:
     edge_s: Sequence[float]
     payloads: Sequence[bytes] = ()
     send_result: bool = False
+    airtime_s: float | None = None
+    min_symbols: int = 0
+    papr_db: Sequence[float] = ()
 
 
 @dataclass(slots=True)
@@ -68,6 +75,7 @@ class Request:
     computed_locally: bool = False
     snr_db: float = math.nan
     mcs: float = math.nan
+    papr_db: float = math.nan
     blocks: int = 0
     attempts: int = 0
     payload_bits: int = 0
@@ -76,9 +84,10 @@ class Request:
     worker: int = -1
     compute_energy_j: float = 0.0
     tx_energy_j: float = 0.0
+    rx_energy_j: float = 0.0
     edge_energy_j: float = 0.0
-    symbol_counts: list[int] = field(default_factory=list)
-    symbol_snr_db: list[float] = field(default_factory=list)
+    answered: bool = False
+    pieces: list[tuple[int, float, float]] = field(default_factory=list)
 
     def close(self, status: str, now_s: float) -> None:
         """The request leaves the system."""
@@ -89,7 +98,8 @@ class Request:
         """The flat row without the per-grant lists, with the derived columns."""
         row = {name: getattr(self, name) for name in ROW_FIELDS}
         row["latency_s"] = self.closed_s - self.arrival_s
-        row["energy_j"] = self.compute_energy_j + self.tx_energy_j + self.edge_energy_j
+        radio_j = self.tx_energy_j + self.rx_energy_j
+        row["energy_j"] = self.compute_energy_j + radio_j + self.edge_energy_j
         in_time = math.isnan(self.deadline_s) or row["latency_s"] <= self.deadline_s
         row["deadline_met"] = self.status == "done" and in_time
         return row
@@ -100,12 +110,13 @@ class Request:
             self.request_id,
             self.status == "done",
             self.computed_locally and self.status == "done",
-            tuple(self.symbol_counts),
-            tuple(self.symbol_snr_db),
+            tuple(count for count, _, _ in self.pieces),
+            tuple(snr_db for _, snr_db, _ in self.pieces),
+            tuple(variance for _, _, variance in self.pieces),
         )
 
 
-ROW_FIELDS = tuple(f.name for f in fields(Request) if not f.name.startswith("symbol_"))
+ROW_FIELDS = tuple(f.name for f in fields(Request) if f.name not in ("pieces", "answered"))
 
 
 def serve(
@@ -126,5 +137,7 @@ def serve(
     yield from edge.answer(request)
     if request.status == "rejected":
         return
-    yield from downlink.carry(plan.answer_bits[request.sample])
-    request.close("done", device.env.now)
+    yield from downlink.carry(request, device, plan.answer_bits[request.sample])
+    if request.answered:
+        return request.close("done", device.env.now)
+    yield from device.after_loss(request)

@@ -10,12 +10,16 @@ import numpy as np
 import simpy
 
 from simsplit.phy.link import BlerTable
+from simsplit.phy.trace import ChannelTrace
 from simsplit.scenario import DeviceGroup, Scenario
 from simsplit.seeds import Cause, generator
-from simsplit.sim.cell import BlockChannel, Downlink, TableBlocks, Uplink
+from simsplit.sim.blocks import BlockChannel, TableBlocks
+from simsplit.sim.cell import SharedChannel
 from simsplit.sim.device import Device, DevicePower, arrival_gaps_s
 from simsplit.sim.edge import EdgeServer
-from simsplit.sim.place import build_snr_sources
+from simsplit.sim.frame import downlink_share, uplink_share
+from simsplit.sim.place import Positions
+from simsplit.sim.radio_network import Inputs, RadioNetwork
 from simsplit.sim.request import Plan, Request, serve
 
 REQUESTS_PER_REPLICATION = 10_000_000  # request ids of one replication stay below this
@@ -48,6 +52,8 @@ class World:
         table: BLER table (also chooses the MCS).
         traces_s: Group → device number in the group → arrival times, for trace arrivals.
         make_blocks: Builds the exact block channel; None draws block errors from the table.
+        channel_trace: The measured channel, for channels of kind ``trace``.
+        tracks: Group → device number in the group → recorded positions.
     """
 
     def __init__(
@@ -60,6 +66,8 @@ class World:
         replication: int = 0,
         traces_s: Mapping[str, Mapping[int, Sequence[float]]] | None = None,
         make_blocks: MakeBlocks | None = None,
+        channel_trace: ChannelTrace | None = None,
+        tracks: Mapping[str, Positions] | None = None,
     ) -> None:
         self.scenario = scenario
         self.replication = replication
@@ -69,7 +77,23 @@ class World:
         self._all_closed = self.env.event()
         self._arrivals_over = False
         self.devices = self._make_devices(plans, machines)
-        self.uplink = self._make_uplink(table, make_blocks)
+        self.radio = RadioNetwork(
+            self.env,
+            scenario.cell,
+            self.devices,
+            [number for number, _ in _numbered(self.devices)],
+            _places(self.devices),
+            Inputs(
+                table,
+                self._blocks(Cause.BLOCKS, table, make_blocks),
+                self._blocks(Cause.DOWNLINK_BLOCKS, table, None),
+                self.random,
+                self._key,
+                channel_trace,
+                tracks or {},
+            ),
+        )
+        self.uplink, self.downlink = self.radio.uplink, self.radio.downlink
         self.edge = EdgeServer(
             self.env,
             scenario.edge,
@@ -77,13 +101,15 @@ class World:
             idle_w=machines.edge_idle_w,
             compute_w=machines.edge_compute_w,
         )
-        down = scenario.cell.downlink
-        self.downlink = Downlink(self.env, down.rate_bps, down.latency_s)
         self._start_arrivals(traces_s or {})
 
-    def random(self, device: int, cause: Cause) -> np.random.Generator:
-        """The generator of one device and cause in this replication."""
-        return generator(self.scenario.seed, self.replication, device, cause)
+    def random(self, device: int, cause: Cause, part: int = 0) -> np.random.Generator:
+        """The generator of one device and cause (and site or chunk) in this replication."""
+        return generator(*self._key(device, cause, part))
+
+    def _key(self, device: int, cause: Cause, part: int = 0) -> tuple[int, ...]:
+        key = (self.scenario.seed, self.replication, device, int(cause))
+        return (*key, part) if part else key
 
     def run(self) -> History:
         """Arrivals until ``duration_s``, then drain until all are closed or ``drain_s`` is over."""
@@ -99,21 +125,17 @@ class World:
         for group in self.scenario.devices:
             power = machines.device[group.name]
             for _ in range(group.count):
-                devices.append(Device(self.env, len(devices), group, plans, power))
+                drx = self.scenario.cell.drx
+                devices.append(Device(self.env, len(devices), group, plans, power, drx))
         return devices
 
-    def _make_uplink(self, table: BlerTable, make_blocks: MakeBlocks | None) -> Uplink:
-        randoms = [self.random(device.index, Cause.BLOCKS) for device in self.devices]
-        blocks: BlockChannel
-        if make_blocks is None:
-            blocks = TableBlocks(table, [rng.random for rng in randoms])
-        else:
-            blocks = make_blocks(randoms)
-        groups = [device.group for device in self.devices]
-        seed, replication = self.scenario.seed, self.replication
-        keys = [(seed, replication, d.index, int(Cause.FADING)) for d in self.devices]
-        sources = build_snr_sources(self.scenario.cell, groups, self.random, keys)
-        return Uplink(self.env, self.scenario.cell, table, blocks, sources)
+    def _blocks(
+        self, cause: Cause, table: BlerTable, make_blocks: MakeBlocks | None
+    ) -> BlockChannel:
+        randoms = [self.random(device.index, cause) for device in self.devices]
+        if make_blocks is not None:
+            return make_blocks(randoms)
+        return TableBlocks(table, [rng.random for rng in randoms], self.scenario.cell.harq)
 
     def _start_arrivals(self, traces_s: Mapping[str, Mapping[int, Sequence[float]]]) -> None:
         for number, device in _numbered(self.devices):
@@ -161,18 +183,39 @@ class World:
 
     def _stations(self) -> dict[str, Any]:
         end_s = float(self.env.now)
-        cell = self.scenario.cell
-        return {
+        stations = {
             "replication": self.replication,
             "window_s": self.scenario.duration_s,
             "end_s": end_s,
             "devices": [_device_station(device, end_s) for device in self.devices],
-            "radio": {
-                "prb_slots_used": self.uplink.use.prb_slots_used,
-                "prb_slots_total": cell.resource_blocks * end_s / cell.slot_s,
-            },
+            "radio": self._radio_station(self.uplink, uplink_share(self.radio.frame), end_s),
+            "handovers": sum(self.radio.association.handovers),
             "edge": _edge_station(self.edge, end_s),
         }
+        if isinstance(self.downlink, SharedChannel):
+            share = downlink_share(self.radio.frame)
+            stations["downlink"] = self._radio_station(self.downlink, share, end_s)
+        return stations
+
+    def _radio_station(self, channel: SharedChannel, share: float, end_s: float) -> dict[str, Any]:
+        """Resource blocks x slots used, and there, of one direction of all sites."""
+        slots = end_s / self.scenario.cell.slot_s * share
+        return {
+            "prb_slots_used": channel.use.prb_slots_used,
+            "passed_bits": sum(bearer.passed_bits for bearer in channel.bearers),
+            "prb_slots_total": channel.n_prb * channel.air.n_sites * slots,
+        }
+
+
+def _places(devices: Sequence[Device]) -> list[int]:
+    """Whose place and fading each device has: its own, or that of its ``place_group``'s device."""
+    first: dict[str, int] = {}
+    for device in devices:
+        first.setdefault(device.group.name, device.index)
+    return [
+        first[device.group.place_group or device.group.name] + number
+        for number, device in _numbered(devices)
+    ]
 
 
 def _numbered(devices: Sequence[Device]) -> list[tuple[int, Device]]:
@@ -187,9 +230,10 @@ def _numbered(devices: Sequence[Device]) -> list[tuple[int, Device]]:
 
 
 def _device_station(device: Device, end_s: float) -> dict[str, Any]:
-    processor, radio = device.processor, device.radio
+    processor, radio, receiver = device.processor, device.radio, device.receiver.ledger
     processor.close(end_s)
-    radio.close(end_s)
+    radio.book("off", end_s - radio.seconds["transmit"])
+    device.receiver.close(end_s)
     return {
         "device": device.index,
         "group": device.group.name,
@@ -200,6 +244,12 @@ def _device_station(device: Device, end_s: float) -> dict[str, Any]:
         "idle_j": processor.joules("idle"),
         "compute_j": processor.joules("compute"),
         "transmit_j": radio.joules("transmit"),
+        "receive_s": receiver.seconds["receive"],
+        "listen_s": receiver.seconds["listen"],
+        "sleep_s": receiver.seconds["sleep"],
+        "receive_j": receiver.joules("receive"),
+        "listen_j": receiver.joules("listen"),
+        "sleep_j": receiver.joules("sleep"),
         "total_j": device.energy_j,
     }
 

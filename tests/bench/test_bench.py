@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
+from simsplit.cases import toy_plan, toy_world
 from simsplit.messages import Scheme
 from simsplit.run import open_bler_table
-from simsplit.validate import toy_plan, toy_world
 
 pytestmark = pytest.mark.slow
 

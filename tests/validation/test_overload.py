@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from simsplit.cases import toy_plan, toy_world
 from simsplit.messages import Scheme
 from simsplit.results import summarise
-from simsplit.validate import toy_plan, toy_world
 
 
 def summary_at(rho: float) -> dict:

@@ -71,6 +71,18 @@ def test_way_travelled_never_shrinks(name: str) -> None:
     assert min(travelled_m) >= 0.0
 
 
+def test_an_end_of_a_leg_is_the_next_ones_start() -> None:
+    """Asked for exactly there, before and after later legs are known."""
+    path = line()
+    for _ in range(300):
+        end_s = path._end_s
+        before = path.travelled_m(math.nextafter(end_s, 0.0))
+        found = path.travelled_m(end_s), path.at(end_s)
+        path.at(end_s + 100.0)
+        assert before <= found[0]
+        assert (path.travelled_m(end_s), path.at(end_s)) == found
+
+
 @pytest.mark.parametrize("name", PATHS)
 def test_any_order_of_times(name: str) -> None:
     times_s = generator(5).uniform(0.0, 300.0, 200).tolist()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from simsplit.cases import step_table, toy_plan, toy_world
 from simsplit.messages import Scheme
 from simsplit.sim.ledger import Ledger
-from simsplit.validate import step_table, toy_plan, toy_world
 
 FADING = {
     "channel": {"kind": "umi_street_canyon"},
@@ -46,7 +46,7 @@ def test_codec_leaves_arrivals_samples_and_fading_as_they_were():
         assert key == [(r["request_id"], r["device"], r["arrival_s"], r["sample"]) for r in other]
     for device in range(5):
         snr = [
-            [w.uplink._snr_of[device].snr_db(s, 3) for s in (0, 77, 5000)]
+            [w.radio.links[device][0].gain_db(s) for s in (0, 77, 5000)]
             for w in (world_a, world_b, world_c)
         ]
         assert snr[0] == snr[1] == snr[2]

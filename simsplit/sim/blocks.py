@@ -1,0 +1,98 @@
+"""Transport blocks on their way through HARQ, and whether they pass their check sums."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from simsplit.phy.effective import accumulate_db
+from simsplit.phy.link import BlerTable
+from simsplit.phy.mcs import Mcs
+from simsplit.radio import Harq
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from simsplit.sim.cell import Flow
+
+REDUNDANCY_VERSIONS = (0, 2, 3, 1)  # TS 38.214 clause 6.1.2.1, Table 6.1.2.1-2, first row
+_CURVES = len(REDUNDANCY_VERSIONS)  # attempts that the table knows; then the versions repeat
+
+
+@dataclass(slots=True)
+class Block:
+    """A transport block: fixed scheme and size over all its attempts.
+
+    Attributes:
+        n_re: Resource elements that carry it in each attempt.
+        bits_from, bits_to: Its slice of the payload.
+        snrs_db: Effective SNR of each attempt so far.
+        rlc_tries: How often its bits were given up and sent anew before.
+        snr_profile_db: The last attempt's SNR per resource block, if the channel is selective.
+        state: What the block channel keeps.
+    """
+
+    scheme: Mcs
+    n_prb: int
+    n_re: int
+    tb_bits: int
+    bits_from: int
+    bits_to: int
+    rlc_tries: int = 0
+    snrs_db: list[float] = field(default_factory=list)
+    snr_profile_db: NDArray[np.float64] | None = None
+    state: Any = None
+
+
+class BlockChannel(Protocol):
+    """Whether transport blocks pass their CRC after one more attempt each."""
+
+    def passes(self, sent: Sequence[tuple[Flow, Block]]) -> Sequence[bool]:
+        """The fates of this slot's blocks; ``block.snrs_db`` ends with this attempt's SNR."""
+
+
+class TableBlocks:
+    """Block fates from the BLER table.
+
+    Chase combining adds the attempts' linear SNRs (maximum ratio combining). Incremental redundancy
+    looks the t-th attempt up in the curve of t transmissions at equal SNR, at the SNR whose mutual
+    information is the mean over the attempts (MIESM over time; Brueninghaus et al., PIMRC 2005).
+    After the four redundancy versions the same bits come again, so that further attempts count as
+    chase combining of whole rounds: 10 log10(t / 4).
+
+    One uniform number per block, kept over its attempts, makes the marginal error after n attempts
+    that of the table, and a block that passed stays passed.
+    """
+
+    def __init__(
+        self, table: BlerTable, uniform_of: Sequence[Callable[[], float]], harq: Harq
+    ) -> None:
+        self.table = table
+        self._uniform_of = uniform_of
+        self._is_chase = harq.combining == "chase"
+
+    def passes(self, sent: Sequence[tuple[Flow, Block]]) -> Sequence[bool]:
+        """True where the block's hardness is not below its error probability."""
+        fates = []
+        for flow, block in sent:
+            if block.state is None:
+                block.state = self._uniform_of[flow.bearer.index]()
+            fates.append(block.state >= self.error(block))
+        return fates
+
+    def error(self, block: Block) -> float:
+        """Error probability of the block after its attempts so far."""
+        snrs_db, error = block.snrs_db, self.table.transport_block_error
+        if len(snrs_db) == 1:
+            return error(block.scheme, block.tb_bits, snrs_db[0], 1, block.n_re)
+        attempts, what = len(snrs_db), (block.scheme, block.tb_bits)
+        if self._is_chase:
+            snr_db = 10.0 * math.log10(sum(10.0 ** (0.1 * snr_db) for snr_db in snrs_db))
+            return error(*what, snr_db, 1, block.n_re)
+        snr_db = accumulate_db(snrs_db, block.scheme.bits_per_symbol)
+        if attempts > _CURVES:
+            snr_db += 10.0 * math.log10(attempts / _CURVES)
+        return error(*what, snr_db, min(attempts, _CURVES), block.n_re)
