@@ -1,4 +1,4 @@
-"""Making the BLER table: legal sizes, resuming, and a card that can be checked."""
+"""Making the BLER table: which curves, adaptive counting, resuming, a card that can be checked."""
 
 from __future__ import annotations
 
@@ -9,27 +9,30 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from numpy.typing import NDArray
+from scipy import stats
 
 from simsplit.errors import ScenarioError
-from simsplit.fit.calibrate import calibrate, is_waterfall, legal_sizes, wilson_interval
+from simsplit.fit.calibrate import all_jobs, calibrate, graphs
+from simsplit.fit.curve import Job, count, is_waterfall, locate
+from simsplit.fit.waterfall import fit_waterfall, wilson_interval
 from simsplit.phy import link
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 RECIPE: dict[str, Any] = {
     "kind": "bler_table",
     "seed": 4,
-    "mcs": [11, 20],
+    "tables": [],
+    "more_rates_x1024": {4: [378, 658], 6: [972.8]},
     "sizes_bits": [40, 160],
-    "blocks_per_curve": 120,
-    "large_bits": 3840,
-    "blocks_large": 60,
+    "later_sizes_bits": [160],
+    "attempts": 2,
+    "errors_per_point": 8,
+    "blocks_per_point": 24,
+    "large_bits": 160,
+    "large_share": 0.5,
+    "later_share": 1.0,
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def test_a_stopped_run_gives_the_same_table(tmp_path: Path) -> None:
@@ -47,53 +50,141 @@ def test_a_stopped_run_gives_the_same_table(tmp_path: Path) -> None:
     (tmp_path / "parts" / "partial.jsonl").write_text(kept + '{"key": "torn')
     seen: list[tuple[int, int]] = []
     parts = calibrate(RECIPE, tmp_path / "parts", lambda *count: seen.append(count))
-    with np.load(whole) as first, np.load(parts) as second:
+    assert_same_tables(whole, parts)
+    assert seen == [(done, 9) for done in range(3, 10)]
+    assert not (tmp_path / "parts" / "partial.jsonl").exists()
+
+
+def assert_same_tables(first_path: Path, second_path: Path) -> None:
+    with np.load(first_path) as first, np.load(second_path) as second:
         assert set(first) == set(second)
         for name in first:
             np.testing.assert_array_equal(first[name], second[name])
-        assert first["bin_blocks"].sum() == first["blocks"].sum()
-        assert first["bin_errors"].sum() == first["errors"].sum()
-    assert seen[-1] == (4, 4)
-    assert sorted(p.name for p in parts.parent.iterdir()) == ["card.json", "table.npz"]
 
 
-def test_card_names_table_and_table_opens(tmp_path: Path) -> None:
-    path = calibrate(RECIPE | {"mcs": [11]}, tmp_path)
+@pytest.mark.slow
+def test_two_workers_give_the_same_table(tmp_path: Path) -> None:
+    assert_same_tables(
+        calibrate(RECIPE, tmp_path / "one"), calibrate(RECIPE, tmp_path / "two", workers=2)
+    )
+
+
+def test_the_card_can_be_checked(tmp_path: Path) -> None:
+    path = calibrate(RECIPE, tmp_path)
     card = json.loads((tmp_path / "card.json").read_text())
     assert card["table_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert card["blocks"] == 240
+    assert card["recipe"]["sizes_bits"] == [40, 160]
+    with np.load(path) as stored:
+        assert card["n_curves"] == len(stored["mu_db"])
+        assert card["blocks"] == stored["point_blocks"].sum()
+        assert card["errors"] == stored["point_errors"].sum()
+        rates = stored["point_errors"] / stored["point_blocks"]
+        assert (stored["point_wilson_low"] <= rates + 1e-6).all()
+        assert (rates <= stored["point_wilson_high"] + 1e-6).all()
+        assert set(stored["point_curve"]) == set(range(card["n_curves"]))
     table = link.BlerTable.load(path)
-    low, high = table.bler(11, 100, 15.0), table.bler(11, 100, 0.0)
+    low, high = table.bler(link.mcs(11), 100, 15.0), table.bler(link.mcs(11), 100, 0.0)
     assert low < 0.01 < 0.99 < high
+    assert table.fit(link.mcs(11), 160, 2)[0] < table.fit(link.mcs(11), 160)[0] - 3.0
 
 
-@pytest.mark.parametrize("change", [{"mcs": [4]}, {"mcs": [0]}, {"blocks": 3}, {"kind": "digits"}])
+def test_curves_without_a_waterfall_are_named_and_left_out(tmp_path: Path) -> None:
+    """The smallest block hardly falls at a rate of 0.95: two lifted columns are never sent."""
+    recipe = RECIPE | {"more_rates_x1024": {2: [972.8]}, "sizes_bits": [56, 160], "attempts": 1}
+    path = calibrate(recipe, tmp_path)
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert [row["code_block_bits"] for row in card["left_out_because_no_waterfall"]] == [56]
+    with np.load(path) as stored:
+        assert stored["code_block_bits"].tolist() == [160]
+    row = {"code_block_bits": 100, "mu_error_db": 0.05, "sigma_db": 1.0}
+    assert is_waterfall(row)
+    assert not is_waterfall(row | {"mu_error_db": float("inf")})
+    assert not is_waterfall(row | {"sigma_db": 4.0})
+
+
+@pytest.mark.parametrize(
+    "change", [{"tables": [4]}, {"blocks": 3}, {"kind": "digits"}, {"mcs": [3]}]
+)
 def test_bad_recipes(change: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(ScenarioError):
         calibrate(RECIPE | change, tmp_path)
+    with pytest.raises(ScenarioError):
+        calibrate({k: v for k, v in RECIPE.items() if k != "seed"}, tmp_path)
 
 
-def test_legal_sizes_keep_the_standards_limits() -> None:
-    sizes = [40, 88, 3840, 3864, 8448]
-    assert legal_sizes(link.mcs(3), sizes) == [40, 88, 3840]
-    assert legal_sizes(link.mcs(12), sizes) == sizes
-    smallest, *rest = legal_sizes(link.mcs(28), sizes)
-    assert rest == [3840, 3864, 8448]
-    assert smallest / link.nominal_coded_bits(link.mcs(28), smallest) <= 0.95
+def test_every_mcs_is_calibrated_with_every_graph_it_uses() -> None:
+    recipe = RECIPE | {
+        "tables": [1, 2, 3],
+        "sizes_bits": [40, 304, 320, 3840, 3864, 8448],
+        "later_sizes_bits": [40, 320, 3840, 3864, 8448],
+        "attempts": 4,
+    }
+    found = {
+        (j.bits_per_symbol, j.rate_x1024, j.base_graph, j.attempt, j.code_block_bits)
+        for j in all_jobs(recipe)
+    }
+    for scheme in (m for table in link.MCS_TABLES.values() for m in table):
+        for attempt in (1, 4):
+            for bits in (40, 320, 3840, 3864, 8448):
+                if bits <= 3840 or scheme.code_rate > 0.25:
+                    rate = link.rate_key(scheme.code_rate)
+                    graph = link.base_graph_of(bits, scheme.code_rate)
+                    assert (scheme.bits_per_symbol, rate, graph, attempt, bits) in found
+
+
+def test_neighbours_bring_their_graph() -> None:
+    assert graphs(320, [616, 666, 719]) == [1, 2]
+    assert graphs(320, [517, 567, 616]) == [2]
+    assert graphs(304, [616, 666, 719]) == [2]
+    assert graphs(3864, [193, 251, 308]) == [1]
+    assert graphs(3864, [157, 193, 251]) == []
+
+
+def test_a_job_has_whole_symbols_within_the_legal_rate() -> None:
+    for bits in (40, 56, 304, 8448):
+        job = Job(6, 948.0, 2, 1, bits)
+        assert job.coded_bits % 6 == 0
+        assert bits <= 0.95 * job.coded_bits
+    assert Job(2, 120.0, 2, 1, 40).coded_bits == 206  # 24 / (120 / 1024) = 204.8
+    assert Job(2, 120.0, 2, 1, 40).name != Job(2, 120.0, 2, 2, 40).name
+
+
+def made_up(mu_db: float, sigma_db: float, rng: np.random.Generator) -> Any:
+    """A channel with a known waterfall that remembers what was sent."""
+
+    def send(snr_db: NDArray[np.float64]) -> NDArray[np.bool_]:
+        return np.asarray(rng.random(len(snr_db)) < stats.norm.sf((snr_db - mu_db) / sigma_db))
+
+    return send
+
+
+@pytest.mark.parametrize(("mu_db", "sigma_db"), [(3.0, 1.4), (3.0, 0.3), (3.0, 0.08)])
+def test_counting_covers_the_waterfall_and_stops(mu_db: float, sigma_db: float) -> None:
+    rng = np.random.default_rng(7)
+    send = made_up(mu_db, sigma_db, rng)
+    centre_db, width_db = locate(send, mu_db - 1.5, 1.3 * sigma_db, rng)
+    points = np.array(count(send, centre_db, width_db, 24, 96))
+    snr_db, blocks, errors = points.T
+    step_db = np.diff(snr_db)
+    assert step_db.max() - step_db.min() < 1e-9
+    assert step_db.max() <= min(0.25, 0.5 * width_db) + 1e-9
+    assert errors[-1] == 0 or (errors / blocks)[-3:].max() < 0.1
+    assert (errors / blocks)[:3].max() > 0.9
+    assert blocks.max() <= 96
+    inner = abs(snr_db - mu_db) < sigma_db
+    assert ((errors[inner] >= 24) | (blocks[inner] == 96) | (errors == blocks)[inner]).all()
+    mu, sigma, mu_error, sigma_error = fit_waterfall(snr_db, blocks, errors)
+    assert mu == pytest.approx(mu_db, abs=3 * mu_error)
+    assert sigma == pytest.approx(sigma_db, abs=3 * sigma_error)
+
+
+def test_a_channel_that_never_passes_is_given_up() -> None:
+    points = count(lambda snr_db: np.ones(len(snr_db), dtype=bool), 0.0, 0.5, 8, 24)
+    assert len(points) < 120
+    assert all(blocks == errors for _, blocks, errors in points)
 
 
 def test_wilson_interval_by_hand() -> None:
     low, high = wilson_interval(10, 100)
     assert (low, high) == pytest.approx((0.0552, 0.1744), abs=1e-4)
     assert wilson_interval(0, 0) == (0.0, 1.0)
-
-
-def test_curves_without_a_waterfall_are_named_and_left_out(tmp_path: Path) -> None:
-    """MCS 25 at its smallest legal block shows no fall within the SNRs tried."""
-    path = calibrate(RECIPE | {"mcs": [25]}, tmp_path)
-    card = json.loads((tmp_path / "card.json").read_text())
-    assert [row["code_block_bits"] for row in card["left_out_because_no_waterfall"]] == [96]
-    with np.load(path) as stored:
-        assert stored["code_block_bits"].tolist() == [160]
-        assert stored["bin_curve"].max() == 0
-    assert is_waterfall({"code_block_bits": 100, "mu_error_db": 0.05, "sigma_db": 1.0})

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from simsplit.errors import ScenarioError
 from simsplit.phy import coded, link
+from simsplit.phy.modem import modem
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -33,10 +34,24 @@ def test_import_keeps_torchs_generator() -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
+EVERY_MCS = [scheme for table in link.MCS_TABLES.values() for scheme in table]
+
+
+@pytest.mark.parametrize("table", [1, 2, 3])
+def test_mcs_tables_equal_sionnas(table: int) -> None:
+    nr: Any = coded._sionna("nr")
+    rows = link.MCS_TABLES[table]
+    orders, rates = nr.decode_mcs_index(torch.arange(len(rows)), table, is_pusch=False)
+    assert [m.bits_per_symbol for m in rows] == orders.tolist()
+    assert [m.code_rate for m in rows] == pytest.approx(rates.tolist(), rel=1e-6)
+    if len(rows) < 29:
+        with pytest.raises(ValueError):
+            nr.decode_mcs_index(len(rows), table, is_pusch=False)
+
+
 def test_transport_blocks_equal_sionnas() -> None:
     nr: Any = coded._sionna("nr")
-    for index in link.MCS_TABLE_1:
-        mcs = link.mcs(index)
+    for mcs in EVERY_MCS:
         for n_prb in (1, 2, 3, 5, 8, 13, 20, 25, 37, 50, 52, 79, 106, 133, 217, 273):
             coded_bits = link.resource_elements(n_prb) * mcs.bits_per_symbol
             found = nr.calculate_tb_size(
@@ -55,43 +70,114 @@ def test_transport_blocks_equal_sionnas() -> None:
 def test_decoder_decides_as_sionnas(
     bits: int, coded_bits: int, graph: int, deviation: float
 ) -> None:
-    code = coded.LdpcCode(bits, coded_bits, graph)
-    stock = coded._sionna("fec.ldpc").LDPC5GDecoder(code.encoder, cn_update="boxplus")
+    code, sionna = coded.LdpcCode(bits, graph), coded._sionna("fec.ldpc")
+    encoder = sionna.LDPC5GEncoder(bits, coded_bits, bg=f"bg{graph}")
     noise = torch.Generator().manual_seed(bits)
-    sent = torch.randint(0, 2, (96, bits), generator=noise).float()
-    wave = 2 * code.encode(sent) - 1
+    sent = torch.randint(0, 2, (96, bits), generator=noise)
+    wave = 2 * encoder(sent.float()) - 1
     received = wave + deviation * torch.randn(wave.shape, generator=noise)
     llr = 2 / deviation**2 * received
+    soft = torch.zeros(96, code.buffer.length)
+    soft[:, code.buffer.places(coded_bits, 0)] = llr
     with torch.inference_mode():
-        theirs, ours = stock(llr), code.decode(llr)
+        theirs = sionna.LDPC5GDecoder(encoder, cn_update="boxplus")(llr)
+        ours = code.decode(soft)
     lost = (theirs != sent).any(1)
     assert torch.equal(lost, (ours != sent.bool()).any(1))
     assert 0 < int(lost.sum()) < len(sent)
 
 
-@pytest.mark.parametrize("bits_per_symbol", [2, 4, 6])
-def test_modem_equals_sionnas(bits_per_symbol: int) -> None:
+def test_redundancy_versions_decide_as_sionnas() -> None:
+    """Two attempts, versions 0 and 2, in one soft buffer against Sionna's HARQ mode."""
+    bits, coded_bits, deviation = 500, 750, 1.15
+    code, sionna = coded.LdpcCode(bits, 2), coded._sionna("fec.ldpc")
+    encoder = sionna.LDPC5GEncoder(bits, coded_bits, bg="bg2")
+    noise = torch.Generator().manual_seed(3)
+    sent = torch.randint(0, 2, (64, bits), generator=noise)
+    wave = 2 * encoder(sent.float(), rv=[0, 2]) - 1
+    llr = 2 / deviation**2 * (wave + deviation * torch.randn(wave.shape, generator=noise))
+    soft = torch.zeros(64, code.buffer.length)
+    for rv, part in zip((0, 2), llr.unbind(1), strict=True):
+        soft.index_add_(1, torch.from_numpy(code.buffer.places(coded_bits, rv)), part)
+    with torch.inference_mode():
+        decoder = sionna.LDPC5GDecoder(encoder, cn_update="boxplus", harq_mode=True)
+        theirs, ours = decoder(llr, rv=[0, 2]), code.decode(soft)
+    lost = (theirs != sent).any(1)
+    assert torch.equal(lost, (ours != sent.bool()).any(1))
+    assert 0 < int(lost.sum()) < len(sent)
+
+
+@pytest.mark.parametrize(
+    ("bits", "coded_bits", "graph"),
+    [
+        *((40, 90, 2), (190, 400, 2), (555, 2000, 2), (600, 900, 2), (3840, 19_000, 2)),
+        *((320, 400, 1), (1000, 2000, 1), (8448, 25_000, 1)),
+    ],
+)
+def test_encoder_and_rate_matching_equal_sionnas(bits: int, coded_bits: int, graph: int) -> None:
+    """Every K_b, both base graphs, all redundancy versions, with and without fillers."""
+    encoder = coded._sionna("fec.ldpc").LDPC5GEncoder(bits, coded_bits, bg=f"bg{graph}")
+    code = coded.LdpcCode(bits, graph)
+    sent = torch.randint(0, 2, (3, bits), generator=torch.Generator().manual_seed(1))
+    ours, theirs = code.encode(sent), encoder(sent.float(), rv=[0, 1, 2, 3])
+    for rv in range(4):
+        places = code.buffer.places(coded_bits, rv)
+        assert torch.equal(ours[:, places].float(), theirs[:, rv])
+
+
+@pytest.mark.parametrize(
+    ("demapper", "theirs_name"), [("app", "app"), ("max_log", "maxlog")], ids=["app", "max_log"]
+)
+@pytest.mark.parametrize("bits_per_symbol", [2, 4, 6, 8])
+def test_modem_equals_sionnas(bits_per_symbol: int, demapper: str, theirs_name: str) -> None:
     mapping: Any = coded._sionna("mapping")
-    ours = coded.modem(bits_per_symbol)
+    ours = modem(bits_per_symbol, demapper)
     random = torch.Generator().manual_seed(1)
     bits = torch.randint(0, 2, (3, 60 * bits_per_symbol), generator=random).float()
     symbols = ours.symbols(bits)
     torch.testing.assert_close(symbols, mapping.Mapper("qam", bits_per_symbol)(bits))
     received = symbols + 0.3 * torch.randn(symbols.shape, generator=random, dtype=torch.complex64)
-    variance = torch.tensor([0.05, 0.1, 0.4])
-    expected = mapping.Demapper("app", "qam", bits_per_symbol)(
-        received, variance[:, None].expand(3, 60)
-    )
-    torch.testing.assert_close(ours.llrs(received, variance), expected, rtol=1e-4, atol=1e-4)
+    variance = torch.linspace(0.05, 0.4, 180).reshape(3, 60)
+    theirs = mapping.Demapper(theirs_name, "qam", bits_per_symbol)
+    for level, wide in ((variance, variance), (variance[:, 0], variance[:, :1].expand(3, 60))):
+        expected = theirs(received, wide)
+        torch.testing.assert_close(ours.llrs(received, level), expected, rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.parametrize(("index", "n_prb"), [(3, 1), (5, 12), (16, 1), (16, 50), (28, 24)])
-def test_clean_channel_gives_the_bits_back(index: int, n_prb: int) -> None:
-    mcs = link.mcs(index)
-    sent = random_blocks(mcs, n_prb, 1)[0]
-    got = coded.CodedLink(3).transmit(sent, mcs, n_prb, 35.0, np.random.default_rng(2))
-    assert got.crc_ok
-    np.testing.assert_array_equal(got.bits, sent)
+@pytest.mark.parametrize("n_prb", [1, 3])
+@pytest.mark.parametrize("table", [1, 2, 3])
+def test_clean_channel_gives_the_bits_back(table: int, n_prb: int) -> None:
+    for mcs in link.MCS_TABLES[table]:
+        if link.is_decodable(mcs, n_prb):
+            sent = random_blocks(mcs, n_prb, 1)
+            got = coded.CodedLink(3).transmit_batch(sent, mcs, n_prb, 36.0, generator())
+            assert got[0].crc_ok, mcs
+            np.testing.assert_array_equal(got[0].bits, sent[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("demapper", ["app", "max_log"])
+def test_many_code_blocks_come_back(demapper: str) -> None:
+    for mcs in EVERY_MCS:
+        sent = random_blocks(mcs, 110, 1)
+        air = coded.CodedLink(3, demapper=demapper)
+        got = air.transmit_batch(sent, mcs, 110, 36.0, generator())
+        assert got[0].crc_ok, mcs
+        np.testing.assert_array_equal(got[0].bits, sent[0])
+
+
+@pytest.mark.parametrize(("index", "table"), [(0, 3), (5, 3), (0, 1)])
+def test_every_redundancy_version_of_a_low_rate_decodes_alone(index: int, table: int) -> None:
+    mcs = link.mcs(index, table)
+    sent = random_blocks(mcs, 4, 1)
+    for rv in range(4):
+        got = coded.CodedLink(3).transmit_batch(sent, mcs, 4, 20.0, generator(), rv=rv)
+        assert got[0].crc_ok
+        np.testing.assert_array_equal(got[0].bits, sent[0])
+
+
+def generator() -> np.random.Generator:
+    return np.random.default_rng(2)
 
 
 def test_all_zero_payload_is_no_special_case() -> None:
@@ -135,11 +221,57 @@ def test_result_does_not_depend_on_order_or_batch() -> None:
         np.testing.assert_allclose(alone.soft, batch[i].soft, rtol=1e-4, atol=1e-4)
 
 
+def test_incremental_redundancy_beats_chase_combining() -> None:
+    mcs, n_prb, snr_db = link.mcs(9), 6, -0.9
+    sent = random_blocks(mcs, n_prb, 24)
+    air, rng = coded.CodedLink(1), np.random.default_rng(4)
+    first = air.transmit_batch(sent, mcs, n_prb, snr_db, rng)
+    soft = np.stack([r.soft for r in first])
+    lost = {
+        rv: sum(not r.crc_ok for r in air.transmit_batch(sent, mcs, n_prb, snr_db, rng, soft, rv))
+        for rv in (0, 2)
+    }
+    assert not any(r.crc_ok for r in first)
+    assert lost[2] < 3
+    assert lost[0] > 12
+
+
+def test_the_soft_buffer_is_the_sum_of_the_attempts() -> None:
+    mcs = link.mcs(3)
+    sent = random_blocks(mcs, 2, 1)[0]
+    air = coded.CodedLink(1)
+    first = air.transmit(sent, mcs, 2, 0.0, np.random.default_rng(1))
+    alone = air.transmit(sent, mcs, 2, 0.0, np.random.default_rng(2), rv=3)
+    both = air.transmit(sent, mcs, 2, 0.0, np.random.default_rng(2), first.soft, 3)
+    np.testing.assert_allclose(both.soft, first.soft + alone.soft, rtol=1e-5, atol=1e-5)
+
+
+def test_snr_may_differ_by_resource_element() -> None:
+    mcs, n_prb = link.mcs(5), 4
+    sent = random_blocks(mcs, n_prb, 2)
+    n_re = link.resource_elements(n_prb)
+    air = coded.CodedLink(1)
+    flat = air.transmit_batch(sent, mcs, n_prb, 1.0, generator())
+    same = air.transmit_batch(sent, mcs, n_prb, np.full((2, n_re), 1.0), generator())
+    np.testing.assert_allclose(flat[1].soft, same[1].soft, rtol=1e-5, atol=1e-5)
+    half = np.where(np.arange(n_re) % 2, 8.0, -40.0)
+    got = air.transmit(sent[0], mcs, n_prb, half, generator())
+    assert got.crc_ok  # what is lost is known to be lost: LLRs near zero
+    np.testing.assert_array_equal(got.bits, sent[0])
+
+
 def test_mistakes_are_named() -> None:
     air, rng = coded.CodedLink(1), np.random.default_rng(1)
-    with pytest.raises(ScenarioError, match="MCS"):
-        air.transmit(np.zeros(10, np.uint8), link.mcs(0), 1, 0.0, rng)
+    mcs, bits = link.mcs(5), random_blocks(link.mcs(5), 1, 2)
     with pytest.raises(ScenarioError, match="bits"):
-        air.transmit(np.zeros(10, np.uint8), link.mcs(5), 1, 0.0, rng)
-    with pytest.raises(ScenarioError, match="no LDPC code"):  # 904 bits on 936: above 0.95
+        air.transmit(np.zeros(10, np.uint8), mcs, 1, 0.0, rng)
+    with pytest.raises(ScenarioError, match=r"0\.95"):  # 904 bits on 936
         air.transmit(np.zeros(888, np.uint8), link.mcs(28), 1, 30.0, rng)
+    with pytest.raises(ScenarioError, match="redundancy version"):
+        air.transmit_batch(bits, mcs, 1, 0.0, rng, rv=4)
+    with pytest.raises(ScenarioError, match="SNR"):
+        air.transmit_batch(bits, mcs, 1, np.zeros(3), rng)
+    with pytest.raises(ScenarioError, match="finite"):
+        air.transmit_batch(bits, mcs, 1, float("-inf"), rng)
+    with pytest.raises(ScenarioError, match="demapper"):
+        coded.CodedLink(1, demapper="minsum")

@@ -1,12 +1,14 @@
-"""MCS, transport block size, segmentation and table look-up."""
+"""MCS, transport block size, segmentation, rate matching and table look-up."""
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 import subprocess
 import sys
-import timeit
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,21 +16,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simsplit.errors import ArtefactError, OutOfTable, ScenarioError
-from simsplit.phy import link
+from simsplit.phy import link, ratematch
+from simsplit.phy.sizes import nominal_coded_bits
 
 MCS_16 = link.mcs(16)
+SIZES = (40, 100, 1024, 8448)
+EVERY_MCS = [scheme for table in link.MCS_TABLES.values() for scheme in table]
 
 
 def make_table() -> link.BlerTable:
-    """A made-up table: mu rises with index and size, sigma falls as 1 over sqrt(K)."""
-    curves: dict[tuple[int, int], link.Curve] = {}
-    for scheme in link.SUPPORTED_MCS:
+    """A made-up table: mu rises with the rate and size, sigma falls as 1 over sqrt(K)."""
+    curves: dict[tuple[int, float, int, int], link.Curve] = {}
+    for scheme in EVERY_MCS:
         for graph in (1, 2):
-            sizes = (40.0, 100.0, 1024.0, 8448.0)
-            curves[scheme.index, graph] = link.Curve(
-                tuple(math.log2(k) for k in sizes),
-                tuple(scheme.index - 1.0 + math.log10(k / 40.0) / 3 for k in sizes),
-                tuple(10.0 / math.sqrt(k) for k in sizes),
+            curves[scheme.bits_per_symbol, link.rate_key(scheme.code_rate), graph, 1] = link.Curve(
+                tuple(math.log2(k) for k in SIZES),
+                tuple(4 * scheme.spectral_efficiency + math.log10(k / 40.0) / 3 for k in SIZES),
+                tuple(10.0 / math.sqrt(k) for k in SIZES),
+            )
+    return link.BlerTable(curves)
+
+
+def rated_table(distance_db: float = 2.0) -> link.BlerTable:
+    """64-QAM at three rates, each at the same distance from Shannon; attempt 2 is 4 dB lower."""
+    curves: dict[tuple[int, float, int, int], link.Curve] = {}
+    for rate in (616.0, 666.0, 719.0):
+        for attempt in (1, 2):
+            coded = [nominal_coded_bits(k, rate / 1024, 6) for k in SIZES]
+            shannon = [link.shannon_snr_db(6, k / e) for k, e in zip(SIZES, coded, strict=True)]
+            curves[6, rate, 2, attempt] = link.Curve(
+                tuple(math.log2(k) for k in SIZES),
+                tuple(x + distance_db - 4.0 * (attempt - 1) for x in shannon),
+                tuple(10.0 / math.sqrt(k) for k in SIZES),
+                tuple(shannon),
             )
     return link.BlerTable(curves)
 
@@ -42,21 +62,32 @@ def test_does_not_import_torch_or_sionna() -> None:
     assert shown.stdout.strip() == "[]"
 
 
-def test_mcs_table_spot_values() -> None:
-    assert link.MCS_TABLE_1[0] == (2, 120)
-    assert link.MCS_TABLE_1[9] == (2, 679)
-    assert link.MCS_TABLE_1[10] == (4, 340)
-    assert link.MCS_TABLE_1[17] == (6, 438)
-    assert link.MCS_TABLE_1[28] == (6, 948)
-    assert [m.index for m in link.SUPPORTED_MCS] == [3, *range(5, 10), *range(11, 29)]
+def test_mcs_tables_spot_values() -> None:
+    expected = {(1, 0): (2, 120), (1, 17): (6, 438), (1, 28): (6, 948), (2, 4): (2, 602)}
+    expected |= {(2, 5): (4, 378), (2, 20): (8, 682.5), (2, 27): (8, 948), (3, 0): (2, 30)}
+    expected |= {(3, 14): (2, 602), (3, 15): (4, 340), (3, 28): (6, 772)}
+    for (table, index), (qm, rate) in expected.items():
+        scheme = link.mcs(index, table)
+        assert (scheme.table, scheme.index) == (table, index)
+        assert (scheme.bits_per_symbol, link.rate_key(scheme.code_rate)) == (qm, rate)
+        assert scheme.spectral_efficiency == pytest.approx(qm * rate / 1024)
+    assert [len(rows) for rows in link.MCS_TABLES.values()] == [29, 28, 29]
+    assert link.MCS_TABLES[1] == link.SUPPORTED_MCS
+
+
+def test_a_scheme_exists_once_and_survives_copying() -> None:
+    assert pickle.loads(pickle.dumps(MCS_16)) is MCS_16
+    assert copy.deepcopy(MCS_16) is MCS_16
+    assert link.mcs(16, 1) is MCS_16
+    assert link.mcs(5, 3) != link.mcs(5, 1)
 
 
 @pytest.mark.parametrize(
-    ("index", "n_prb", "tb_bits"),
-    [(16, 50, 19968), (0, 1, 32), (28, 1, 888), (3, 1, 72)],  # worked by hand from 5.1.3.2
+    ("index", "table", "n_prb", "tb_bits"),  # worked by hand from 5.1.3.2
+    [(16, 1, 50, 19968), (0, 1, 1, 32), (28, 1, 1, 888), (3, 1, 1, 72), (0, 3, 1, 24)],
 )
-def test_transport_block_bits(index: int, n_prb: int, tb_bits: int) -> None:
-    assert link.transport_block_bits(link.mcs(index), n_prb) == tb_bits
+def test_transport_block_bits(index: int, table: int, n_prb: int, tb_bits: int) -> None:
+    assert link.transport_block_bits(link.mcs(index, table), n_prb) == tb_bits
 
 
 def test_resource_elements_are_capped_at_156_per_prb() -> None:
@@ -78,9 +109,7 @@ def test_segmentation_by_hand() -> None:
     assert link.segment(7608, 0.245) == link.Segmentation(24, 2, 3840, 2)
 
 
-@given(
-    st.sampled_from(link.SUPPORTED_MCS), st.integers(1, 273), st.integers(2, 14), st.integers(1, 4)
-)
+@given(st.sampled_from(EVERY_MCS), st.integers(1, 273), st.integers(2, 14), st.integers(1, 4))
 def test_segments_fill_exactly(mcs: link.Mcs, n_prb: int, n_symbols: int, layers: int) -> None:
     tb_bits = link.transport_block_bits(mcs, n_prb, n_symbols, 12, layers)
     parts = link.segment(tb_bits, mcs.code_rate)
@@ -91,6 +120,43 @@ def test_segments_fill_exactly(mcs: link.Mcs, n_prb: int, n_symbols: int, layers
     assert link.base_graph_of(parts.code_block_bits, mcs.code_rate) == parts.base_graph
 
 
+def test_lifting_by_hand() -> None:
+    """TS 38.212 clause 5.2.2: K_b, Z_c and fillers."""
+    found = [ratematch.circular_buffer(k, g) for k, g in ((40, 2), (640, 2), (641, 2), (8448, 1))]
+    assert [(b.used_columns, b.lifting) for b in found] == [(6, 7), (9, 72), (10, 72), (22, 384)]
+    assert found[0].fillers == slice(26, 56)
+    assert [b.length for b in found] == [350, 3600, 3600, 25344]
+
+
+@given(
+    st.integers(40, 3840),
+    st.sampled_from([1, 2]),
+    st.sampled_from([0, 1, 2, 3]),
+    st.integers(1, 30_000),
+)
+def test_bit_selection_is_the_standards_loop(bits: int, graph: int, rv: int, coded: int) -> None:
+    """TS 38.212 clause 5.4.2.1 word for word: j and k, NULL bits skipped."""
+    buffer = ratematch.circular_buffer(bits, graph)
+    z = buffer.lifting
+    is_null = np.zeros(buffer.length, dtype=bool)
+    is_null[bits - 2 * z : (22 if graph == 1 else 10) * z - 2 * z] = True
+    start = {1: (0, 17, 33, 56), 2: (0, 13, 25, 43)}[graph][rv] * z
+    coded = min(coded, 2 * buffer.length)
+    selected: list[int] = []
+    j = 0
+    while len(selected) < coded:
+        place = (start + j) % buffer.length
+        if not is_null[place]:
+            selected.append(place)
+        j += 1
+    np.testing.assert_array_equal(buffer.places(coded, rv), selected)
+
+
+def test_coded_bits_of_the_parts_fill_the_allocation() -> None:
+    sizes = ratematch.code_block_sizes(1001, 6, 4)  # three blocks of 250 symbols, one of 251
+    assert sizes == [1500, 1500, 1500, 1506]
+
+
 def test_chase_combining_adds_linear_snr() -> None:
     assert link.combined_snr_db([3.0, 3.0]) == pytest.approx(3.0 + 10 * math.log10(2))
     assert link.combined_snr_db([-4.0]) == pytest.approx(-4.0)
@@ -98,33 +164,66 @@ def test_chase_combining_adds_linear_snr() -> None:
 
 def test_bler_is_a_gaussian_waterfall() -> None:
     table = make_table()
-    mu_db, sigma_db = table.fit(16, 100)
-    assert table.bler(16, 100, mu_db) == pytest.approx(0.5)
-    assert table.bler(16, 100, mu_db + 1.2815515655446004 * sigma_db) == pytest.approx(0.1)
+    mu_db, sigma_db = table.fit(MCS_16, 100)
+    assert table.bler(MCS_16, 100, mu_db) == pytest.approx(0.5)
+    assert table.bler(MCS_16, 100, mu_db + 1.2815515655446004 * sigma_db) == pytest.approx(0.1)
 
 
-def test_fit_is_linear_in_log2_of_size() -> None:
+def test_fit_lies_between_sizes() -> None:
     table = make_table()
-    low, high = table.fit(16, 100), table.fit(16, 1024)
-    middle = table.fit(16, 320)
-    assert middle[0] == pytest.approx(low[0] + (high[0] - low[0]) / 2)  # 320^2 = 100 * 1024
-    assert middle[1] == pytest.approx((low[1] + high[1]) / 2)
+    low, high = table.fit(MCS_16, 100), table.fit(MCS_16, 1024)
+    middle = table.fit(MCS_16, 320)  # 320^2 = 100 * 1024
+    assert middle[0] == pytest.approx(low[0] + (high[0] - low[0]) / 2)
+    assert middle[1] == pytest.approx(math.sqrt(low[1] * high[1]))
+
+
+@pytest.mark.parametrize("coded_bits", [480.0, 500.0, 510.0])
+def test_the_true_rate_moves_the_waterfall(coded_bits: float) -> None:
+    """Every rate at 2 dB from Shannon: so is every rate between, wherever the sizes lie."""
+    table, scheme = rated_table(), link.mcs(22)  # 666 / 1024
+    shannon_db = 10 * math.log10(2 ** (6 * 320 / coded_bits) - 1)
+    assert table.fit(scheme, 320, 1, coded_bits)[0] == pytest.approx(shannon_db + 2.0)
+    assert table.fit(scheme, 320, 2, coded_bits)[0] == pytest.approx(shannon_db - 2.0)
+
+
+def test_the_target_rate_is_the_default() -> None:
+    table, scheme = rated_table(), link.mcs(22)
+    nominal = nominal_coded_bits(320, scheme.code_rate, 6)
+    assert nominal == 468  # 304 bits without check bits over 0.65, whole symbols of 6 bits
+    assert table.fit(scheme, 320) == table.fit(scheme, 320, 1, nominal)
+    n_re = 79  # 474 coded bits
+    error = table.transport_block_error(scheme, 304, 14.0, 1, n_re)
+    assert error == table.bler(scheme, 320, 14.0, 1, 474.0)
+    assert error < table.transport_block_error(scheme, 304, 14.0)
 
 
 def test_outside_the_table_is_an_error() -> None:
-    table = make_table()
-    for index, bits in ((4, 100), (16, 32), (16, 8456), (99, 100)):
+    table, rated = make_table(), rated_table()
+    attempts: list[Any] = [
+        lambda: table.bler(MCS_16, 32, 0.0),
+        lambda: table.bler(MCS_16, 8456, 0.0),
+        lambda: table.bler(MCS_16, 100, 0.0, attempt=2),
+        lambda: rated.bler(MCS_16, 100, 0.0),
+        lambda: rated.bler(link.mcs(22), 320, 0.0, 1, 370.0),
+        lambda: rated.bler(link.mcs(22), 320, 0.0, 1, 700.0),
+        lambda: link.mcs(29),
+        lambda: link.mcs(28, 2),
+        lambda: link.mcs(-1),
+        lambda: link.mcs(3, 4),
+    ]
+    for attempt in attempts:
         with pytest.raises(OutOfTable):
-            table.bler(index, bits, 0.0)
-    with pytest.raises(OutOfTable):
-        link.mcs(29)
+            attempt()
 
 
 def test_transport_block_error_of_several_blocks() -> None:
     table, tb_bits = make_table(), 19968
-    bler = table.bler(16, 6688, 15.8)
-    assert 0 < bler < 1
-    assert table.transport_block_error(MCS_16, tb_bits, 15.8) == pytest.approx(1 - (1 - bler) ** 3)
+    mu_db, sigma_db = table.fit(MCS_16, 6688)
+    snr_db = mu_db + sigma_db
+    bler = table.bler(MCS_16, 6688, snr_db)
+    assert bler == pytest.approx(0.158655, abs=1e-6)
+    error = table.transport_block_error(MCS_16, tb_bits, snr_db)
+    assert error == pytest.approx(1 - (1 - bler) ** 3)
     assert table.transport_block_error(MCS_16, tb_bits, -40.0) == 1.0
     assert table.transport_block_error(MCS_16, tb_bits, 60.0) == 0.0
 
@@ -135,21 +234,35 @@ def test_required_snr_inverts_the_error() -> None:
     assert table.transport_block_error(MCS_16, 19968, need_db) == pytest.approx(0.03)
 
 
+@pytest.mark.parametrize("mcs_table", [1, 2, 3])
 @pytest.mark.parametrize("n_prb", [1, 2, 7, 50, 273])
-def test_selection_is_monotone_and_meets_the_target(n_prb: int) -> None:
+def test_selection_is_monotone_and_meets_the_target(n_prb: int, mcs_table: int) -> None:
     table, last = make_table(), 0
     for snr_db in np.arange(-10.0, 40.0, 0.25):
-        chosen = table.select_mcs(float(snr_db), n_prb, 0.1)
+        chosen = table.select_mcs(float(snr_db), n_prb, 0.1, table=mcs_table)
+        assert chosen.table == mcs_table
         tb_bits = link.transport_block_bits(chosen, n_prb)
         assert tb_bits >= last
         last = tb_bits
-        if chosen.index > 3:
+        if chosen is not table.select_mcs(-90.0, n_prb, 0.1, table=mcs_table):
             assert table.transport_block_error(chosen, tb_bits, float(snr_db)) <= 0.1 + 1e-9
-    assert table.select_mcs(-30.0, n_prb).index == 3
 
 
-def test_selection_leaves_out_what_cannot_be_decoded() -> None:
+def test_choices_are_thresholds_and_schemes_and_kept() -> None:
+    table = make_table()
+    thresholds, schemes = table.choices(50, 0.1, 14, 12, 2)
+    assert thresholds == sorted(thresholds)
+    assert {scheme.table for scheme in schemes} == {2}
+    assert table.choices(50, 0.1, 14, 12, 2)[0] is thresholds
+    assert table.select_mcs(thresholds[5] + 1e-9, 50, 0.1, table=2) is schemes[5]
+    assert table.select_mcs(thresholds[5] - 1e-9, 50, 0.1, table=2) is schemes[4]
+
+
+def test_selection_leaves_out_what_cannot_be_decoded_or_is_not_known() -> None:
     assert make_table().select_mcs(60.0, 1).index < 28  # 904 bits on 936: above 0.95
+    assert {scheme.index for scheme in rated_table().choices(2)[1]} <= {21, 22, 23}
+    with pytest.raises(OutOfTable):
+        rated_table().choices(200)  # base graph 1 is not in it
 
 
 def test_missing_and_damaged_tables(tmp_path: Path) -> None:
@@ -162,27 +275,20 @@ def test_missing_and_damaged_tables(tmp_path: Path) -> None:
 
 def test_load_reads_what_calibrate_writes(tmp_path: Path) -> None:
     columns = {
-        "mcs": np.array([16, 16]),
-        "base_graph": np.array([2, 2]),
-        "code_block_bits": np.array([100, 1024]),
-        "mu_db": np.array([9.0, 8.0]),
-        "sigma_db": np.array([1.0, 0.3]),
+        "bits_per_symbol": np.array([4, 4, 4, 4]),
+        "rate_x1024": np.array([658.0, 658.0, 616.0, 616.0]),
+        "base_graph": np.array([2, 2, 2, 2]),
+        "attempt": np.array([1, 1, 1, 1]),
+        "code_block_bits": np.array([100, 1024, 100, 1024]),
+        "coded_bits": np.array([132, 1572, 140, 1676]),
+        "mu_db": np.array([10.0, 9.0, 9.0, 8.0]),
+        "sigma_db": np.array([1.0, 0.3, 1.0, 0.3]),
     }
     np.savez(tmp_path / "table.npz", allow_pickle=False, **columns)
     table = link.BlerTable.load(tmp_path / "table.npz")
-    assert table.mcs_indices == (16,)
-    assert table.fit(16, 320) == pytest.approx((8.5, 0.65))
+    assert table.keys == ((4, 616.0, 2, 1), (4, 658.0, 2, 1))
+    assert table.fit(MCS_16, 1024) == pytest.approx((9.0, 0.3))
+    between = table.fit(MCS_16, 1024, 1, 1620.0)
+    assert 8.0 < between[0] < 9.0
     with pytest.raises(OutOfTable):
-        table.bler(16, 8448, 8.0)
-
-
-def test_look_ups_are_fast() -> None:
-    table, n = make_table(), 20_000
-    table.transport_block_error(MCS_16, 19968, 15.0)
-    table.select_mcs(15.0, 50)
-    error_s = min(timeit.repeat(lambda: table.transport_block_error(MCS_16, 19968, 15.8), number=n))
-    select_s = min(timeit.repeat(lambda: table.select_mcs(15.0, 50), number=n))
-    assert error_s / n < 5e-6
-    assert select_s / n < 5e-6
-    bler_s = min(timeit.repeat(lambda: table.bler(16, 6688, 15.8), number=n))
-    assert bler_s / n < 5e-6
+        table.bler(MCS_16, 8448, 8.0)
