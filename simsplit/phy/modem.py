@@ -64,6 +64,8 @@ class Modem:
 
     def _sum(self, metric: Tensor) -> Tensor:
         """Logarithm of the sum of exponentials over the first axis, or its largest term."""
+        if len(metric) == 1:
+            return metric[0]
         return metric.logsumexp(0) if self._is_exact else metric.amax(0)
 
 
