@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from simsplit.spec import Fraction, Level, NonNegative, Number, Positive, Spec
 
@@ -71,6 +71,7 @@ class Rma(_Outdoor):
     kind: Literal["rma"]
     base_station_height_m: Annotated[Number, Field(ge=10, le=150)] = 35.0
     device_height_m: Annotated[Number, Field(ge=1, le=10)] = 1.5
+    o2i: Literal["low"] = "low"  # clause 7.4.3.1 has no other for RMa
     building_height_m: Annotated[Number, Field(ge=5, le=50)] = 5.0
     street_width_m: Annotated[Number, Field(ge=5, le=50)] = 20.0
 
@@ -84,16 +85,39 @@ class InhOffice(_Tr38901):
     office: Literal["mixed", "open"] = "mixed"
 
 
+_SPARSE = {"clutter_size_m": 10.0, "clutter_density": 0.2, "clutter_height_m": 2.0}
+_DENSE = {"clutter_size_m": 2.0, "clutter_density": 0.6, "clutter_height_m": 6.0}
+_LOW, _HIGH = ({"base_station_height_m": h, "device_height_m": 1.5} for h in (1.5, 8.0))
+_HALLS: dict[str, dict[str, float]] = {  # TR 38.901 Table 7.8-7; hh is not there: both above
+    "sl": _SPARSE | _LOW,
+    "dl": _DENSE | _LOW,
+    "sh": _SPARSE | _HIGH,
+    "dh": _DENSE | _HIGH,
+    "hh": _SPARSE | {"base_station_height_m": 8.0, "device_height_m": 8.0},
+}
+
+
 class InfHall(_Tr38901):
-    """Indoor factory: sparse or dense clutter (s, d), low or high base station (l, h)."""
+    """Indoor factory: sparse or dense clutter (s, d), low or high base station (l, h).
+
+    Keys that are left out take the values of TR 38.901 Table 7.8-7 for the hall.
+    """
 
     kind: Literal["inf"]
     hall: Literal["sl", "dl", "sh", "dh", "hh"] = "sh"
-    base_station_height_m: Annotated[Number, Field(gt=0, le=25)] = 8.0
-    device_height_m: Annotated[Number, Field(gt=0, le=25)] = 1.5
-    clutter_size_m: Annotated[Number, Field(gt=0, le=50)] = 10.0
-    clutter_density: Annotated[Number, Field(gt=0, lt=1)] = 0.2
-    clutter_height_m: Annotated[Number, Field(gt=0, le=25)] = 6.0
+    base_station_height_m: Annotated[Number, Field(gt=0, le=25)]
+    device_height_m: Annotated[Number, Field(gt=0, le=25)]
+    clutter_size_m: Annotated[Number, Field(gt=0, le=50)]
+    clutter_density: Annotated[Number, Field(gt=0, lt=1)]
+    clutter_height_m: Annotated[Number, Field(gt=0, le=10)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_hall(cls, said: Any) -> Any:
+        """What is left out is as TR 38.901 Table 7.8-7 has it for this hall."""
+        if not isinstance(said, dict):
+            return said
+        return _HALLS.get(str(said.get("hall", "sh")), {}) | said
 
 
 class TraceChannel(Spec):
@@ -132,12 +156,12 @@ Channel = Annotated[
 Tr38901 = UmiStreetCanyon | Uma | Rma | InhOffice | InfHall
 
 _ENDLESS = (0.0, float("inf"))
-_DISTANCE_RANGE_M = {  # TR 38.901 Table 7.4.1-1; InF: Table 7.2-4 with halls up to 600 m
+_DISTANCE_RANGE_M = {  # TR 38.901 Table 7.4.1-1; indoors it bounds the 3-D distance, 150 and 600 m
     "umi_street_canyon": (10.0, 5000.0),
     "uma": (10.0, 5000.0),
-    "rma": (10.0, 10_000.0),
-    "inh_office": (1.0, 150.0),
-    "inf": (1.0, 600.0),
+    "rma": (10.0, 5000.0),
+    "inh_office": (1.0, 148.0),
+    "inf": (1.0, 598.0),
     "log_distance": (1.0, float("inf")),
 }
 _CARRIER_RANGE_HZ = {"rma": (0.5e9, 30e9)}

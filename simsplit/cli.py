@@ -121,6 +121,8 @@ def check(scenario: ScenarioArg, set_: SetOption = None, as_json: JsonOption = F
         return
     rows = expectation.rows()
     _print_table("Expected, before anything runs", list(rows[0]), [list(r.values()) for r in rows])
+    for note in expectation.notes:
+        typer.echo(f"- {note}")
     for warning in expectation.warnings:
         typer.secho(f"Warning: {warning}", fg="yellow")
 

@@ -53,6 +53,7 @@ class Expectation:
     """Offered load, capacity and utilisation of every station; None is unknown.
 
     ``edge_utilisation``: at full batches, the least; ``edge_utilisation_alone``: batches of one.
+    ``notes``: what was made of a channel trace.
     """
 
     groups: tuple[GroupLoad, ...]
@@ -62,6 +63,7 @@ class Expectation:
     edge_utilisation: float | None
     edge_utilisation_alone: float | None
     warnings: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def rows(self) -> list[dict[str, str]]:
         """The table of `simsplit check`: a row per group, one for the cell, one for the edge."""
@@ -92,7 +94,19 @@ def expect(scenario: Scenario) -> Expectation:
         edge_utilisation=edge,
         edge_utilisation_alone=_edge_utilisation(scenario, card, 1),
         warnings=tuple(_warnings(groups, None if radio is None else radio / capacity, edge)),
+        notes=_trace_notes(scenario.cell),
     )
+
+
+def _trace_notes(cell: Cell) -> tuple[str, ...]:
+    """What was decided when the channel trace was read, and whether it will be repeated."""
+    if not isinstance(cell.channel, TraceChannel):
+        return ()
+    from simsplit.sim.frame import open_trace
+
+    trace = open_trace(cell.channel)
+    end = f"trace lasts {trace.duration_s:.4g} s; at its end: {cell.channel.at_end}"
+    return (*trace.notes, end)
 
 
 def capacity_re_per_s(cell: Cell) -> float:
@@ -160,11 +174,14 @@ def _path_loss_db(cell: Cell, distance_m: float) -> float:
     from simsplit.sim.place import environment_of
 
     place = environment_of(channel)
-    los, nlos = (
-        propagation.path_loss_db(place, distance_m, carrier_hz, seen) for seen in (True, False)
-    )
     share = propagation.los_probability(place, distance_m)
-    return share * los + (1 - share) * nlos
+    low_m = 1.0 if place.kind == "uma" else None
+    states = [(True, share), (False, 1 - share)]
+    return sum(
+        weight * propagation.path_loss_db(place, distance_m, carrier_hz, seen, low_m)
+        for seen, weight in states
+        if weight
+    )
 
 
 def spectral_efficiency(cell: Cell, snr_db: float) -> float:

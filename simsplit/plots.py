@@ -194,6 +194,7 @@ def energy_by_part(requests: DataFrame) -> Figure:
     parts = {
         "device compute": "compute_energy_j",
         "transmission": "tx_energy_j",
+        "reception": "rx_energy_j",
         "edge": "edge_energy_j",
     }
     means = requests.groupby("operating_point", sort=False)[list(parts.values())].mean()

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from simsplit.channel import Channel, Fading, NoFading
+from simsplit.channel import Channel, Fading, Multipath, NoFading
 from simsplit.spec import Count, Fraction, Level, NonNegative, Number, Positive, Spec, Whole
 
 # --- frame ------------------------------------------------------------------------------------
@@ -28,8 +28,9 @@ class Tdd(Spec):
 
     @model_validator(mode="after")
     def _both_ways(self) -> Tdd:
-        if self.special_downlink_symbols + self.special_uplink_symbols > 14:
-            raise ValueError("a special slot has 14 symbols for downlink, gap and uplink")
+        down, up = self.special_downlink_symbols, self.special_uplink_symbols
+        if down + up > 14 or (down + up == 14 and down and up):
+            raise ValueError("a special slot has 14 symbols for downlink, a gap and uplink")
         if "U" not in self.pattern or "D" not in self.pattern:
             raise ValueError("the pattern needs at least one U and one D slot")
         return self
@@ -351,6 +352,9 @@ class Cell(Spec):
             raise ValueError(f"channel {self.channel.kind} knows no places: sites must be single")
         if self.channel.kind == "fixed_snr" and self.power_control.kind != "full":
             raise ValueError("fixed_snr has no path loss to compensate: power_control must be full")
+        is_eesm = isinstance(self.fading, Multipath) and self.fading.effective_sinr == "eesm"
+        if is_eesm and self.mcs.table == 3:
+            raise ValueError("EESM has no betas for MCS table 3: effective_sinr must be miesm")
         return self
 
     @property

@@ -210,6 +210,9 @@ class DeviceGroup(Spec):
     def _ring(self) -> DeviceGroup:
         if self.distance_max_m < self.distance_min_m:
             raise ValueError("distance_max_m must be at least distance_min_m")
+        walks = self.mobility.kind == "random_waypoint"
+        if walks and self.distance_max_m == self.distance_min_m:
+            raise ValueError("a random waypoint needs a ring: distance_max_m above distance_min_m")
         return self
 
 

@@ -24,6 +24,7 @@ class Cause(IntEnum):
     MOBILITY = 10
     INTERFERENCE = 11
     DOWNLINK_BLOCKS = 12
+    ENVIRONMENT_HEIGHT = 13
 
 
 def generator(seed: int, *key: int) -> np.random.Generator:

@@ -13,7 +13,7 @@ from simsplit.cases import Case, interval_case, step_table, toy_plan, toy_world,
 from simsplit.messages import Scheme
 from simsplit.phy import analog
 from simsplit.phy.mcs import mcs
-from simsplit.phy.sizes import resource_elements, transport_block_bits
+from simsplit.phy.sizes import resource_elements, segment, transport_block_bits
 from simsplit.seeds import generator
 from simsplit.sim.request import Request
 from simsplit.sim.world import History, World
@@ -169,7 +169,7 @@ def jakes_autocorrelation() -> list[Case]:
     cases = []
     for tau_s in (1e-3, 2e-3, 4e-3):
         products = []
-        for device in range(400):
+        for device in range(3000):
             fade = JakesFading(carrier_hz, (5, 33, device))
             start, later = fade.coefficient(speed_mps * np.array([0.0, tau_s]))
             products.append(float((start * np.conj(later)).real))
@@ -244,14 +244,16 @@ def full_buffer() -> list[Case]:
     """Throughput of one device with endless data = resource elements x Q_m R x (1 - BLER)."""
     error, rates = 0.1, []
     scheme = mcs(11)
-    table = step_table(mu_db=30.0 + float(stats.norm.ppf(error)), sigma_db=1.0)
+    tb_bits = transport_block_bits(scheme, 51)
+    code_blocks = segment(tb_bits, scheme.code_rate).n_code_blocks  # the loss of one is that of all
+    per_code_block = 1 - (1 - error) ** (1 / code_blocks)
+    table = step_table(mu_db=30.0 + float(stats.norm.ppf(per_code_block)), sigma_db=1.0)
     cell = {"harq": {"max_transmissions": 1}, "rlc": {"max_retransmissions": 32}}
     for replication in range(20):
         plan = toy_plan(Scheme.RAW, bits=_NO_END)
         world = toy_world(plan, group=_ONE, cell=cell, table=table, replication=replication)
         _after(world, 2.0)
         rates.append(world.uplink.bearers[0].passed_bits / 2.0)
-    tb_bits = transport_block_bits(scheme, 51)
     exact = tb_bits / world.scenario.cell.slot_s
     bound = resource_elements(51) * scheme.spectral_efficiency / world.scenario.cell.slot_s
     return [

@@ -16,10 +16,11 @@ from simsplit.codecs.entropy import EntropyCodec, count_codes
 from simsplit.codecs.image import ImageCodec, PngTilesCodec
 from simsplit.codecs.quantise import dequantise, quantise
 from simsplit.fit.recipe import NetRecipe
-from simsplit.nets.artefact import Tables, write_card, write_weights
+from simsplit.load import models_dir
+from simsplit.nets.artefact import Artefact, Tables, load_artefact, write_card, write_weights
 from simsplit.nets.inference import Inference, count_macs
 from simsplit.nets.split import SplitModel
-from simsplit.phy.analog import transmit
+from simsplit.phy.analog import pad_erased, transmit
 from simsplit.pipeline import HEADLINES, STREETS_CLASSES, task_scores, workloads
 from simsplit.seeds import Cause, generator
 from simsplit.tasks import metrics
@@ -27,6 +28,8 @@ from simsplit.tasks.datasets import Arrays, cached_arrays, open_dataset
 
 DEPTHS = (8, 6, 4)
 SNRS_DB = (-5, 0, 5, 10, 15, 20)
+PREFIX_EIGHTHS = (1, 2, 4, 6, 8)  # of k: prefixes of a nested code that the card scores
+PREFIX_SNRS_DB = (0, 10, 20)
 JPEG_QUALITY = WEBP_QUALITY = 75  # of the sizes stated in the card
 _NORMAL_95 = 1.959964  # two-sided 95 % quantile of the normal distribution
 
@@ -46,6 +49,7 @@ def finish(
         run: What the loop knows: ``recipe_digest``, ``steps``, ``seconds``.
     """
     inference = Inference(model.eval())
+    start = None if recipe.start_from is None else load_artefact(models_dir(), recipe.start_from)
     tables = entropy_tables(inference, train["image"])
     digest = write_weights(folder, model, tables)
     dataset = open_dataset(recipe.dataset, "test", height=recipe.height, width=recipe.width)
@@ -71,7 +75,25 @@ def finish(
         "test_images": len(test["image"]),
         "scores": test_scores(inference, test, recipe.seed),
     }
-    write_card(folder, card)
+    write_card(folder, card | _origin(start) | _prefixes(recipe, inference, start, test))
+
+
+def _origin(start: Artefact | None) -> dict[str, Any]:
+    if start is None:
+        return {}
+    return {"started_from": {"model": start.name, "weights_digest": start.digest}}
+
+
+def _prefixes(
+    recipe: NetRecipe, nested: Inference, start: Artefact | None, test: Arrays
+) -> dict[str, Any]:
+    """Of a nested code: what its prefixes are worth, beside those of the code it came from."""
+    if not recipe.nested:
+        return {}
+    codes = {"nested": nested}
+    if start is not None:
+        codes[start.name] = Inference(start.model)
+    return {"prefixes": {name: prefix_scores(code, test, recipe) for name, code in codes.items()}}
 
 
 def entropy_tables(inference: Inference, images: NDArray[np.uint8]) -> Tables:
@@ -114,6 +136,40 @@ def test_scores(inference: Inference, test: Arrays, seed: int) -> dict[str, Any]
     return scores
 
 
+def prefix_scores(inference: Inference, test: Arrays, recipe: NetRecipe) -> dict[str, Any]:
+    """Scores when only the first symbols are sent over AWGN, and the power of those symbols.
+
+    Returns:
+        ``{"48_symbols": {"power": ..., "0_db": {"miou": ...}, ...}, ...}``, each with interval.
+    """
+    symbols = inference.symbols(inference.features(test["image"]))
+    return {
+        f"{sent}_symbols": _prefix_score(inference, symbols, sent, test, recipe.seed)
+        for sent in (symbols.shape[1] * eighths // 8 for eighths in PREFIX_EIGHTHS)
+    }
+
+
+def _prefix_score(
+    inference: Inference, symbols: NDArray[np.complex64], sent: int, test: Arrays, seed: int
+) -> dict[str, Any]:
+    scores: dict[str, Any] = {"power": interval((np.abs(symbols[:, :sent]) ** 2).mean(axis=1))}
+    for snr_db in PREFIX_SNRS_DB:
+        arrived = inference.from_symbols(*prefix_over_awgn(symbols, sent, snr_db, seed))
+        rows = _score_rows(inference.answers(arrived), test)
+        scores[f"{snr_db}_db"] = {name: interval(row[name] for row in rows) for name in rows[0]}
+    return scores
+
+
+def prefix_over_awgn(
+    symbols: NDArray[np.complex64], sent: int, snr_db: float, seed: int
+) -> tuple[NDArray[np.complex64], Floats]:
+    """The first ``sent`` of ``(N, k)`` symbols after AWGN, then erasures; and their variances."""
+    heard = zip(*over_awgn(symbols[:, :sent], snr_db, seed), strict=True)
+    rows = [pad_erased(*row, symbols.shape[1]) for row in heard]
+    received, variance = zip(*rows, strict=True)
+    return np.stack(received), np.stack(variance)
+
+
 def over_awgn(
     symbols: NDArray[np.complex64], snr_db: float, seed: int
 ) -> tuple[NDArray[np.complex64], Floats]:
@@ -128,13 +184,19 @@ def over_awgn(
 
 def _summary(inference: Inference, features: Floats, test: Arrays) -> dict[str, Any]:
     answers = inference.answers(features)
-    rows = [dict(task_scores(_row(answers, i), _row(test, i))) for i in range(len(features))]
+    rows = _score_rows(answers, test)
     summary: dict[str, Any] = {name: interval(row[name] for row in rows) for name in rows[0]}
     if "segmentation" in answers:
         counts = metrics.confusion(answers["segmentation"], test["segmentation"], STREETS_CLASSES)
         summary["dataset_miou"] = round(metrics.mean_iou(counts), 4)
         summary["class_iou"] = [round(float(iou), 4) for iou in metrics.class_iou(counts)]
     return summary
+
+
+def _score_rows(answers: Arrays, test: Arrays) -> list[dict[str, float]]:
+    """Scores of every picture, by name."""
+    count = len(next(iter(answers.values())))
+    return [dict(task_scores(_row(answers, i), _row(test, i))) for i in range(count)]
 
 
 def _row(arrays: Mapping[str, NDArray[Any]], index: int) -> dict[str, NDArray[Any]]:

@@ -5,10 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from simsplit.errors import ScenarioError
 
@@ -31,10 +39,15 @@ class Shares(BaseModel):
 
 
 class NetRecipe(BaseModel):
-    """A split network trained from scratch.
+    """A split network and how it is trained.
 
     ``budget_s`` shortens the schedule if the machine is slower than thought: the learning rate
     follows whichever is further, steps or seconds.
+
+    ``start_from`` names the model whose weights training starts from; ``train_only: jscc`` leaves
+    all but the JSCC bottleneck as it is there, and every batch is ``shares.jscc`` images.
+    ``nested`` makes the JSCC code nested: its transmissions are cut at random, uniformly from
+    ``shortest_prefix`` k to k symbols, except for a share ``full_share`` of them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -61,6 +74,22 @@ class NetRecipe(BaseModel):
     jaccard_weight: Annotated[float, Field(ge=0)] = 0.5
     disparity_weight: Annotated[float, Field(ge=0)] = 0.4
     reconstruction_weight: Annotated[float, Field(ge=0)] = 0.1
+    start_from: str | None = None
+    train_only: Literal["jscc"] | None = None
+    nested: bool = False
+    shortest_prefix: Annotated[float, Field(gt=0, le=1)] = 0.125
+    full_share: Annotated[float, Field(ge=0, le=1)] = 0.25
+
+    @model_validator(mode="after")
+    def _frozen_parts_come_from_somewhere(self) -> Self:
+        if self.train_only is not None and self.start_from is None:
+            raise ValueError("train_only needs start_from, the model with the other parts")
+        return self
+
+    @property
+    def batch(self) -> int:
+        """Images per step."""
+        return self.shares.batch if self.train_only is None else self.shares.jscc
 
     @property
     def digest(self) -> str:

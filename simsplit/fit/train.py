@@ -15,14 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simsplit.errors import ArtefactError
+from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.fit import objectives
 from simsplit.fit.card import finish
 from simsplit.fit.recipe import NetRecipe, parse_net_recipe, read_mapping
-from simsplit.nets.artefact import build_model, mapping_digest
+from simsplit.load import models_dir
+from simsplit.nets.artefact import build_model, load_artefact, mapping_digest
 from simsplit.nets.bottleneck import add_quantisation_noise
-from simsplit.nets.deepjscc import awgn, training_noise_variance
-from simsplit.nets.inference import one_thread
+from simsplit.nets.deepjscc import awgn, erase_tail, prefix_lengths, training_noise_variance
+from simsplit.nets.inference import Inference, one_thread
 from simsplit.nets.split import SplitModel, as_images
 from simsplit.tasks.datasets import Arrays, cached_arrays, open_dataset
 
@@ -86,7 +87,7 @@ def train_net(
         checkpoint = out_dir / CHECKPOINT
         if checkpoint.exists():
             restore(run, checkpoint)
-        fit(run, as_tensors(arrays), checkpoint, progress)
+        fit(run, _training_data(run, arrays), checkpoint, progress)
     facts = {"recipe_digest": recipe_digest, "steps": run.step, "seconds": run.elapsed_s}
     finish(recipe, run.model, arrays, out_dir, facts)
 
@@ -109,20 +110,58 @@ class Fitting:
 
 
 def start(recipe: NetRecipe) -> Fitting:
-    """A run at step 0, initialised from the recipe's seed."""
+    """A run at step 0, initialised from the recipe's seed or from another model's weights.
+
+    Raises:
+        ScenarioError: ``start_from`` is a model of another kind or size.
+        ArtefactError: It is not there or damaged.
+    """
+    model = _fresh_model(recipe) if recipe.start_from is None else _started_model(recipe)
+    if recipe.nested:
+        model.jscc.nest()
+    learned = model if recipe.train_only is None else model.jscc
+    learned.requires_grad_(True)
+    optimizer = torch.optim.AdamW(
+        learned.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+    )
+    # frozen parts keep their batch statistics too; the JSCC bottleneck has none
+    return Fitting(recipe, model.train(recipe.train_only is None), optimizer)
+
+
+def _fresh_model(recipe: NetRecipe) -> SplitModel:
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
-        model = build_model(recipe.kind, recipe.height, recipe.width)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-    )
-    return Fitting(recipe, model.train(), optimizer)
+        return build_model(recipe.kind, recipe.height, recipe.width)
+
+
+def _started_model(recipe: NetRecipe) -> SplitModel:
+    artefact = load_artefact(models_dir(), str(recipe.start_from))
+    there = tuple(artefact.card[key] for key in ("kind", "height", "width"))
+    if there != (recipe.kind, recipe.height, recipe.width):
+        message = "that model is of another kind or size, {} {}x{}".format(*there)
+        raise ScenarioError(message, path="start_from", value=recipe.start_from)
+    return artefact.model
 
 
 def as_tensors(arrays: Arrays) -> Batch:
     """The arrays of a dataset without copies, by name."""
     wanted = ("image", "clean", "segmentation", "disparity", "label")
     return {name: torch.from_numpy(arrays[name]) for name in wanted if name in arrays}
+
+
+def _training_data(run: Fitting, arrays: Arrays) -> Batch:
+    """The arrays; behind a frozen trunk its features, of mirrored pictures too, for the pictures.
+
+    ``feature`` and ``mirrored``: ``(N, C, h, w)``.
+    """
+    data = as_tensors(arrays)
+    if run.recipe.train_only is None:
+        return data
+    images, inference = data.pop("image").numpy(), Inference(run.model)
+    data["feature"] = torch.from_numpy(inference.features(images))
+    if run.recipe.flip:
+        data["mirrored"] = torch.from_numpy(inference.features(images[:, :, ::-1]))
+    return data
 
 
 def fit(run: Fitting, data: Batch, checkpoint: Path, progress: Progress | None) -> None:
@@ -144,7 +183,7 @@ def take_step(run: Fitting, data: Batch, weights: Tensor) -> float:
     batch = draw_batch(data, run, generator)
     for group in run.optimizer.param_groups:
         group["lr"] = run.recipe.learning_rate * schedule(run)
-    feature = _through_paths(run, run.model.encode(as_images(batch["image"])), generator)
+    feature = _arrived_features(run, batch, generator)
     loss = _loss(run.recipe, run.model.answer(feature), batch, weights)
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
@@ -162,7 +201,7 @@ def schedule(run: Fitting) -> float:
 
 def draw_batch(data: Batch, run: Fitting, generator: torch.Generator) -> Batch:
     """The step's images: epoch permutations cut into batches, each image flipped or not."""
-    size, count = run.recipe.shares.batch, len(data["image"])
+    size, count = run.recipe.batch, len(next(iter(data.values())))
     per_epoch = max(1, count // size)
     epoch, place = divmod(run.step, per_epoch)
     order = np.random.default_rng((run.recipe.seed, epoch)).permutation(count)
@@ -170,8 +209,18 @@ def draw_batch(data: Batch, run: Fitting, generator: torch.Generator) -> Batch:
     batch = {name: values[chosen] for name, values in data.items()}
     if run.recipe.flip:
         flipped = torch.rand(len(chosen), generator=generator) < 0.5
-        batch = {name: _flip(values, flipped) for name, values in batch.items()}
+        batch = _flip_all(batch, flipped)
     return batch
+
+
+def _flip_all(batch: Batch, flipped: Tensor) -> Batch:
+    """Mirrors the chosen rows; features of a frozen trunk come mirrored beforehand."""
+    ready = ("feature", "mirrored")
+    done = {name: _flip(part, flipped) for name, part in batch.items() if name not in ready}
+    if "feature" in batch:
+        rows = flipped.view(-1, 1, 1, 1)
+        done["feature"] = torch.where(rows, batch["mirrored"], batch["feature"])
+    return done
 
 
 def _flip(values: Tensor, flipped: Tensor) -> Tensor:
@@ -179,6 +228,13 @@ def _flip(values: Tensor, flipped: Tensor) -> Tensor:
     if values.ndim < 3:
         return values
     return torch.where(flipped.view(-1, *[1] * (values.ndim - 1)), values.flip(2), values)
+
+
+def _arrived_features(run: Fitting, batch: Batch, generator: torch.Generator) -> Tensor:
+    """What the heads are given, ``(B, C, h, w)``: over all ways, or over the trained one only."""
+    if "feature" in batch:
+        return _over_jscc(run, batch["feature"], generator)
+    return _through_paths(run, run.model.encode(as_images(batch["image"])), generator)
 
 
 def _through_paths(run: Fitting, feature: Tensor, generator: torch.Generator) -> Tensor:
@@ -189,16 +245,22 @@ def _through_paths(run: Fitting, feature: Tensor, generator: torch.Generator) ->
     choice = torch.randint(len(recipe.bits), (len(digital),), generator=generator)
     latent = model.digital_encode(digital)
     coded = add_quantisation_noise(latent, torch.tensor(recipe.bits)[choice], generator)
+    return torch.cat((direct, model.digital_decode(coded), _over_jscc(run, jscc, generator)))
+
+
+def _over_jscc(run: Fitting, feature: Tensor, generator: torch.Generator) -> Tensor:
+    """Sends features as channel symbols and decodes what arrives, ``(B, C, h, w)``."""
+    recipe, model = run.recipe, run.model
+    size = (len(feature), model.symbol_count)
     variance = training_noise_variance(
-        len(jscc),
-        model.symbol_count,
-        generator,
-        snr_db=recipe.snr_db,
-        fading_share=recipe.fading_share,
+        *size, generator, snr_db=recipe.snr_db, fading_share=recipe.fading_share
     )
-    received = awgn(model.jscc_encode(jscc), variance, generator)
-    arrived = (direct, model.digital_decode(coded), model.jscc_decode(received, variance))
-    return torch.cat(arrived)
+    received = awgn(model.jscc_encode(feature), variance, generator)
+    if recipe.nested:
+        shortest, full = recipe.shortest_prefix, recipe.full_share
+        lengths = prefix_lengths(*size, generator, shortest=shortest, full_share=full)
+        received, variance = erase_tail(received, variance, lengths)
+    return model.jscc_decode(received, variance)
 
 
 def _class_weights(recipe: NetRecipe, data: Batch) -> Tensor:

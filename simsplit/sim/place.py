@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import Protocol
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsplit.channel import FixedSnr, FreeSpace, InfHall, InhOffice, LogDistance, Tr38901
+from simsplit.errors import ScenarioError
 from simsplit.phy import propagation
 from simsplit.phy.environment import Environment, Kind, distance_range_m
 from simsplit.phy.fading import free_space_db, log_distance_db
@@ -144,11 +145,16 @@ class PlaceLoss:
 
 @dataclass(frozen=True)
 class Draws:
-    """The random part of one link: shadowing per LOS state, LOS state, loss into a building."""
+    """The random part of one link: shadowing per LOS state, LOS state, loss into a building.
+
+    ``height_m``: the effective environment height, drawn when first needed (UMa above 13 m).
+    """
 
     shadow: Mapping[bool, CorrelatedNormal]
     los: CorrelatedNormal | None = None
     penetration_db: float | None = None
+    height_rng: np.random.Generator | None = None
+    height_m: list[float] = field(default_factory=list)
 
 
 class PathLaw(Protocol):
@@ -204,7 +210,13 @@ class StandardLaw:
             for los in (True, False)
         }
         los_correlation_m = propagation.los_correlation_m(self.environment)
-        return Draws(shadow, CorrelatedNormal(los_correlation_m, los_rng), penetration_db)
+        los = CorrelatedNormal(los_correlation_m, los_rng)
+        height_rng = random(Cause.ENVIRONMENT_HEIGHT, 0) if self._is_high else None
+        return Draws(shadow, los, penetration_db, height_rng)
+
+    @property
+    def _is_high(self) -> bool:
+        return self.environment.kind == "uma" and self.environment.device_height_m > 13.0
 
     def _penetration_db(self, rng: np.random.Generator) -> float | None:
         spec = self._spec
@@ -219,11 +231,15 @@ class StandardLaw:
         assert draws.los is not None
         chance = NormalDist().cdf(draws.los.at(travelled_m))
         los = chance < propagation.los_probability(place, distance_m)
-        loss_db = propagation.path_loss_db(place, distance_m, self._carrier_hz, los)
+        if draws.height_rng is not None and not draws.height_m:
+            height = propagation.draw_environment_height_m(place, distance_m, draws.height_rng)
+            draws.height_m.append(height)
+        where = (place, distance_m, self._carrier_hz, los)
+        loss_db = propagation.path_loss_db(*where, *draws.height_m)
         normal = {state: process.at(travelled_m) for state, process in draws.shadow.items()}[los]
         if self._spec.shadowing:
-            where = (los, distance_m, self._carrier_hz, indoor)
-            loss_db += propagation.shadowing_sigma_db(place, *where) * normal
+            spread = (los, distance_m, self._carrier_hz, indoor)
+            loss_db += propagation.shadowing_sigma_db(place, *spread) * normal
         return loss_db + (draws.penetration_db or 0.0)
 
 
@@ -239,7 +255,10 @@ _KINDS: Mapping[str, Kind] = {
 def environment_of(spec: Tr38901) -> Environment:
     """The TR 38.901 environment that a channel's noun describes."""
     left_out = {"kind", "shadowing", "indoor_share", "o2i"}
-    return Environment(kind=_KINDS[spec.kind], **spec.model_dump(exclude=left_out))
+    try:
+        return Environment(kind=_KINDS[spec.kind], **spec.model_dump(exclude=left_out))
+    except ScenarioError as error:
+        raise ScenarioError(error.message, path="cell.channel", value=error.value) from None
 
 
 def build_losses(

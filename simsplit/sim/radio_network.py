@@ -73,6 +73,7 @@ class RadioNetwork:
         self.sites = site_points(cell.sites)
         self._inputs = inputs
         self._places = places
+        self._groups = [device.group for device in devices]
         self.paths = [
             self._path(device, number) for device, number in zip(devices, numbers, strict=True)
         ]
@@ -94,9 +95,11 @@ class RadioNetwork:
     # --- places and links ---------------------------------------------------------------------
 
     def _path(self, device: Device, number: int) -> Path:
+        """Of a device with ``place_group``: exactly that of the other group's device."""
         place = self._places[device.index]
-        tracks = self._inputs.tracks.get(device.group.name, {})
-        return build_path(device.group, number, partial(self._inputs.random, place), tracks)
+        group = self._groups[place]
+        tracks = self._inputs.tracks.get(group.name, {})
+        return build_path(group, number, partial(self._inputs.random, place), tracks)
 
     def _losses(self, device: Device, path: Path) -> list[Loss]:
         place = self._places[device.index]

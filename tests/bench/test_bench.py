@@ -9,29 +9,65 @@ import pytest
 
 from simsplit.cases import toy_plan, toy_world
 from simsplit.messages import Scheme
+from simsplit.phy.mcs import mcs
 from simsplit.run import open_bler_table
 
 pytestmark = pytest.mark.slow
+ENDLESS_BITS = 10**10
+SLOTS = 1000
+ALL_AT_ONCE = {"arrivals": {"kind": "periodic", "period_s": 1e5, "in_phase": True}}
 
 
-@pytest.mark.parametrize("devices", [1, 20, 200])
-def test_slots_with_backlogged_devices(benchmark, devices):
-    """0.1 simulated seconds (200 slots) in which every device always has something to send."""
-    plan = toy_plan(Scheme.JSCC, bits=10_000_000)
-    group = {"arrivals": {"kind": "periodic", "period_s": 1.0, "in_phase": True}}
+def backlogged(devices: int, cell: dict) -> object:
+    """A world in which every device always has something to send, past its first slots."""
+    plan = toy_plan(Scheme.RAW, bits=ENDLESS_BITS)
+    table = open_bler_table()
+    world = toy_world(plan, devices=devices, group=ALL_AT_ONCE, cell=cell, table=table)
+    world.env.run(until=0.1)
+    return world
 
-    def simulate():
-        world = toy_world(plan, devices=devices, duration_s=0.1, group=group)
-        world.env.run(until=0.1)
+
+@pytest.mark.parametrize("devices", [1, 20, 200, 1000])
+@pytest.mark.parametrize("kind", ["round_robin", "proportional_fair", "max_snr"])
+def test_slots_with_backlogged_devices(benchmark, devices, kind):
+    """1,000 slots of 51 resource blocks, adaptive MCS, block fading, HARQ; 8 grants per slot."""
+    cell = {
+        "channel": {"kind": "fixed_snr", "snr_db": 15.0},
+        "fading": {"kind": "rayleigh", "coherence_time_s": 0.01},
+        "mcs": {"kind": "adaptive"},
+        "scheduler": {"kind": kind},
+        "rlc": {"max_retransmissions": 32},
+    }
+    run_slots(benchmark, lambda: backlogged(devices, cell))
+
+
+@pytest.mark.parametrize("fading", ["jakes", "tdl"])
+def test_slots_with_moving_channels(benchmark, fading):
+    """The same with 20 devices and channels that are computed slot by slot."""
+    cell = {
+        "channel": {"kind": "fixed_snr", "snr_db": 15.0},
+        "fading": {"kind": fading},
+        "mcs": {"kind": "adaptive"},
+        "rlc": {"max_retransmissions": 32},
+    }
+    run_slots(benchmark, lambda: backlogged(20, cell))
+
+
+def run_slots(benchmark, make):
+    """Time of SLOTS slots, the building of the world left out."""
+
+    def setup():
+        return (make(),), {}
+
+    def simulate(world):
+        world.env.run(until=world.env.now + SLOTS * world.scenario.cell.slot_s)
         return world
 
-    world = benchmark(simulate)
-    assert world.uplink.use.prb_slots_used == 200 * 51
+    world = benchmark.pedantic(simulate, setup=setup, rounds=5)
+    assert world.uplink.use.prb_slots_used >= SLOTS * 51
 
 
 def test_table_lookup(benchmark):
-    from simsplit.phy.link import mcs
-
     table, scheme = open_bler_table(), mcs(11)
     assert 0 <= benchmark(table.transport_block_error, scheme, 4096, 4.0) <= 1
 

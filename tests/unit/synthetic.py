@@ -68,15 +68,17 @@ def _rows(
         "snr_db": 10.0, "mcs": 10, "blocks": 1, "attempts": 0 if local else 1 + lost * 3,
         "payload_bits": bits, "channel_uses": 0 if local else 2_000, "deadline_s": 0.1,
         "deadline_met": np.nan_to_num(latency, nan=9.0) < 0.1, "batch_size": 1, "worker": 0,
-        "compute_energy_j": joules[0], "tx_energy_j": joules[1], "edge_energy_j": edge_j,
-        "energy_j": joules[0] + joules[1] + edge_j, "score_miou": miou,
+        "compute_energy_j": joules[0], "tx_energy_j": joules[1], "rx_energy_j": 1e-4 * ~lost,
+        "edge_energy_j": edge_j, "papr_db": np.nan,
+        "energy_j": joules[0] + joules[1] + 1e-4 * ~lost + edge_j, "score_miou": miou,
         "score_psnr_db": rng.normal(28 - position, 1, n),
     }  # fmt: skip
     return pd.DataFrame(columns)
 
 
 def stations(replications: int = 1, busy: float = 0.3, edge: float = 0.5) -> list[dict[str, Any]]:
-    joules = {"idle_j": 5.0, "compute_j": 3.0, "transmit_j": 1.0, "total_j": 9.0}
+    joules = {"idle_j": 5.0, "compute_j": 3.0, "transmit_j": 1.0, "receive_j": 0.5,
+              "listen_j": 0.3, "sleep_j": 0.2, "total_j": 10.0}
     devices = [
         {"device": d, "group": "g", "busy_s": 100 * busy * (1 + d) / 8, "idle_s": 50.0}
         | {"transmit_s": 1.0} | joules

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -13,7 +13,9 @@ import yaml
 from safetensors.torch import load_file
 
 from simsplit.errors import ArtefactError, ScenarioError
+from simsplit.fit import card as cards
 from simsplit.fit import objectives
+from simsplit.fit import train as training
 from simsplit.fit.card import entropy_tables, interval
 from simsplit.fit.recipe import parse_net_recipe
 from simsplit.fit.train import CHECKPOINT, draw_batch, schedule, start, train
@@ -128,6 +130,74 @@ def test_streets_train_through_the_same_loop(tmp_path: Path) -> None:
     assert set(scores) > {"miou", "pixel_accuracy", "disparity_rmse_px", "psnr_db", "dataset_miou"}
     assert 0.5 < card["constant_answer"]["disparity_px"] < 10
     assert losses[-1] < losses[0]
+
+
+class TestNestedFromAnother:
+    """A nested code trained behind the frozen trunk of another model."""
+
+    NESTED: ClassVar[dict[str, Any]] = {
+        "start_from": "tiny",
+        "train_only": "jscc",
+        "nested": True,
+        "steps": 10,
+    }
+
+    @pytest.fixture(autouse=True)
+    def _start(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for module in (training, cards):
+            monkeypatch.setattr(module, "models_dir", lambda: tmp_path)
+        train(recipe_in(tmp_path / "tiny"))
+
+    def test_only_the_jscc_bottleneck_changes(self, tmp_path: Path) -> None:
+        made = train(recipe_in(tmp_path / "nested", **self.NESTED))
+        before, after = weights(tmp_path / "tiny"), weights(made)
+        assert set(after) - set(before) == {"jscc.symbol_order"}
+        same = {key: torch.equal(before[key], after[key]) for key in before}
+        assert all(kept for key, kept in same.items() if not key.startswith("jscc."))
+        assert not any(same[key] for key in same if key.startswith("jscc.to_symbols"))
+        assert load_artefact(tmp_path, "nested").model.jscc.symbol_order is not None
+        assert load_artefact(tmp_path, "tiny").model.jscc.symbol_order is None
+
+    def test_an_interrupted_run_ends_as_an_undisturbed_one(self, tmp_path: Path) -> None:
+        undisturbed = weights(train(recipe_in(tmp_path / "a", **self.NESTED)))
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe_in(tmp_path / "b", **self.NESTED), progress=Interrupt(8))
+        resumed = weights(train(tmp_path / "b" / "recipe.yaml"))
+        assert all(torch.equal(undisturbed[key], resumed[key]) for key in resumed)
+
+    def test_the_card_compares_prefixes(self, tmp_path: Path) -> None:
+        made = train(recipe_in(tmp_path / "nested", **self.NESTED))
+        card = json.loads((made / "card.json").read_text())
+        digest = load_artefact(tmp_path, "tiny").digest
+        assert card["started_from"] == {"model": "tiny", "weights_digest": digest}
+        assert set(card["prefixes"]) == {"nested", "tiny"}
+        k = card["channel_uses"]["jscc"]
+        for code in card["prefixes"].values():
+            assert set(code) == {f"{k * e // 8}_symbols" for e in (1, 2, 4, 6, 8)}
+            whole = code[f"{k}_symbols"]
+            assert set(whole) == {"power", "0_db", "10_db", "20_db"}
+            assert whole["power"]["mean"] == pytest.approx(1.0, abs=1e-4)
+        whole = card["prefixes"]["nested"][f"{k}_symbols"]["10_db"]["accuracy"]
+        assert whole == card["scores"]["jscc_10_db"]["accuracy"]
+
+    def test_another_kind_is_no_start(self) -> None:
+        changes = {"kind": "multitask", "dataset": "streets", "height": 32, "width": 64}
+        recipe = parse_net_recipe(TINY | self.NESTED | changes)
+        with pytest.raises(ScenarioError, match=r"start_from: .*digits 8x8"):
+            start(recipe)
+
+    def test_frozen_parts_must_come_from_somewhere(self) -> None:
+        with pytest.raises(ScenarioError, match="start_from"):
+            parse_net_recipe(TINY | {"train_only": "jscc"})
+
+    def test_mirrored_features_go_with_mirrored_labels(self) -> None:
+        run = start(parse_net_recipe(TINY | self.NESTED | {"flip": True}))
+        columns = torch.arange(6).expand(32, 4, 6)
+        plain = torch.zeros(32, 2, 3, 3)
+        data = {"segmentation": columns.clone(), "feature": plain, "mirrored": plain + 5.0}
+        batch = draw_batch(data, run, torch.Generator().manual_seed(0))
+        assert torch.equal(batch["feature"][:, 0, 0, 0], batch["segmentation"][:, 0, 0].float())
+        assert len(batch["feature"]) == run.recipe.shares.jscc
 
 
 class TestRecipes:

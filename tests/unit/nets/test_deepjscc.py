@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import inspect
 
+import numpy as np
 import pytest
 import torch
 
-from simsplit.nets.deepjscc import JsccBottleneck, awgn, training_noise_variance, unit_power
+from simsplit.nets.deepjscc import (
+    JsccBottleneck,
+    awgn,
+    erase_tail,
+    nested_order,
+    prefix_lengths,
+    training_noise_variance,
+    unit_power,
+)
+from simsplit.phy.analog import pad_erased
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -90,3 +100,84 @@ class TestTrainingChannels:
         gain = 1.0 / variance
         assert gain.mean().item() == pytest.approx(1.0, abs=0.03)
         assert (gain < 1.0).float().mean().item() == pytest.approx(1 - 0.3679, abs=0.015)
+
+
+@pytest.fixture(scope="module")
+def nested() -> JsccBottleneck:
+    torch.manual_seed(0)
+    bottleneck = JsccBottleneck(32, 12, 4, 8).eval().requires_grad_(False)
+    bottleneck.nest()
+    return bottleneck
+
+
+class TestNestedCode:
+    feature = torch.rand(3, 32, 4, 8, generator=seeded())
+
+    def test_every_prefix_of_whole_channels_has_power_one(self, nested: JsccBottleneck) -> None:
+        loudness = torch.tensor([0.01, 1.0, 100.0]).view(3, 1, 1, 1)
+        symbols = nested.encode(self.feature * loudness)
+        assert symbols.dtype == torch.complex64 and symbols.shape == (3, 384)
+        power = symbols.abs().square().view(3, 12, 32).mean(dim=2)
+        torch.testing.assert_close(power, torch.ones(3, 12), rtol=1e-5, atol=0)
+
+    @pytest.mark.parametrize("grid", [(12, 4, 8), (4, 2, 2), (3, 1, 1), (2, 5, 7)])
+    def test_order_keeps_every_symbol_once_channel_by_channel(
+        self, grid: tuple[int, int, int]
+    ) -> None:
+        channels, height, width = grid
+        order = nested_order(*grid).view(channels, height * width)
+        for channel, places in enumerate(order):
+            first = channel * height * width
+            assert sorted(places.tolist()) == list(range(first, first + height * width))
+
+    def test_part_of_a_channel_is_all_over_the_picture(self) -> None:
+        """Half of it: two to six of eight columns in every row, one to three of four rows."""
+        half = torch.zeros(32)
+        half[nested_order(1, 4, 8)[:16]] = 1.0
+        rows, columns = half.view(4, 8).sum(dim=1), half.view(4, 8).sum(dim=0)
+        assert 2 <= rows.min() <= rows.max() <= 6
+        assert 1 <= columns.min() <= columns.max() <= 3
+
+    def test_decoder_puts_symbols_back(self, nested: JsccBottleneck) -> None:
+        """The second symbol of a channel is raster position 19: row 2, column 3."""
+        assert nested_order(12, 4, 8)[33].item() == 32 + 19
+        symbols, variance = nested.encode(self.feature[:1]), torch.full((1, 384), 0.01)
+        changed = symbols.clone()
+        changed[0, 33] += 1.0
+        moved = nested.decode(changed, variance) - nested.decode(symbols, variance)
+        columns = moved.abs().sum(dim=(0, 1, 2))
+        assert columns[3] > 0 and columns[[0, 6, 7]].sum() == 0  # two 3x3 reach two columns
+
+    def test_erased_tail_is_that_of_the_air(self, nested: JsccBottleneck) -> None:
+        received = nested.encode(self.feature)
+        variance = torch.rand(3, 384, generator=seeded())
+        lengths = torch.tensor([48, 200, 384])
+        symbols, noise = erase_tail(received, variance, lengths)
+        for row, sent in enumerate(lengths.tolist()):
+            cut = (received[row, :sent].numpy(), variance[row, :sent].numpy())
+            for ours, air in zip((symbols, noise), pad_erased(*cut, 384), strict=True):
+                np.testing.assert_array_equal(ours[row].numpy(), air)
+
+    def test_what_was_erased_does_not_matter(self, nested: JsccBottleneck) -> None:
+        symbols, variance = nested.encode(self.feature), torch.full((3, 384), 0.1)
+        other = symbols.clone()
+        other[:, 96:] *= -7.0
+        lengths = torch.full((3,), 96)
+        first, second = (nested.decode(*erase_tail(z, variance, lengths)) for z in (symbols, other))
+        torch.testing.assert_close(first, second, rtol=0, atol=0)
+
+    def test_training_lengths(self) -> None:
+        lengths = prefix_lengths(20_000, 384, seeded())
+        assert lengths.min() == 48 and lengths.max() == 384
+        assert (lengths == 384).float().mean().item() == pytest.approx(0.25, abs=0.015)
+        cut = lengths[lengths < 384].float()
+        assert cut.mean().item() == pytest.approx((48 + 383) / 2, abs=3.0)
+
+    def test_weights_tell_whether_they_are_nested(self, nested: JsccBottleneck) -> None:
+        plain = JsccBottleneck(32, 12, 4, 8)
+        before = plain.state_dict()
+        assert "symbol_order" not in before
+        plain.load_state_dict(nested.state_dict())
+        assert torch.equal(plain.encode(self.feature), nested.encode(self.feature))
+        plain.load_state_dict(before)
+        assert plain.symbol_order is None
