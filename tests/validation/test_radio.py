@@ -1,4 +1,4 @@
-"""The radio against theory: error rates, noise, fading, path loss; the table against fresh blocks.
+"""The radio against theory: noise, fading, path loss (the coded link: test_coded.py).
 
 Statistical: fixed seeds, 95 % intervals unless said; distribution tests (Kolmogorov-Smirnov) at
 1 % each, because there are several of them. Sources are given with each formula.
@@ -7,7 +7,6 @@ Statistical: fixed seeds, 95 % intervals unless said; distribution tests (Kolmog
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,58 +14,15 @@ import pytest
 import torch
 from scipy import stats
 
-from simsplit.fit.calibrate import fit_waterfall, wilson_interval
-from simsplit.phy import analog, coded, fading, link
+from simsplit.fit.waterfall import wilson_interval
+from simsplit.phy import analog, coded, fading
 
-TABLE = Path(__file__).resolve().parents[2] / "models" / "bler_5g" / "table.npz"
 KS_LEVEL = 0.01
-TOLERANCE_DB = 0.1  # interpolation between calibrated sizes and the form of the fit
 
 
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
-
-
-def tail(x: float) -> float:
-    """Gaussian Q function."""
-    return 0.5 * math.erfc(x / math.sqrt(2))
-
-
-def qam_bit_error_rate(bits_per_symbol: int, snr_db: float) -> float:
-    """Exact bit error rate of Gray QAM by Es/N0 (Cho & Yoon, IEEE Trans. Commun. 50, 2002)."""
-    snr = 10 ** (snr_db / 10)
-    if bits_per_symbol == 2:
-        return tail(math.sqrt(snr))
-    step = math.sqrt(snr / 5)  # 16-QAM: half the distance of neighbours over sigma per dimension
-    return 0.75 * tail(step) + 0.5 * tail(3 * step) - 0.25 * tail(5 * step)
-
-
-@pytest.mark.parametrize(
-    ("bits_per_symbol", "snr_db"), [(2, 0.0), (2, 6.0), (2, 8.0), (4, 8.0), (4, 12.0), (4, 15.0)]
-)
-def test_uncoded_bit_errors(bits_per_symbol: int, snr_db: float) -> None:
-    rng, modem = np.random.default_rng(11), coded.modem(bits_per_symbol)
-    bits = torch.from_numpy(rng.integers(0, 2, (1, 1_200_000), dtype=np.uint8))
-    level = torch.tensor([snr_db])
-    received = coded.add_noise(modem.symbols(bits), level, [rng])
-    decided = modem.llrs(received, 10 ** (-level / 10)) > 0
-    errors = int((decided != bits.bool()).sum())
-    interval = stats.binomtest(errors, bits.numel()).proportion_ci(0.95)
-    assert interval.low <= qam_bit_error_rate(bits_per_symbol, snr_db) <= interval.high
-
-
-def test_llrs_are_true_log_odds() -> None:
-    """Of the bits whose LLR lies near L, a share 1 / (1 + exp(-L)) is one (16-QAM, 5 dB)."""
-    rng, modem = np.random.default_rng(12), coded.modem(4)
-    bits = torch.from_numpy(rng.integers(0, 2, (1, 1_200_000), dtype=np.uint8))
-    level = torch.tensor([5.0])
-    llr = modem.llrs(coded.add_noise(modem.symbols(bits), level, [rng]), 10 ** (-level / 10))
-    for centre in (-3.0, -1.0, 0.0, 1.0, 3.0):
-        near = (llr - centre).abs() < 0.25
-        interval = stats.binomtest(int(bits[near].sum()), int(near.sum())).proportion_ci(0.99)
-        expected = float(torch.sigmoid(llr[near]).mean())
-        assert interval.low <= expected <= interval.high
 
 
 def gaussian_symbols(n: int, rng: np.random.Generator) -> analog.ComplexArray:
@@ -176,107 +132,3 @@ def test_umi_path_loss_equals_sionnas(los: bool) -> None:
     theirs = umi._scenario.basic_pathloss.flatten().tolist()
     ours = [fading.umi_street_canyon_db(d, 3.5e9, 10.0, 1.5, los) for d in distances]
     assert ours == pytest.approx(theirs, abs=0.02)  # they take the exact c at the breakpoint
-
-
-def test_waterfall_fit_finds_the_truth() -> None:
-    """4 estimates in 200 draws of known (mu, sigma) lie outside 2.3 standard errors (2 %)."""
-    rng, outside = np.random.default_rng(41), 0
-    for _ in range(100):
-        snr_db = 7.0 + 0.3 * rng.uniform(-2.5, 3.0, 500)
-        wrong = rng.random(500) < stats.norm.sf((snr_db - 7.0) / 0.3)
-        mu_db, sigma_db, mu_error_db, sigma_error_db = fit_waterfall(snr_db, wrong)
-        outside += abs(mu_db - 7.0) > 2.33 * mu_error_db
-        outside += abs(sigma_db - 0.3) > 2.33 * sigma_error_db
-    assert stats.binomtest(outside, 200, 0.02).pvalue > 0.01
-
-
-def assert_table_agrees(
-    errors: int, blocks: int, curve_db: dict[str, float], what: str, tolerance_db: float
-) -> None:
-    """The 95 % interval of fresh blocks meets the table's rates within the tolerance in dB."""
-    low, high = wilson_interval(errors, blocks)
-    assert low <= curve_db["worse"] and high >= curve_db["better"], (
-        f"{what}: {errors}/{blocks} = {errors / blocks:.4f} [{low:.4f}, {high:.4f}], table "
-        f"{curve_db['better']:.4f} to {curve_db['worse']:.4f} within {tolerance_db} dB"
-    )
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("index", "bits"),
-    [
-        *((3, 120), (5, 640), (9, 2048), (11, 200), (13, 1024)),
-        *((16, 5632), (20, 500), (24, 1600), (28, 2400), (28, 8448)),
-    ],
-)
-def test_shipped_table_against_fresh_code_blocks(index: int, bits: int) -> None:
-    """Near 10 %, mostly at sizes that were not calibrated."""
-    table, scheme = link.BlerTable.load(TABLE), link.mcs(index)
-    mu_db, sigma_db = table.fit(index, bits)
-    snr_db, blocks = mu_db + 1.2816 * sigma_db, 600
-    graph = link.base_graph_of(bits, scheme.code_rate)
-    air = coded.CodeBlockLink(scheme, bits, link.nominal_coded_bits(scheme, bits), graph)
-    errors = int(air.errors(np.full(blocks, snr_db), np.random.default_rng([index, bits])).sum())
-    rates = {
-        "better": table.bler(index, bits, snr_db + TOLERANCE_DB),
-        "worse": table.bler(index, bits, snr_db - TOLERANCE_DB),
-    }
-    assert_table_agrees(errors, blocks, rates, f"MCS {index}, K = {bits}", TOLERANCE_DB)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("index", "n_prb"), [(3, 4), (7, 10), (11, 3), (16, 50), (22, 12), (26, 2), (28, 20)]
-)
-def test_shipped_table_against_fresh_transport_blocks(index: int, n_prb: int) -> None:
-    """With check sums; the quantised size shifts the rate, so 0.3 dB is allowed.
-
-    Single resource blocks at MCS 25 and above are no cases here: they deviate by up to 0.6 dB.
-    """
-    table, scheme = link.BlerTable.load(TABLE), link.mcs(index)
-    tb_bits = link.transport_block_bits(scheme, n_prb)
-    snr_db, blocks = table.required_snr_db(scheme, tb_bits, 0.1), 200
-    rng = np.random.default_rng([index, n_prb])
-    sent = rng.integers(0, 2, (blocks, tb_bits), dtype=np.uint8)
-    got = coded.CodedLink(1).transmit_batch(sent, scheme, n_prb, snr_db, rng)
-    errors = sum(not result.crc_ok for result in got)
-    rates = {
-        "better": table.transport_block_error(scheme, tb_bits, snr_db + 0.3),
-        "worse": table.transport_block_error(scheme, tb_bits, snr_db - 0.3),
-    }
-    assert_table_agrees(errors, blocks, rates, f"MCS {index}, {n_prb} PRB", 0.3)
-
-
-def test_shipped_table_is_sane() -> None:
-    """Sigma falls as about 10 / sqrt(K); mu rises with the rate and hardly moves from 1024 bits."""
-    with np.load(TABLE) as stored:
-        bits, mu_db, sigma_db = (stored[n] for n in ("code_block_bits", "mu_db", "sigma_db"))
-        index, scaled = stored["mcs"], sigma_db * np.sqrt(bits)
-    assert sorted(set(index.tolist())) == [m.index for m in link.SUPPORTED_MCS]
-    assert 6 < scaled.min() < scaled.max() < 18
-    for scheme in link.SUPPORTED_MCS:
-        large = mu_db[(index == scheme.index) & (bits >= 1024)]
-        assert np.ptp(large) < 0.4
-    longest = [float(mu_db[(index == m.index) & (bits == 3840)][0]) for m in link.SUPPORTED_MCS]
-    assert longest == sorted(longest)
-
-
-@pytest.mark.slow
-def test_chase_combining_follows_the_sum_of_snrs() -> None:
-    """Two attempts at unlike SNRs err as often as one at the sum of their linear SNRs."""
-    scheme, n_prb, blocks = link.mcs(7), 6, 300
-    table = link.BlerTable.load(TABLE)
-    tb_bits = link.transport_block_bits(scheme, n_prb)
-    target_db = table.required_snr_db(scheme, tb_bits, 0.3)
-    first_db = target_db - 2.0
-    second_db = 10 * math.log10(10 ** (target_db / 10) - 10 ** (first_db / 10))
-    assert link.combined_snr_db([first_db, second_db]) == pytest.approx(target_db)
-    rng, air = np.random.default_rng(51), coded.CodedLink(1)
-    sent = rng.integers(0, 2, (blocks, tb_bits), dtype=np.uint8)
-    once = air.transmit_batch(sent, scheme, n_prb, target_db, rng)
-    first = air.transmit_batch(sent, scheme, n_prb, first_db, rng)
-    soft = np.stack([r.soft for r in first])
-    twice = air.transmit_batch(sent, scheme, n_prb, second_db, rng, soft)
-    lost = [sum(not r.crc_ok for r in results) for results in (once, twice)]
-    contingency = [[lost[0], blocks - lost[0]], [lost[1], blocks - lost[1]]]
-    assert stats.fisher_exact(contingency).pvalue > 0.05
