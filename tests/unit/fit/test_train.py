@@ -165,6 +165,13 @@ class TestNestedFromAnother:
         resumed = weights(train(tmp_path / "b" / "recipe.yaml"))
         assert all(torch.equal(undisturbed[key], resumed[key]) for key in resumed)
 
+    def test_transmissions_are_cut_in_training(self, tmp_path: Path) -> None:
+        never, always = (
+            weights(train(recipe_in(tmp_path / str(share), **self.NESTED, full_share=share)))
+            for share in (1.0, 0.0)
+        )
+        assert not torch.equal(never["jscc.leave.weight"], always["jscc.leave.weight"])
+
     def test_the_card_compares_prefixes(self, tmp_path: Path) -> None:
         made = train(recipe_in(tmp_path / "nested", **self.NESTED))
         card = json.loads((made / "card.json").read_text())
