@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsplit.errors import OutOfTable
-from simsplit.sim.blocks import REDUNDANCY_VERSIONS, TableBlocks
+from simsplit.sim.blocks import CURVES, MOTHER_RATE, REDUNDANCY_VERSIONS, TableBlocks
 
 if TYPE_CHECKING:
     from simsplit.phy.coded import CodedLink
@@ -34,30 +34,62 @@ class ExactBlocks:
         self.missed_errors = 0
 
     def passes(self, sent: Sequence[tuple[Flow, Block]]) -> Sequence[bool]:
-        """Send one more attempt of each block at its last SNR."""
-        return [self._passes(flow, block) for flow, block in sent]
+        """Send one more attempt of each block at its last SNR; like blocks go in one batch.
 
-    def _passes(self, flow: Flow, block: Block) -> bool:
-        rng = self._randoms[flow.bearer.index]
-        bits, soft = block.state or (_block_bits(flow.payload, block), None)
-        version = self._versions[(len(block.snrs_db) - 1) % len(self._versions)]
-        snr_db = self._snr_db(block)
-        result: Any = self._link.transmit(
-            bits, block.scheme, block.n_prb, snr_db, rng, soft, rv=version
+        A block's fate does not depend on which others are sent with it.
+        """
+        groups: dict[tuple[Mcs, int, int], list[int]] = {}
+        for place, (_, block) in enumerate(sent):
+            attempt = len(block.snrs_db) - 1
+            key = (block.scheme, block.n_prb, attempt % len(self._versions))
+            groups.setdefault(key, []).append(place)
+        fates = [False] * len(sent)
+        for (scheme, n_prb, turn), places in groups.items():
+            batch = [sent[place] for place in places]
+            passed = self._send(batch, scheme, n_prb, self._versions[turn])
+            for place, fate in zip(places, passed, strict=True):
+                fates[place] = fate
+        return fates
+
+    def _send(
+        self, batch: Sequence[tuple[Flow, Block]], scheme: Mcs, n_prb: int, version: int
+    ) -> list[bool]:
+        states = [block.state or (_block_bits(flow.payload, block), None) for flow, block in batch]
+        bits = np.stack([sent_bits for sent_bits, _ in states])
+        results = self._link.transmit_batch(
+            bits,
+            scheme,
+            n_prb,
+            np.stack([_snrs_db(block) for _, block in batch]),
+            [self._randoms[flow.bearer.index] for flow, _ in batch],
+            _stacked(states),
+            version,
         )
-        block.state = (bits, result.soft)
-        is_equal = bool(np.array_equal(result.bits, bits))
-        self.missed_errors += int(result.crc_ok and not is_equal)
-        return bool(result.crc_ok) and is_equal
+        fates = []
+        for (_, block), sent_bits, result in zip(batch, bits, results, strict=True):
+            block.state = (sent_bits, result.soft)
+            is_equal = bool(np.array_equal(result.bits, sent_bits))
+            self.missed_errors += int(result.crc_ok and not is_equal)
+            fates.append(bool(result.crc_ok) and is_equal)
+        return fates
 
-    def _snr_db(self, block: Block) -> float | NDArray[np.float64]:
-        """One SNR, or on a selective channel one per resource element, frequency first."""
-        profile = block.snr_profile_db
-        if profile is None:
-            return block.snrs_db[-1]
-        per_prb = np.repeat(np.asarray(profile), 12)
-        symbols = -(-block.n_re // len(per_prb))
-        return np.tile(per_prb, symbols)[: block.n_re]
+
+def _stacked(states: Sequence[tuple[Any, NDArray[np.float32] | None]]) -> Any:
+    """Soft bits of earlier attempts ``(B, C, N)``, zeros where there is none; None if nowhere."""
+    known = [soft for _, soft in states if soft is not None]
+    if not known:
+        return None
+    return np.stack([np.zeros_like(known[0]) if soft is None else soft for _, soft in states])
+
+
+def _snrs_db(block: Block) -> NDArray[np.float32]:
+    """Es/N0 of each resource element ``(n_re,)``, frequency first."""
+    profile, snr_db = block.snr_profile_db, block.snrs_db[-1]
+    if profile is None:
+        return np.full(block.n_re, snr_db, np.float32)
+    per_prb = np.repeat(profile.astype(np.float32), 12)
+    symbols = -(-block.n_re // len(per_prb))
+    return np.tile(per_prb, symbols)[: block.n_re]
 
 
 def _block_bits(payload: bytes, block: Block) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -78,7 +110,7 @@ class ExactOutside:
     def __init__(self, table: TableBlocks, exact: ExactBlocks, harq: Harq) -> None:
         self._table, self._exact = table, exact
         attempts = harq.max_transmissions if harq.combining == "incremental_redundancy" else 1
-        self._attempts = range(1, min(attempts, len(REDUNDANCY_VERSIONS)) + 1)
+        self._attempts = range(1, min(attempts, CURVES) + 1)
         self._known: dict[tuple[Mcs, int, int], bool] = {}
 
     def passes(self, sent: Sequence[tuple[Flow, Block]]) -> Sequence[bool]:
@@ -89,7 +121,9 @@ class ExactOutside:
     def _is_known(self, block: Block) -> bool:
         key = (block.scheme, block.tb_bits, block.n_re)
         if key not in self._known:
-            self._known[key] = all(self._holds(block, attempt) for attempt in self._attempts)
+            combined = block.scheme.code_rate > MOTHER_RATE
+            attempts = self._attempts if combined else range(1, 2)
+            self._known[key] = all(self._holds(block, attempt) for attempt in attempts)
         return self._known[key]
 
     def _holds(self, block: Block, attempt: int) -> bool:

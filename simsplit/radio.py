@@ -337,6 +337,7 @@ class Cell(Spec):
     drx: Drx | None = None
     fidelity: Literal["table", "exact"] = "table"
     outside_table: Literal["error", "exact"] = "error"
+    demapper: Literal["app", "max_log"] = "app"
     downlink: Downlink = RadioDownlink()
 
     @model_validator(mode="after")
@@ -352,6 +353,8 @@ class Cell(Spec):
             raise ValueError(f"channel {self.channel.kind} knows no places: sites must be single")
         if self.channel.kind == "fixed_snr" and self.power_control.kind != "full":
             raise ValueError("fixed_snr has no path loss to compensate: power_control must be full")
+        if self.demapper != "app" and self.fidelity != "exact":
+            raise ValueError("the table was made with demapper app; max_log needs fidelity exact")
         is_eesm = isinstance(self.fading, Multipath) and self.fading.effective_sinr == "eesm"
         if is_eesm and self.mcs.table == 3:
             raise ValueError("EESM has no betas for MCS table 3: effective_sinr must be miesm")

@@ -302,7 +302,7 @@ def _block_channel(scenario: Scenario, table: BlerTable) -> MakeBlocks | None:
     from simsplit.sim.blocks import TableBlocks
     from simsplit.sim.frame import elements_of
 
-    link = CodedLink(scenario.seed, *elements_of(cell, is_downlink=False))
+    link = CodedLink(scenario.seed, *elements_of(cell, is_downlink=False), cell.demapper)
     if cell.fidelity == "exact":
         return lambda randoms: ExactBlocks(link, randoms, cell.harq)
     return lambda randoms: ExactOutside(

@@ -35,7 +35,8 @@ from simsplit.phy.link import MCS_TABLES, base_graph_of, rate_key
 
 _KEYS = (
     *("kind", "seed", "tables", "more_rates_x1024", "sizes_bits", "later_sizes_bits", "attempts"),
-    *("errors_per_point", "blocks_per_point", "large_bits", "large_share", "later_share"),
+    *("later_rates_from_x1024", "errors_per_point", "blocks_per_point", "large_bits"),
+    *("large_share", "later_share"),
 )
 _KEY_COLUMNS = ("bits_per_symbol", "rate_x1024", "base_graph", "attempt")
 _COLUMNS = (*_KEY_COLUMNS, "code_block_bits", "coded_bits")
@@ -132,6 +133,8 @@ def _rates(recipe: Mapping[str, Any]) -> dict[int, list[float]]:
 def _jobs_of(recipe: Mapping[str, Any], qm: int, rates: list[float]) -> Iterator[Job]:
     for attempt in range(1, recipe["attempts"] + 1):
         sizes = recipe["sizes_bits" if attempt == 1 else "later_sizes_bits"]
+        if attempt > 1:
+            rates = [rate for rate in rates if rate >= recipe["later_rates_from_x1024"]]
         for place, rate in enumerate(rates):
             around = rates[max(0, place - 1) : place + 2]
             for bits in sizes:

@@ -152,12 +152,14 @@ class SelectiveAir(Air):
     def received_db(self, bearer: Bearer, slot: int, grant: Grant, block: Block) -> float:
         """See `Air`."""
         snr_db, counts = self._profile_db(bearer, slot, grant.first_prb, grant.n_prb)
-        each = np.repeat(snr_db - self.rise_db(bearer, slot, grant), counts)
-        block.snr_profile_db = each
+        snr_db = snr_db - self.rise_db(bearer, slot, grant)
+        if self.pilots:
+            snr_db = np.array([self._estimated(level_db) for level_db in snr_db.tolist()])
+        each = block.snr_profile_db = np.repeat(snr_db, counts)
         scheme = block.scheme
         if self.effective == "eesm":
-            return self._estimated(eesm_db(each, BETA[scheme.table, scheme.index]))
-        return self._estimated(miesm_db(each, scheme.bits_per_symbol))
+            return eesm_db(each, BETA[scheme.table, scheme.index])
+        return miesm_db(each, scheme.bits_per_symbol)
 
     def symbol_pieces(self, bearer: Bearer, slot: int, grant: Grant, count: int) -> list[Piece]:
         """See `Air`; symbols fill the blocks of the grant evenly, subband by subband."""

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from simsplit.sim.cell import Flow
 
 REDUNDANCY_VERSIONS = (0, 2, 3, 1)  # TS 38.214 clause 6.1.2.1, Table 6.1.2.1-2, first row
-_CURVES = len(REDUNDANCY_VERSIONS)  # attempts that the table knows; then the versions repeat
+CURVES = 3  # attempts with a curve of their own; then hardly a bit of the code is left to send
+MOTHER_RATE = 0.2  # of base graph 2 (TS 38.212 clause 5.3.2); at or below it everything is sent
 
 
 @dataclass(slots=True)
@@ -60,8 +61,8 @@ class TableBlocks:
     Chase combining adds the attempts' linear SNRs (maximum ratio combining). Incremental redundancy
     looks the t-th attempt up in the curve of t transmissions at equal SNR, at the SNR whose mutual
     information is the mean over the attempts (MIESM over time; Brueninghaus et al., PIMRC 2005).
-    After the four redundancy versions the same bits come again, so that further attempts count as
-    chase combining of whole rounds: 10 log10(t / 4).
+    From the fourth attempt on the same bits come again, which counts as 10 log10(t / 3) on the
+    third's curve; and where one attempt holds the whole code word, the two are the same.
 
     One uniform number per block, kept over its attempts, makes the marginal error after n attempts
     that of the table, and a block that passed stays passed.
@@ -89,10 +90,10 @@ class TableBlocks:
         if len(snrs_db) == 1:
             return error(block.scheme, block.tb_bits, snrs_db[0], 1, block.n_re)
         attempts, what = len(snrs_db), (block.scheme, block.tb_bits)
-        if self._is_chase:
+        if self._is_chase or block.scheme.code_rate <= MOTHER_RATE:
             snr_db = 10.0 * math.log10(sum(10.0 ** (0.1 * snr_db) for snr_db in snrs_db))
             return error(*what, snr_db, 1, block.n_re)
         snr_db = accumulate_db(snrs_db, block.scheme.bits_per_symbol)
-        if attempts > _CURVES:
-            snr_db += 10.0 * math.log10(attempts / _CURVES)
-        return error(*what, snr_db, min(attempts, _CURVES), block.n_re)
+        if attempts > CURVES:
+            snr_db += 10.0 * math.log10(attempts / CURVES)
+        return error(*what, snr_db, min(attempts, CURVES), block.n_re)

@@ -77,8 +77,15 @@ def _rows(
 
 
 def stations(replications: int = 1, busy: float = 0.3, edge: float = 0.5) -> list[dict[str, Any]]:
-    joules = {"idle_j": 5.0, "compute_j": 3.0, "transmit_j": 1.0, "receive_j": 0.5,
-              "listen_j": 0.3, "sleep_j": 0.2, "total_j": 10.0}
+    joules = {
+        "idle_j": 5.0,
+        "compute_j": 3.0,
+        "transmit_j": 1.0,
+        "receive_j": 0.5,
+        "listen_j": 0.3,
+        "sleep_j": 0.2,
+        "total_j": 10.0,
+    }
     devices = [
         {"device": d, "group": "g", "busy_s": 100 * busy * (1 + d) / 8, "idle_s": 50.0}
         | {"transmit_s": 1.0} | joules

@@ -12,7 +12,9 @@ from simsplit.hardware import Hardware, Radio, load_hardware
 
 loading = importlib.import_module("simsplit.load")
 NAMES = loading.hardware_choices()
-SIMPLE = Hardware("simple", "", 1e9, 0.5, 0.01, 1.0, 5.0, 1e-4, Radio(0.25, 0.4, 0.5, 0.2, 0.002, 1e-3))
+SIMPLE = Hardware(
+    "simple", "", 1e9, 0.5, 0.01, 1.0, 5.0, 1e-4, Radio(0.25, 0.4, 0.5, 0.2, 0.002, 1e-3)
+)
 
 
 @pytest.mark.parametrize("name", NAMES)

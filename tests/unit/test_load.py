@@ -51,7 +51,8 @@ def test_a_mapping_loads_and_is_left_alone() -> None:
 
 def test_numbers_that_yaml_reads_as_text_are_numbers() -> None:
     scenario = loading.load(
-        "urban_5g", overrides=["cell.carrier_hz=35e8", "cell.downlink={kind: fixed_rate, rate_bps: 1e7}"]
+        "urban_5g",
+        overrides=["cell.carrier_hz=35e8", "cell.downlink={kind: fixed_rate, rate_bps: 1e7}"],
     )
     assert scenario.cell.carrier_hz == 3.5e9
     assert scenario.cell.downlink.rate_bps == 1e7

@@ -1,0 +1,108 @@
+"""Validation: table engine against exact engine with HARQ, chase and incremental redundancy.
+
+The same scenario runs twice, once with block fates from the shipped table and once with every block
+through the coded link (random payloads). Residual loss and mean number of transmissions must agree
+within their 99 % intervals (two proportions: Newcombe's hybrid score; means: Welch).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from simsplit.cases import POWER, toy_plan, toy_world
+from simsplit.exact_blocks import ExactBlocks
+from simsplit.fit.waterfall import wilson_interval
+from simsplit.messages import Scheme
+from simsplit.phy.coded import CodedLink
+from simsplit.phy.mcs import mcs
+from simsplit.phy.sizes import transport_block_bits
+from simsplit.run import open_bler_table
+from simsplit.scenario import Scenario
+from simsplit.sim.world import Machines, World
+
+N_PRB = 10
+Z = 2.5758  # 99 %
+
+
+def rows(exact: bool, combining: str, index: int, snr_db: float, fading: dict, seconds: float):
+    """Requests of eight devices that send single blocks."""
+    tb_bits = transport_block_bits(mcs(index), N_PRB)
+    payload = np.random.default_rng(9).integers(0, 256, tb_bits // 8, dtype=np.uint8).tobytes()
+    plan = toy_plan(Scheme.RAW, bits=tb_bits)
+    plan = type(plan)(**{**plan_fields(plan), "payloads": (payload,)})
+    cell = {
+        "resource_blocks": N_PRB,
+        "channel": {"kind": "fixed_snr", "snr_db": snr_db},
+        "fading": fading,
+        "mcs": {"kind": "fixed", "index": index},
+        "harq": {"combining": combining, "max_transmissions": 3},
+        "scheduler": {"kind": "round_robin", "max_grants": 1},
+    }
+    base = toy_world(plan, devices=8, rate_hz=10.0, duration_s=seconds, cell=cell)
+    spec: Scenario = base.scenario
+    make = (lambda randoms: ExactBlocks(CodedLink(5), randoms, spec.cell.harq)) if exact else None
+    machines = Machines({"g": POWER}, 10.0, 70.0)
+    world = World(spec, {"point": plan}, machines, open_bler_table(), make_blocks=make)
+    return world.run().requests
+
+
+def plan_fields(plan) -> dict:
+    from dataclasses import fields
+
+    return {f.name: getattr(plan, f.name) for f in fields(plan)}
+
+
+def assert_engines_agree(table, exact) -> None:
+    lost = [sum(not r.delivered for r in part) for part in (table, exact)]
+    intervals = [wilson_interval(k, len(part), Z) for k, part in zip(lost, (table, exact), strict=True)]
+    shares = [k / len(part) for k, part in zip(lost, (table, exact), strict=True)]
+    gap = shares[0] - shares[1]
+    low = math.hypot(shares[0] - intervals[0][0], intervals[1][1] - shares[1])
+    high = math.hypot(intervals[0][1] - shares[0], shares[1] - intervals[1][0])
+    assert -high <= gap <= low, (lost, [len(table), len(exact)])
+    attempts = [[r.attempts for r in part] for part in (table, exact)]
+    assert stats.ttest_ind(*attempts, equal_var=False).pvalue > 0.01, list(map(np.mean, attempts))
+
+
+def ten_percent_db(index: int) -> float:
+    """Where the table's first attempt fails in 10 % of the cases."""
+    tb_bits = transport_block_bits(mcs(index), N_PRB)
+    return open_bler_table().required_snr_db(mcs(index), tb_bits, 0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("combining", ["chase", "incremental_redundancy"])
+@pytest.mark.parametrize("index", [5, 14, 22])
+def test_rayleigh_blocks(combining, index):
+    """Every attempt has another SNR: combining of unlike attempts is put to the test."""
+    fading = {"kind": "rayleigh", "coherence_time_s": 0.001}
+    at = (combining, index, ten_percent_db(index) + 1.0, fading, 12.0)
+    table, exact = rows(False, *at), rows(True, *at)
+    assert 0.02 < np.mean([not r.delivered for r in exact]) < 0.5
+    assert_engines_agree(table, exact)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("combining", ["chase", "incremental_redundancy"])
+def test_equal_snr_in_the_waterfall_of_the_second_attempt(combining):
+    """First attempts fail, the second ones lie in their waterfall."""
+    index, none = 20, {"kind": "none"}
+    gain_db = 3.0 if combining == "chase" else 4.2
+    at = (combining, index, ten_percent_db(index) - gain_db, none, 8.0)
+    table, exact = rows(False, *at), rows(True, *at)
+    assert np.mean([r.attempts for r in exact]) > 1.8
+    assert_engines_agree(table, exact)
+
+
+@pytest.mark.slow
+def test_incremental_redundancy_needs_less_than_chase():
+    fading = {"kind": "rayleigh", "coherence_time_s": 0.001}
+    kinds = ("chase", "incremental_redundancy")
+    runs = {k: rows(True, k, 24, ten_percent_db(24) + 1.0, fading, 12.0) for k in kinds}
+    attempts = {k: [r.attempts for r in part] for k, part in runs.items()}
+    gain = np.mean(attempts["chase"]) - np.mean(attempts["incremental_redundancy"])
+    assert gain > 0
