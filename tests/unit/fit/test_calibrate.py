@@ -27,6 +27,7 @@ RECIPE: dict[str, Any] = {
     "sizes_bits": [40, 160],
     "later_sizes_bits": [160],
     "attempts": 2,
+    "later_rates_from_x1024": 0,
     "errors_per_point": 8,
     "blocks_per_point": 24,
     "large_bits": 160,
@@ -130,6 +131,12 @@ def test_every_mcs_is_calibrated_with_every_graph_it_uses() -> None:
                     rate = link.rate_key(scheme.code_rate)
                     graph = link.base_graph_of(bits, scheme.code_rate)
                     assert (scheme.bits_per_symbol, rate, graph, attempt, bits) in found
+
+
+def test_later_attempts_are_left_out_at_low_rates() -> None:
+    recipe = RECIPE | {"more_rates_x1024": {2: [120, 193]}, "later_rates_from_x1024": 150}
+    found = [(j.rate_x1024, j.attempt, j.code_block_bits) for j in all_jobs(recipe)]
+    assert found == [(120, 1, 40), (120, 1, 160), (193, 1, 40), (193, 1, 160), (193, 2, 160)]
 
 
 def test_neighbours_bring_their_graph() -> None:
