@@ -118,10 +118,10 @@ def capacity_re_per_s(cell: Cell) -> float:
     return resource_elements(frame.n_prb, *elements) / cell.slot_s * uplink_share(frame)
 
 
-def mean_snr_db(cell: Cell, group: DeviceGroup) -> float:
+def mean_snr_db(cell: Cell, group: DeviceGroup, place: DeviceGroup | None = None) -> float:
     """Es/(N0 + I0) at the ring's median distance with the power spread over the whole band.
 
-    Of a measured channel: the median of all its levels.
+    ``place``: the group whose ring counts. Of a measured channel: the median of all its levels.
     """
     if isinstance(cell.channel, FixedSnr):
         return cell.channel.snr_db - _noise_rise_db(cell)
@@ -135,7 +135,8 @@ def mean_snr_db(cell: Cell, group: DeviceGroup) -> float:
         if is_snr:
             return level_db - _noise_rise_db(cell)
         return group.tx_power_dbm - (cell.channel.reference_dbm_per_re - level_db) - noise_dbm
-    distance_m = math.sqrt((group.distance_min_m**2 + group.distance_max_m**2) / 2)
+    ring = place or group
+    distance_m = math.sqrt((ring.distance_min_m**2 + ring.distance_max_m**2) / 2)
     return group.tx_power_dbm - _path_loss_db(cell, distance_m) - noise_dbm
 
 
@@ -210,7 +211,7 @@ def offered_hz(group: DeviceGroup, duration_s: float) -> float:
 def _group_load(scenario: Scenario, group: DeviceGroup, card: Mapping[str, Any]) -> GroupLoad:
     point = scenario.operating_point(group.operating_point)
     rate_hz = offered_hz(group, scenario.duration_s)
-    snr_db = mean_snr_db(scenario.cell, group)
+    snr_db = mean_snr_db(scenario.cell, group, scenario.place_of(group))
     efficiency = spectral_efficiency(scenario.cell, snr_db)
     bits = _number(_of(card, "payload_bits", point))
     uses = _number(_of(card, "channel_uses", point))

@@ -260,6 +260,11 @@ class Scenario(Spec):
             _check_place_group(group, self.devices)
         return self
 
+    def place_of(self, group: DeviceGroup) -> DeviceGroup:
+        """The group that says where this group's devices stand: itself or its ``place_group``."""
+        name = group.place_group or group.name
+        return next(other for other in self.devices if other.name == name)
+
     def operating_point(self, name: str) -> OperatingPoint:
         """The operating point of that name (checked to exist by `simsplit.load`)."""
         return next(point for point in self.operating_points if point.name == name)
@@ -287,6 +292,10 @@ def _check_place_group(group: DeviceGroup, groups: tuple[DeviceGroup, ...]) -> N
         raise ValueError(f"{where}: must be one of {names}, found {group.place_group}")
     if other.count < group.count:
         raise ValueError(f"{where}: {other.name} has fewer devices ({other.count})")
+    for key in ("distance_min_m", "distance_max_m", "mobility"):
+        said, default = getattr(group, key), DeviceGroup.model_fields[key].default
+        if said not in (default, getattr(other, key)):
+            raise ValueError(f"{where}: the place is that of {other.name}, leave {key} out")
 
 
 def _check_range(group: DeviceGroup, cell: Cell) -> None:

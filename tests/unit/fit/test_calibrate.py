@@ -185,6 +185,26 @@ def test_counting_covers_the_waterfall_and_stops(mu_db: float, sigma_db: float) 
     assert sigma == pytest.approx(sigma_db, abs=3 * sigma_error)
 
 
+@pytest.mark.parametrize("offset_db", [-1.5, 1.5])
+def test_a_grid_beside_the_waterfall_is_widened(offset_db: float) -> None:
+    """Five widths off: the far end of the first grid sees one side of the waterfall alone."""
+    points = np.array(
+        count(made_up(3.0, 0.3, np.random.default_rng(7)), 3.0 + offset_db, 0.3, 24, 96)
+    )
+    snr_db, blocks, errors = points.T
+    assert snr_db[0] < 2.6 and errors[0] > 0.8 * blocks[0]
+    assert snr_db[-1] > 3.4 and errors[-1] < 0.1 * blocks[-1]
+
+
+def test_a_point_stops_once_it_has_errors_enough() -> None:
+    points = np.array(count(made_up(3.0, 0.5, np.random.default_rng(8)), 3.0, 0.5, 24, 960))
+    snr_db, blocks, errors = points.T
+    even = abs(snr_db - 3.0) < 0.3
+    assert (errors[even] >= 24).all()
+    assert (blocks[even] <= 144).all()
+    assert blocks.max() == 960
+
+
 def test_a_channel_that_never_passes_is_given_up() -> None:
     points = count(lambda snr_db: np.ones(len(snr_db), dtype=bool), 0.0, 0.5, 8, 24)
     assert len(points) < 120

@@ -145,7 +145,7 @@ def paired_world(**of_second):
     plan = toy_plan(Scheme.RAW, bits=1000)
     spec = toy_world(plan, devices=3, cell=UMI).scenario.model_dump(mode="json")
     first = spec["devices"][0]
-    second = first | {"name": "h", "distance_max_m": 300.0} | of_second
+    second = first | {"name": "h"} | of_second
     scenario = Scenario.model_validate(spec | {"devices": [first, second]})
     machines = Machines({"g": POWER, "h": POWER}, 10.0, 70.0)
     return World(scenario, {"point": plan}, machines, step_table())
@@ -168,6 +168,8 @@ def test_place_group_must_exist():
         paired_world(place_group="x")
     with pytest.raises(ValueError, match="fewer devices"):
         paired_world(place_group="g", count=9)
+    with pytest.raises(ValueError, match="leave distance_max_m out"):
+        paired_world(place_group="g", distance_max_m=300.0)
 
 
 def test_moving_device_sees_a_changing_path_loss():
