@@ -132,6 +132,9 @@ def test_every_mcs_is_calibrated_with_every_graph_it_uses() -> None:
                     graph = link.base_graph_of(bits, scheme.code_rate)
                     assert (scheme.bits_per_symbol, rate, graph, attempt, bits) in found
 
+    beside = {(6, 666.0, 1, 1, 320), (6, 719.0, 2, 1, 320), (2, 251.0, 1, 1, 3864)}
+    assert beside <= found  # the other side of a change of base graph
+
 
 def test_later_attempts_are_left_out_at_low_rates() -> None:
     recipe = RECIPE | {"more_rates_x1024": {2: [120, 193]}, "later_rates_from_x1024": 150}
