@@ -248,7 +248,9 @@ class SharedChannel:
             self._wake = self.env.event()
             alarm = [] if slot is None else [self.env.timeout(gap_s)]
             yield self.env.any_of([self._wake, *alarm])
-        if slot is not None and not any(self._orders):
+        if slot is None or any(self._orders):
+            return
+        if self.env.now > (slot - 1e-6) * self._slot_s:  # else woken by what has gone again
             yield from self._use(slot)
 
     def _use(self, slot: int) -> Generator[simpy.Event, Any, None]:
@@ -341,9 +343,11 @@ class SharedChannel:
         for grant in grants:
             flow, block = grant.flow, grant.block
             elements = self._elements_of[grant.n_prb]
+            if block is None and flow.is_over:  # its airtime ended within this slot
+                self.account(grant, 0, slot)
+                continue
             if block is None:
-                if not flow.is_over:
-                    self._deliver_symbols(grant, elements, slot)
+                self._deliver_symbols(grant, elements, slot)
                 continue
             snr_db = self.air.received_db(flow.bearer, slot, grant, block)
             block.snrs_db.append(snr_db)

@@ -58,12 +58,13 @@ def plan_fields(plan) -> dict:
 
 def assert_engines_agree(table, exact) -> None:
     lost = [sum(not r.delivered for r in part) for part in (table, exact)]
-    intervals = [wilson_interval(k, len(part), Z) for k, part in zip(lost, (table, exact), strict=True)]
-    shares = [k / len(part) for k, part in zip(lost, (table, exact), strict=True)]
+    sizes = [len(table), len(exact)]
+    intervals = [wilson_interval(k, n, Z) for k, n in zip(lost, sizes, strict=True)]
+    shares = [k / n for k, n in zip(lost, sizes, strict=True)]
     gap = shares[0] - shares[1]
     low = math.hypot(shares[0] - intervals[0][0], intervals[1][1] - shares[1])
     high = math.hypot(intervals[0][1] - shares[0], shares[1] - intervals[1][0])
-    assert -high <= gap <= low, (lost, [len(table), len(exact)])
+    assert -high <= gap <= low, (lost, sizes)
     attempts = [[r.attempts for r in part] for part in (table, exact)]
     assert stats.ttest_ind(*attempts, equal_var=False).pvalue > 0.01, list(map(np.mean, attempts))
 

@@ -1,4 +1,4 @@
-"""Unit: what a grant and a report see of the channel; pieces of JSCC symbols; estimated channels."""
+"""Unit: what grants and reports see of the channel; JSCC pieces; estimated channels."""
 
 from __future__ import annotations
 
