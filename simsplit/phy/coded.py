@@ -9,11 +9,11 @@ bit 1. Thread count is the caller's business: one is fastest on shared machines.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,17 +21,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simsplit.errors import ScenarioError
-from simsplit.phy.decoder import ITERATIONS, LLR_LIMIT, BeliefPropagation
-from simsplit.phy.encoder import Encoder
+from simsplit.phy.combining import combine, symbols_of, versions_in
+from simsplit.phy.ldpc import LdpcCode
 from simsplit.phy.mcs import Mcs
 from simsplit.phy.modem import DEMAPPERS, add_noise, modem, noise_variance
-from simsplit.phy.ratematch import (
-    INCREMENTAL_ORDER,
-    LARGEST_BITS,
-    circular_buffer,
-    code_block_sizes,
-    interleaver,
-)
+from simsplit.phy.ratematch import INCREMENTAL_ORDER, code_block_sizes, interleaver
 from simsplit.phy.sizes import is_decodable, resource_elements, segment, transport_block_bits
 
 Bits = NDArray[np.uint8]
@@ -47,97 +41,15 @@ def _sionna(module: str) -> ModuleType:
         torch.set_rng_state(state)
 
 
-class MotherCode:
-    """A base graph lifted to Z, without rate matching (TS 38.212 clause 5.3.2)."""
-
-    def __init__(self, base_graph: int, used_columns: int, lifting: int) -> None:
-        # Sionna takes K_b from the size, so this must not pass the limit of K_b (clause 5.2.2).
-        bits = min(used_columns * lifting, LARGEST_BITS[base_graph, used_columns])
-        self._lifting = lifting
-        self._matrix = _sionna("fec.ldpc").LDPC5GEncoder(bits, 2 * bits, bg=f"bg{base_graph}").pcm
-        edges = self._matrix.tocoo()
-        order = np.lexsort((edges.col, edges.row))
-        self._checks, self._variables = edges.row[order], edges.col[order]
-        self.encoder = Encoder(self._shifts(), lifting)
-
-    def _shifts(self) -> NDArray[np.int64]:
-        """The base graph: where the first row of each block row has its ones."""
-        shape = tuple(n // self._lifting for n in self._matrix.shape)
-        shifts = np.full(shape, -1, dtype=np.int64)
-        first = self._checks % self._lifting == 0
-        column, shift = np.divmod(self._variables[first], self._lifting)
-        shifts[self._checks[first] // self._lifting, column] = shift
-        return shifts
-
-    def decoder(self, is_sent: NDArray[np.bool_]) -> tuple[BeliefPropagation, Tensor]:
-        """Belief propagation without the extension checks ``(rows,)`` whose own bit is not sent.
-
-        An unsent bit of degree 1 makes its check say nothing, so the decisions stay the same.
-
-        Returns:
-            The decoder and the columns of the parity-check matrix it takes, ``(n,)``.
-        """
-        n_checks, n_columns = self._matrix.shape
-        core = n_checks - len(is_sent)
-        keeps_check = np.concatenate([np.ones(core, dtype=bool), is_sent])
-        keeps_column = np.concatenate([np.ones(n_columns - len(is_sent), dtype=bool), is_sent])
-        keep = keeps_check[self._checks]
-        check, column = (np.cumsum(mask) - 1 for mask in (keeps_check, keeps_column))
-        edges = check[self._checks[keep]], column[self._variables[keep]]
-        columns = np.flatnonzero(keeps_column)
-        return BeliefPropagation(*edges, len(columns), ITERATIONS), torch.from_numpy(columns)
-
-
-@lru_cache(maxsize=32)
-def _mother_code(base_graph: int, used_columns: int, lifting: int) -> MotherCode:
-    """Building one takes 10 to 500 ms, so it is kept; many block sizes share one."""
-    return MotherCode(base_graph, used_columns, lifting)
-
-
-@lru_cache(maxsize=64)
-def _decoder(
-    base_graph: int, used_columns: int, lifting: int, is_sent: bytes
-) -> tuple[BeliefPropagation, Tensor]:
-    sent = np.frombuffer(is_sent, dtype=bool)
-    return _mother_code(base_graph, used_columns, lifting).decoder(sent)
-
-
-class LdpcCode:
-    """One 5G LDPC code between information bits and circular buffer.
-
-    Args:
-        bits: K' information bits of a code block, check bits included.
-        base_graph: 1 or 2.
-    """
-
-    def __init__(self, bits: int, base_graph: int) -> None:
-        self.bits = bits
-        self.buffer = circular_buffer(bits, base_graph)
-        self._lifted = (base_graph, self.buffer.used_columns, self.buffer.lifting)
-        self._information = (22 if base_graph == 1 else 10) * self.buffer.lifting
-        self._core = self._information + 2 * self.buffer.lifting  # places before the extension
-
-    def encode(self, bits: Tensor) -> Tensor:
-        """Bits ``(B, K')`` -> circular buffers ``(B, N)`` uint8 of zeros and ones, fillers 0."""
-        padded = np.zeros((self._information, len(bits)), dtype=np.uint8)
-        padded[: self.bits] = bits.numpy().T
-        word = _mother_code(*self._lifted).encoder.encode(padded)
-        return torch.from_numpy(np.ascontiguousarray(word[2 * self.buffer.lifting :].T))
-
-    def decode(self, soft: Tensor) -> Tensor:
-        """LLRs ``(B, N)``, 0 where nothing was received -> information bits ``(B, K')`` bool."""
-        is_sent = (soft[:, self._core :] != 0).any(0).numpy()
-        decoder, columns = _decoder(*self._lifted, is_sent.tobytes())
-        llr = torch.nn.functional.pad(soft, (2 * self.buffer.lifting, 0))
-        fillers, shift = self.buffer.fillers, 2 * self.buffer.lifting
-        llr[:, fillers.start + shift : fillers.stop + shift] = -LLR_LIMIT
-        return decoder.hard_bits(llr.index_select(1, columns))[:, : self.bits]
-
-
 @lru_cache(maxsize=64)
 def ldpc_code(bits: int, base_graph: int) -> LdpcCode:
     """The code of this size, kept."""
-    return LdpcCode(bits, base_graph)
+    return LdpcCode(bits, base_graph, _parity_checks)
+
+
+def _parity_checks(bits: int, base_graph: int) -> Any:
+    """Parity-check matrix ``(checks, columns)`` of the base graph lifted for K' bits, sparse."""
+    return _sionna("fec.ldpc").LDPC5GEncoder(bits, 2 * bits, bg=f"bg{base_graph}").pcm
 
 
 @lru_cache(maxsize=64)
@@ -154,8 +66,8 @@ class BlockResult:
     Attributes:
         bits: ``(tb_bits,)`` uint8, decided bits, right or wrong.
         crc_ok: Every check sum (transport block and code blocks) holds.
-        soft: ``(C, N)`` float32, LLRs of all attempts so far in the circular buffers of the code
-            blocks; hand them to the next attempt.
+        soft: ``(4, 3, n_re)`` float32, what all attempts so far have left (see phy/combining.py);
+            hand it to the next attempt.
     """
 
     bits: Bits
@@ -181,7 +93,7 @@ class _Chain:
         self._order: dict[int, Tensor] = {}
 
     @property
-    def soft_shape(self) -> tuple[int, int]:
+    def buffer_shape(self) -> tuple[int, int]:
         """(C, N): code blocks and their circular buffer."""
         return self.parts.n_code_blocks, self.code.buffer.length
 
@@ -192,7 +104,7 @@ class _Chain:
         return self._order[rv]
 
     def _places(self, rv: int) -> NDArray[np.int64]:
-        blocks, length = self.soft_shape
+        blocks, length = self.buffer_shape
         sizes = code_block_sizes(self.n_re, self.bits_per_symbol, blocks)
         buffer = self.code.buffer
         selected = {size: buffer.places(size, rv) for size in set(sizes)}
@@ -210,12 +122,13 @@ class _Chain:
         buffers = self.code.encode(checked)  # (B * C, N)
         return buffers.reshape(len(bits), -1).index_select(1, self.order(rv))
 
-    def collect(self, llr: Tensor, rv: int, earlier: Tensor | None) -> Tensor:
-        """LLRs ``(B, G)`` of an attempt added to those before: ``(B, C, N)``."""
-        shape = (len(llr), *self.soft_shape)
-        soft = torch.zeros(shape) if earlier is None else earlier.clone()
-        soft.view(len(llr), -1).index_add_(1, self.order(rv), llr)
-        return soft
+    def collect(self, llrs: Mapping[int, Tensor]) -> Tensor:
+        """LLRs ``(B, G)`` by redundancy version added up by coded bit: ``(B, C, N)``."""
+        size = len(next(iter(llrs.values())))
+        collected = torch.zeros(size, *self.buffer_shape)
+        for rv, llr in llrs.items():
+            collected.view(size, -1).index_add_(1, self.order(rv), llr)
+        return collected
 
     def decode(self, soft: Tensor) -> tuple[Tensor, Tensor]:
         """Soft bits ``(B, C, N)`` -> bits ``(B, tb_bits)`` float32 and CRC verdicts ``(B,)``."""
@@ -281,9 +194,9 @@ class CodedLink:
             snr_db: Es/N0 per complex symbol, fading included: one, or ``(n_re,)`` by resource
                 element in the order of mapping.
             rng: Source of this attempt's noise; draws 2 normals per resource element.
-            soft: ``(C, N)`` LLRs of earlier attempts (``BlockResult.soft``), which are added.
-            rv: Redundancy version of this attempt, 0 to 3; the same again is chase combining, 0,
-                2, 3, 1 incremental redundancy (TS 38.212 clause 5.4.2.1).
+            soft: ``(4, 3, n_re)`` of earlier attempts (``BlockResult.soft``).
+            rv: Redundancy version of this attempt, 0 to 3: the same again is chase combining, of
+                symbols; 0, 2, 3, 1 incremental redundancy (TS 38.212 clause 5.4.2.1).
 
         Raises:
             ScenarioError: Wrong number of bits or SNRs, an effective rate above 0.95, or an SNR or
@@ -307,20 +220,21 @@ class CodedLink:
         """Send blocks ``(B, tb_bits)`` at one, ``(B,)`` or ``(B, n_re)`` SNRs; else as `transmit`.
 
         One generator is used block after block; a sequence gives each block its own. ``soft`` is
-        ``(B, C, N)``.
+        ``(B, 4, 3, n_re)``.
         """
         chain = _chain(mcs, n_prb, *self._slot)
         _check_block(bits, chain.tb_bits, rv)
         levels = _levels(snr_db, len(bits), chain.n_re)
         rngs = [rng] * len(bits) if isinstance(rng, np.random.Generator) else rng
+        earlier = None if soft is None else torch.from_numpy(soft)
         with torch.inference_mode():
-            llr = self._llrs(chain, bits, levels, rngs, rv)
-            earlier = None if soft is None else torch.from_numpy(soft)
-            collected = chain.collect(llr, rv, earlier)
-            found, ok = chain.decode(collected)
-            return list(_results(found, ok, collected))
+            received = self._receive(chain, bits, levels, rngs, rv)
+            combined = combine(received, levels, rv, earlier)
+            llrs = {v: self._llrs(chain, combined, v) for v in versions_in(combined)}
+            found, ok = chain.decode(chain.collect(llrs))
+            return list(_results(found, ok, combined))
 
-    def _llrs(
+    def _receive(
         self,
         chain: _Chain,
         bits: Bits,
@@ -328,13 +242,17 @@ class CodedLink:
         rngs: Sequence[np.random.Generator],
         rv: int,
     ) -> Tensor:
-        """Encode, scramble, map, add noise, demap, descramble: LLRs ``(B, G)``."""
+        """Encode, scramble, map, add noise: equalised symbols ``(B, n_re)``."""
         qam = modem(chain.bits_per_symbol, self._demapper)
-        flip = scrambling(chain.coded_bits, self._c_init)
         coded = chain.encode(torch.from_numpy(bits.astype(np.float32)), rv)
-        received = add_noise(qam.symbols(coded.bool() ^ flip), snr_db, rngs)
-        llr = qam.llrs(received, noise_variance(snr_db))
-        return torch.where(flip, -llr, llr)
+        flip = scrambling(chain.coded_bits, self._c_init)
+        return add_noise(qam.symbols(coded.bool() ^ flip), snr_db, rngs)
+
+    def _llrs(self, chain: _Chain, combined: Tensor, rv: int) -> Tensor:
+        """Demap and descramble what one redundancy version has left: LLRs ``(B, G)``."""
+        qam = modem(chain.bits_per_symbol, self._demapper)
+        llr = qam.llrs(*symbols_of(combined, rv))
+        return torch.where(scrambling(chain.coded_bits, self._c_init), -llr, llr)
 
 
 def _check_block(bits: Bits, tb_bits: int, rv: int) -> None:

@@ -18,14 +18,11 @@ from simsplit.units import (
     BOLTZMANN_J_PER_K,
     REFERENCE_TEMPERATURE_K,
     SPEED_OF_LIGHT_MPS,
-    linear_to_db,
     w_to_dbm,
 )
 
 FadingKind = Literal["none", "rayleigh", "rician"]
 
-UMI_SHADOWING_LOS_DB = 4.0  # TR 38.901 Table 7.4.1-1, UMi - street canyon
-UMI_SHADOWING_NLOS_DB = 7.82
 _CHUNK_BLOCKS = 1024
 
 
@@ -171,89 +168,10 @@ def log_distance_db(
     return free_space_db(reference_m, carrier_hz) + fall_db
 
 
-def umi_street_canyon_db(
-    distance_2d_m: float, carrier_hz: float, h_bs_m: float, h_ut_m: float, los: bool
-) -> float:
-    """Path loss in dB of UMi - street canyon (3GPP TR 38.901 Table 7.4.1-1), without shadowing.
-
-    Valid for 10 m <= d_2D <= 5 km, 0.5 to 100 GHz, 1.5 m <= h_UT <= 22.5 m; ScenarioError outside.
-    The table is made for h_BS = 10 m; other heights enter through the 3-D distance and breakpoint.
-    """
-    _check_umi(distance_2d_m, carrier_hz, h_bs_m, h_ut_m)
-    distance_3d_m = math.hypot(distance_2d_m, h_bs_m - h_ut_m)
-    los_db = _umi_los_db(distance_2d_m, distance_3d_m, carrier_hz, h_bs_m, h_ut_m)
-    if los:
-        return los_db
-    nlos_db = 35.3 * math.log10(distance_3d_m) + 22.4
-    nlos_db += 21.3 * math.log10(carrier_hz / 1e9) - 0.3 * (h_ut_m - 1.5)
-    return max(los_db, nlos_db)
-
-
-def _umi_los_db(
-    distance_2d_m: float, distance_3d_m: float, carrier_hz: float, h_bs_m: float, h_ut_m: float
-) -> float:
-    """PL1 up to the breakpoint distance (note 1, effective environment height 1 m), PL2 beyond."""
-    effective_m2 = (h_bs_m - 1.0) * (h_ut_m - 1.0)
-    breakpoint_m = 4.0 * effective_m2 * carrier_hz / 3.0e8  # note 1 fixes c at 3.0e8 m/s
-    near_db = 32.4 + 20.0 * math.log10(carrier_hz / 1e9)
-    if distance_2d_m <= breakpoint_m:
-        return near_db + 21.0 * math.log10(distance_3d_m)
-    bend_m2 = breakpoint_m**2 + (h_bs_m - h_ut_m) ** 2
-    return near_db + 40.0 * math.log10(distance_3d_m) - 9.5 * math.log10(bend_m2)
-
-
-def _check_umi(distance_2d_m: float, carrier_hz: float, h_bs_m: float, h_ut_m: float) -> None:
-    """The applicability range of TR 38.901 Table 7.4.1-1; nothing is extrapolated."""
-    if not 10.0 <= distance_2d_m <= 5000.0:
-        raise ScenarioError("UMi path loss holds from 10 m to 5000 m", value=distance_2d_m)
-    if not 0.5e9 <= carrier_hz <= 100e9:
-        raise ScenarioError("UMi path loss holds from 0.5 to 100 GHz", value=carrier_hz)
-    if not 1.5 <= h_ut_m <= 22.5:
-        raise ScenarioError("UMi terminals stand 1.5 to 22.5 m high", value=h_ut_m)
-    if h_bs_m <= 1.0:
-        raise ScenarioError("UMi base stations stand above 1 m", value=h_bs_m)
-
-
-def los_probability_umi(distance_2d_m: float) -> float:
-    """Line-of-sight probability of UMi - street canyon (TR 38.901 Table 7.4.2-1)."""
-    if distance_2d_m <= 18.0:
-        return 1.0
-    near = 18.0 / distance_2d_m
-    return near + math.exp(-distance_2d_m / 36.0) * (1.0 - near)
-
-
-def draw_los_umi(distance_2d_m: float, rng: np.random.Generator) -> bool:
-    """One line-of-sight state, true with ``los_probability_umi``."""
-    return bool(rng.random() < los_probability_umi(distance_2d_m))
-
-
-def draw_shadowing_db(los: bool, rng: np.random.Generator) -> float:
-    """One log-normal shadowing loss in dB, zero mean, sigma 4 (LOS) or 7.82 dB (Table 7.4.1-1)."""
-    sigma_db = UMI_SHADOWING_LOS_DB if los else UMI_SHADOWING_NLOS_DB
-    return float(rng.normal(0.0, sigma_db))
-
-
 def thermal_noise_dbm(bandwidth_hz: float, noise_figure_db: float) -> float:
     """Noise power k T B F in dBm at 290 K."""
     power_w = BOLTZMANN_J_PER_K * REFERENCE_TEMPERATURE_K * bandwidth_hz
     return w_to_dbm(power_w) + noise_figure_db
-
-
-def snr_db(
-    transmit_dbm: float,
-    loss_db: float,
-    noise_dbm: float,
-    *,
-    antenna_gain_db: float = 0.0,
-    fading_db: float = 0.0,
-) -> float:
-    """Link budget: transmit power + antenna and fading gains - losses - noise, all in dB(m)."""
-    return transmit_dbm + antenna_gain_db + fading_db - loss_db - noise_dbm
-
-
-def sinr_db(snr_db: float, interference_to_noise_db: float) -> float:
-    """SINR in dB of an SNR when interference raises the noise: SNR / (1 + INR)."""
-    return snr_db - linear_to_db(1.0 + 10.0 ** (interference_to_noise_db / 10.0))
 
 
 def gains_db(fading: BlockFading, n_blocks: int) -> NDArray[np.float64]:

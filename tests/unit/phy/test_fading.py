@@ -1,9 +1,6 @@
-"""Path loss, fading streams, noise and link budget."""
+"""Simple path losses, fading streams, thermal noise."""
 
 from __future__ import annotations
-
-import math
-import timeit
 
 import numpy as np
 import pytest
@@ -96,44 +93,7 @@ def test_log_distance_falls_by_ten_n_per_decade() -> None:
         fading.log_distance_db(0.5, 3.5e9, 3.0)
 
 
-def test_umi_bends_continuously_at_the_breakpoint() -> None:
-    breakpoint_m = 4 * 9 * 0.5 * 3.5e9 / 3e8
-    below, above = (
-        fading.umi_street_canyon_db(breakpoint_m + d, 3.5e9, 10, 1.5, True) for d in (-1e-6, 1e-6)
-    )
-    assert below == pytest.approx(above, abs=1e-4)
-
-
-def test_umi_without_sight_loses_at_least_as_much() -> None:
-    for distance_m in (10, 30, 100, 1000, 5000):
-        los, nlos = (
-            fading.umi_street_canyon_db(distance_m, 3.5e9, 10, 1.5, state)
-            for state in (True, False)
-        )
-        assert nlos >= los
-
-
-@pytest.mark.parametrize("bad", [(9, 3.5e9, 1.5), (5001, 3.5e9, 1.5), (50, 1e8, 1.5), (50, 3e9, 1)])
-def test_umi_is_not_extrapolated(bad: tuple[float, float, float]) -> None:
-    with pytest.raises(ScenarioError):
-        fading.umi_street_canyon_db(bad[0], bad[1], 10.0, bad[2], True)
-
-
-def test_los_probability() -> None:
-    assert fading.los_probability_umi(18.0) == 1.0
-    assert fading.los_probability_umi(50.0) == pytest.approx(0.36 + math.exp(-50 / 36) * 0.64)
-
-
-def test_noise_and_link_budget() -> None:
+def test_thermal_noise() -> None:
     noise_dbm = fading.thermal_noise_dbm(1.0, 0.0)
     assert noise_dbm == pytest.approx(-173.975, abs=1e-3)
     assert fading.thermal_noise_dbm(20e6, 7.0) == pytest.approx(-93.965, abs=1e-2)
-    assert fading.snr_db(23.0, 100.0, -94.0, antenna_gain_db=8.0, fading_db=-3.0) == 22.0
-    assert fading.sinr_db(10.0, 0.0) == pytest.approx(10.0 - 10 * math.log10(2))
-
-
-def test_gain_is_fast() -> None:
-    stream = fading.BlockFading("rayleigh", (1, 2))
-    stream.gain_db(0)
-    seconds = min(timeit.repeat(lambda: stream.gain_db(700), number=20_000))
-    assert seconds / 20_000 < 2e-6
