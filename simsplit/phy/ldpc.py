@@ -1,4 +1,4 @@
-"""LDPC codes of 5G NR between information bits and circular buffer. The matrix comes from outside."""
+"""LDPC codes of 5G NR between information bits and circular buffer; the matrix is given."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ def lost_by_ours(
 ) -> Any:
     """The same blocks under the same noise through our encoder, demapper and decoder."""
     bits_per_symbol, bits, coded_bits, graph = kind
-    code, qam = coded.LdpcCode(bits, graph), modem(bits_per_symbol)
+    code, qam = coded.ldpc_code(bits, graph), modem(bits_per_symbol)
     mixed = interleaver(coded_bits, bits_per_symbol)
     order = torch.from_numpy(code.buffer.places(coded_bits, 0)[mixed])
     symbols = qam.symbols(code.encode(sent)[:, order])

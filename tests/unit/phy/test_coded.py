@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from simsplit.errors import ScenarioError
 from simsplit.phy import coded, link
-from simsplit.phy.modem import modem
+from simsplit.phy.combining import combine, symbols_of, versions_in
+from simsplit.phy.modem import add_noise, modem
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -70,7 +72,7 @@ def test_transport_blocks_equal_sionnas() -> None:
 def test_decoder_decides_as_sionnas(
     bits: int, coded_bits: int, graph: int, deviation: float
 ) -> None:
-    code, sionna = coded.LdpcCode(bits, graph), coded._sionna("fec.ldpc")
+    code, sionna = coded.ldpc_code(bits, graph), coded._sionna("fec.ldpc")
     encoder = sionna.LDPC5GEncoder(bits, coded_bits, bg=f"bg{graph}")
     noise = torch.Generator().manual_seed(bits)
     sent = torch.randint(0, 2, (96, bits), generator=noise)
@@ -90,7 +92,7 @@ def test_decoder_decides_as_sionnas(
 def test_redundancy_versions_decide_as_sionnas() -> None:
     """Two attempts, versions 0 and 2, in one soft buffer against Sionna's HARQ mode."""
     bits, coded_bits, deviation = 500, 750, 1.15
-    code, sionna = coded.LdpcCode(bits, 2), coded._sionna("fec.ldpc")
+    code, sionna = coded.ldpc_code(bits, 2), coded._sionna("fec.ldpc")
     encoder = sionna.LDPC5GEncoder(bits, coded_bits, bg="bg2")
     noise = torch.Generator().manual_seed(3)
     sent = torch.randint(0, 2, (64, bits), generator=noise)
@@ -117,7 +119,7 @@ def test_redundancy_versions_decide_as_sionnas() -> None:
 def test_encoder_and_rate_matching_equal_sionnas(bits: int, coded_bits: int, graph: int) -> None:
     """Every K_b, both base graphs, all redundancy versions, with and without fillers."""
     encoder = coded._sionna("fec.ldpc").LDPC5GEncoder(bits, coded_bits, bg=f"bg{graph}")
-    code = coded.LdpcCode(bits, graph)
+    code = coded.ldpc_code(bits, graph)
     sent = torch.randint(0, 2, (3, bits), generator=torch.Generator().manual_seed(1))
     ours, theirs = code.encode(sent), encoder(sent.float(), rv=[0, 1, 2, 3])
     for rv in range(4):
@@ -236,14 +238,41 @@ def test_incremental_redundancy_beats_chase_combining() -> None:
     assert lost[0] > 12
 
 
-def test_the_soft_buffer_is_the_sum_of_the_attempts() -> None:
+def test_the_soft_buffer_adds_up_attempts_by_version() -> None:
     mcs = link.mcs(3)
     sent = random_blocks(mcs, 2, 1)[0]
     air = coded.CodedLink(1)
     first = air.transmit(sent, mcs, 2, 0.0, np.random.default_rng(1))
-    alone = air.transmit(sent, mcs, 2, 0.0, np.random.default_rng(2), rv=3)
-    both = air.transmit(sent, mcs, 2, 0.0, np.random.default_rng(2), first.soft, 3)
-    np.testing.assert_allclose(both.soft, first.soft + alone.soft, rtol=1e-5, atol=1e-5)
+    other = air.transmit(sent, mcs, 2, 3.0, np.random.default_rng(2), rv=3)
+    both = air.transmit(sent, mcs, 2, 3.0, np.random.default_rng(2), first.soft, 3)
+    again = air.transmit(sent, mcs, 2, 3.0, np.random.default_rng(2), first.soft, 0)
+    assert first.soft.shape == (4, 3, link.resource_elements(2))
+    np.testing.assert_allclose(both.soft, first.soft + other.soft, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(again.soft[0, 2], 1.0 + 10**0.3, rtol=1e-5)
+    assert not again.soft[1:].any()
+
+
+@pytest.mark.parametrize("bits_per_symbol", [2, 4, 6, 8])
+def test_equal_versions_combine_to_the_sum_of_their_snrs(bits_per_symbol: int) -> None:
+    """Maximum ratio combining: noise of the combined symbols has variance 1 / (sum of SNRs)."""
+    qam, rng = modem(bits_per_symbol), np.random.default_rng(3)
+    bits = torch.from_numpy(rng.integers(0, 2, (1, 40_000 * bits_per_symbol), dtype=np.uint8))
+    sent, combined = qam.symbols(bits), None
+    for snr_db in (0.0, 4.0, -3.0):
+        level = torch.full((1, 1), snr_db)
+        combined = combine(add_noise(sent, level, [rng]), level, 2, combined)
+    assert versions_in(combined) == [2]
+    symbols, variance = symbols_of(combined, 2)
+    expected = 1 / (1 + 10**0.4 + 10**-0.3)
+    np.testing.assert_allclose(variance, expected, rtol=1e-5)
+    error = (symbols - sent).abs().square()
+    assert float(error.mean()) == pytest.approx(expected, abs=3 * expected / math.sqrt(40_000))
+
+
+def test_what_was_never_received_says_nothing() -> None:
+    combined = torch.zeros(1, 4, 3, 5)
+    assert versions_in(combined) == []
+    assert not modem(4).llrs(*symbols_of(combined, 1)).any()
 
 
 def test_snr_may_differ_by_resource_element() -> None:
