@@ -93,9 +93,19 @@ def expect(scenario: Scenario) -> Expectation:
         radio_utilisation=None if radio is None else radio / capacity,
         edge_utilisation=edge,
         edge_utilisation_alone=_edge_utilisation(scenario, card, 1),
-        warnings=tuple(_warnings(groups, None if radio is None else radio / capacity, edge)),
+        warnings=(
+            *_warnings(groups, None if radio is None else radio / capacity, edge),
+            *_code_warnings(scenario, card),
+        ),
         notes=_trace_notes(scenario.cell),
     )
+
+
+def _code_warnings(scenario: Scenario, card: Mapping[str, Any]) -> Iterable[str]:
+    """A JSCC code that was not trained to be cut short can be; its users should know."""
+    for point in scenario.operating_points:
+        if point.airtime_s is not None and "prefixes" not in card:
+            yield f"{point.name}: the JSCC code of {scenario.model} is not nested; see airtime_s"
 
 
 def _trace_notes(cell: Cell) -> tuple[str, ...]:

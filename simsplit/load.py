@@ -30,6 +30,7 @@ MAX_ALIASES = 50
 MAX_NODES = 50_000  # aliases expanded
 _SPLITS: Mapping[str, tuple[str, ...]] = {
     "streets_multitask": ("stage3",),
+    "streets_nested": ("stage3",),
     "digits_cnn": ("stage2",),
 }
 _WEIGHTS = "weights.safetensors"

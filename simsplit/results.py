@@ -33,6 +33,8 @@ MEANS = (
     "latency_s",
     "payload_bits",
     "channel_uses",
+    "pilot_uses",
+    "papr_db",
     "energy_j",
     "compute_energy_j",
     "tx_energy_j",

@@ -154,6 +154,7 @@ class SharedChannel:
         self._processes = spec.harq.processes
         self._max_grants = spec.scheduler.max_grants
         self._elements_of = [0] + [resource_elements(n, *elements) for n in range(1, air.n_prb + 1)]
+        self._pilots = elements[1]
         self._sizes = BlockSizes(elements)
         period, delay = _CSI_FOR_FIXED
         if isinstance(spec.mcs, AdaptiveMcs):

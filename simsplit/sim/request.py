@@ -80,6 +80,7 @@ class Request:
     attempts: int = 0
     payload_bits: int = 0
     channel_uses: int = 0
+    pilot_uses: int = 0
     batch_size: int = 0
     worker: int = -1
     compute_energy_j: float = 0.0

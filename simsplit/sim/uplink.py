@@ -46,6 +46,7 @@ class Uplink(SharedChannel):
         request.tx_energy_j += power_w * slot_s
         request.attempts += 1
         request.channel_uses += elements
+        request.pilot_uses += grant.n_prb * self._pilots
         if self.spec.drx is not None:
             device.receiver.listen(slot * slot_s, (slot + 1) * slot_s)
 

@@ -67,6 +67,7 @@ def _rows(
         "status": np.where(lost, "lost", "done"), "delivered": ~lost, "computed_locally": local,
         "snr_db": 10.0, "mcs": 10, "blocks": 1, "attempts": 0 if local else 1 + lost * 3,
         "payload_bits": bits, "channel_uses": 0 if local else 2_000, "deadline_s": 0.1,
+        "pilot_uses": 0 if local else 154,
         "deadline_met": np.nan_to_num(latency, nan=9.0) < 0.1, "batch_size": 1, "worker": 0,
         "compute_energy_j": joules[0], "tx_energy_j": joules[1], "rx_energy_j": 1e-4 * ~lost,
         "edge_energy_j": edge_j, "papr_db": np.nan,

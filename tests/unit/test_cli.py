@@ -43,9 +43,10 @@ CARD = {
 
 @pytest.fixture(autouse=True)
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two models, one with a full card."""
+    """Models, one with a full card."""
     folder = tmp_path / "models"
-    for name, dataset in (("streets_multitask", "streets"), ("digits_cnn", "digits")):
+    datasets = {"streets_multitask": "streets", "streets_nested": "streets", "digits_cnn": "digits"}
+    for name, dataset in datasets.items():
         (folder / name).mkdir(parents=True)
         (folder / name / "recipe.yaml").write_text(f"dataset: {dataset}\n")
         (folder / name / "weights.safetensors").touch()

@@ -161,6 +161,15 @@ def test_two_dmrs_symbols_cost_their_elements():
     assert run(plan, cell={"overhead": {"dmrs_symbols": 3}}).requests[0].attempts == 2
 
 
+def test_pilots_are_counted_beside_the_data():
+    """Two and a half slots of the whole band: 51 blocks twice, then 26; 12 pilots in each."""
+    per_block = resource_elements(1)
+    plan = toy_plan(Scheme.JSCC, bits=int(2.5 * 51 * per_block))
+    request = run(plan).requests[0]
+    assert request.channel_uses == int(2.5 * 51 * per_block)
+    assert request.pilot_uses == 12 * (51 + 51 + 26)
+
+
 def test_no_more_grants_than_control_messages():
     plan = toy_plan(Scheme.JSCC, bits=51 * resource_elements(1))
     cell = {"scheduler": {"kind": "round_robin", "max_grants": 2}}
