@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from simsplit.errors import ScenarioError
+from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.fit.curve import (
     FIT_COLUMNS,
     Job,
@@ -38,8 +38,12 @@ _KEYS = (
     *("later_rates_from_x1024", "errors_per_point", "blocks_per_point", "large_bits"),
     *("large_share", "later_share"),
 )
+_RULES = (  # what a single curve depends on
+    *("seed", "errors_per_point", "blocks_per_point", "large_bits", "large_share", "later_share"),
+)
 _KEY_COLUMNS = ("bits_per_symbol", "rate_x1024", "base_graph", "attempt")
-_COLUMNS = (*_KEY_COLUMNS, "code_block_bits", "coded_bits")
+_JOB_COLUMNS = (*_KEY_COLUMNS, "code_block_bits")
+_COLUMNS = (*_JOB_COLUMNS, "coded_bits")
 _LONGEST_BITS = {1: 8448, 2: 3840}  # TS 38.212 clause 5.2.2
 
 
@@ -51,7 +55,8 @@ def calibrate(
 ) -> Path:
     """Make ``table.npz`` and ``card.json`` in ``out_dir``; returns the table's path.
 
-    Curves done are kept in ``partial.jsonl`` until the end, from which a stopped run goes on.
+    Curves done are kept in ``partial.jsonl`` until the end, from which a stopped run goes on. A
+    finished table that was counted by the same rules is extended by the curves it lacks.
 
     Args:
         recipe: As ``models/bler_5g/recipe.yaml``, which explains the keys.
@@ -61,12 +66,13 @@ def calibrate(
 
     Raises:
         ScenarioError: Unknown or missing key in the recipe, or an MCS table that does not exist.
+        ArtefactError: The finished table in the folder does not belong to its card.
     """
     jobs = all_jobs(recipe)
     out_dir.mkdir(parents=True, exist_ok=True)
     partial = out_dir / "partial.jsonl"
     digest = _digest(json.dumps(dict(recipe), sort_keys=True).encode())
-    done = _resume(partial, digest)
+    done = _finished(recipe, out_dir) | _resume(partial, digest)
     pending = [job for job in jobs if job.name not in done]
     for count, (name, row) in enumerate(_run(recipe, pending, workers), len(done) + 1):
         done[name] = row
@@ -168,6 +174,36 @@ def _resume(path: Path, digest: str) -> dict[str, Row]:
         if entry["recipe"] == digest:
             done[entry["key"]] = entry["row"]
     return done
+
+
+def _finished(recipe: Mapping[str, Any], out_dir: Path) -> dict[str, Row]:
+    """Curves of the table in this folder, if its card names the same rules of counting."""
+    table, card = out_dir / "table.npz", out_dir / "card.json"
+    if not (table.is_file() and card.is_file()):
+        return {}
+    told = json.loads(card.read_text())
+    if any(told["recipe"].get(key) != recipe[key] for key in _RULES):
+        return {}
+    if told["table_sha256"] != _digest(table.read_bytes()):
+        raise ArtefactError("the table is not the one its card tells of", value=str(table))
+    with np.load(table, allow_pickle=False) as stored:
+        rows = _rows(stored)
+    share = {"seconds": told["seconds"] / max(1, len(rows))}
+    return {Job(*(row[name] for name in _JOB_COLUMNS)).name: row | share for row in rows}
+
+
+def _rows(stored: Mapping[str, Any]) -> list[Row]:
+    """A stored table's curves with their points."""
+    names = (*_COLUMNS, *FIT_COLUMNS)
+    rows = [
+        dict(zip(names, values, strict=True))
+        for values in zip(*(stored[name].tolist() for name in names), strict=True)
+    ]
+    columns_of_points = (stored[f"point_{n}"].tolist() for n in ("snr_db", "blocks", "errors"))
+    points = zip(*columns_of_points, strict=True)
+    for curve, point in zip(stored["point_curve"].tolist(), points, strict=True):
+        rows[curve].setdefault("points", []).append(list(point))
+    return rows
 
 
 def _write_table(rows: list[Row], out_dir: Path) -> Path:

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from simsplit.errors import ScenarioError
+from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.fit.calibrate import all_jobs, calibrate, graphs
 from simsplit.fit.curve import Job, count, is_waterfall, locate
 from simsplit.fit.waterfall import fit_waterfall, wilson_interval
@@ -61,6 +61,28 @@ def assert_same_tables(first_path: Path, second_path: Path) -> None:
         assert set(first) == set(second)
         for name in first:
             np.testing.assert_array_equal(first[name], second[name])
+
+
+def test_a_finished_table_is_extended(tmp_path: Path) -> None:
+    """Further sizes cost only themselves, and the table is the one made at once."""
+    small = RECIPE | {"sizes_bits": [40], "attempts": 1}
+    large = small | {"sizes_bits": [40, 56]}
+    seen: list[tuple[int, int]] = []
+    calibrate(small, tmp_path / "grown")
+    grown = calibrate(large, tmp_path / "grown", lambda *count: seen.append(count))
+    assert seen == [(4, 6), (5, 6), (6, 6)]
+    assert_same_tables(grown, calibrate(large, tmp_path / "at_once"))
+    other = large | {"seed": 5}
+    calibrate(other, tmp_path / "grown", lambda *count: seen.append(count))
+    assert len(seen) == 9
+
+
+def test_a_table_of_another_card_is_refused(tmp_path: Path) -> None:
+    small = RECIPE | {"sizes_bits": [40], "attempts": 1}
+    path = calibrate(small, tmp_path)
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(ArtefactError, match="card"):
+        calibrate(small, tmp_path)
 
 
 @pytest.mark.slow
