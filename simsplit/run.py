@@ -12,7 +12,7 @@ from simsplit.hardware import Hardware, load_hardware
 from simsplit.load import hardware_dir, models_dir, resolved_yaml
 from simsplit.load import load as load_scenario
 from simsplit.messages import Prepared, Scheme, Workload
-from simsplit.scenario import Scenario, TraceArrivals, TraceMobility
+from simsplit.scenario import DeviceGroup, Scenario, TraceArrivals, TraceMobility
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -324,10 +324,21 @@ def read_channel_trace(scenario: Scenario) -> ChannelTrace | None:
 def read_tracks(scenario: Scenario) -> dict[str, Positions]:
     """Recorded positions by group and device number from CSV: time_s, device, x_m, y_m."""
     return {
-        group.name: _read_track(group.mobility.file, f"devices.{group.name}.mobility.file")
+        group.name: _tracks_of(group, group.mobility.file)
         for group in scenario.devices
         if isinstance(group.mobility, TraceMobility)
     }
+
+
+def _tracks_of(group: DeviceGroup, file: str) -> Positions:
+    """A track for each device of the group, which are numbered from 0."""
+    path = f"devices.{group.name}.mobility.file"
+    tracks = _read_track(file, path)
+    missing = [str(number) for number in range(group.count) if number not in tracks]
+    if missing:
+        message = f"has no track for device {', '.join(missing[:5])} of {group.count}"
+        raise ScenarioError(message, path=path, value=file)
+    return tracks
 
 
 def _read_track(file: str, path: str) -> Positions:

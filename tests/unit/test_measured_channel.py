@@ -75,3 +75,39 @@ def test_identity_of_a_run_holds_the_content_of_its_trace(tmp_path):
         found = simsplit.run("digits_smoke", overrides=overrides, out=out, duration_s=1)
         digests.add(found.manifest["digest"])
     assert len(digests) == 2
+
+
+TRACK = """time_s,device,x_m,y_m
+0,0,20,0
+10,0,120,0
+0,1,0,50
+"""
+
+
+def drive(folder, track: str):
+    file = folder / "track.csv"
+    file.write_text(track)
+    overrides = [
+        "cell.channel={kind: free_space}",
+        "cell.fading={kind: none}",
+        f"devices.0.mobility={{kind: trace, file: {file}}}",
+        "devices.0.count=2",
+    ]
+    return simsplit.run("digits_smoke", overrides=overrides, out=folder / "r", duration_s=5)
+
+
+def test_recorded_tracks_move_the_devices(tmp_path):
+    """From 20 m to 70 m in 5 s: free space loses 20 log10(70 / 20) = 10.9 dB."""
+    rows = drive(tmp_path, TRACK).requests
+    mine = rows[(rows["device"] == 0) & (rows["attempts"] == 1)]
+    level = mine["snr_db"] + 10 * np.log10(mine["channel_uses"] / 156)
+    expected = -20 * np.log10(20 + 10 * (mine["radio_end_s"] // 0.1 * 0.1))
+    assert len(mine) > 5
+    assert np.ptp(level - expected) < 0.3  # path loss is evaluated every 0.1 s
+    still = rows[(rows["device"] == 1) & (rows["attempts"] == 1)]
+    assert np.ptp(still["snr_db"] + 10 * np.log10(still["channel_uses"] / 156)) < 1e-9
+
+
+def test_a_device_without_a_track_is_an_error(tmp_path):
+    with pytest.raises(SimsplitError, match=r"mobility.file: has no track for device 1 of 2"):
+        drive(tmp_path, TRACK.replace("0,1,0,50\n", ""))
