@@ -247,11 +247,11 @@ def _write_card(
         "iterations": ITERATIONS,
         "demapper": "app",
         "error_detection": "all bits compared (genie); ideal channel knowledge; AWGN",
-        "attempts": "redundancy versions 0, 2, 3, 1 combined, all at the same SNR",
+        "attempts": "redundancy versions 0, 2, 3, 1 combined, all at the same SNR, scrambled",
         "snr": "Es/N0 per complex symbol in dB",
         "fit": "BLER = Phi((mu - snr) / sigma), maximum likelihood over the counted points",
-        "between_points": "distance of mu to Shannon's SNR of the true rate: linear in log2 K and "
-        "in Shannon's SNR of the rate; sigma: geometric likewise (phy/link.py)",
+        "between_points": "distance of mu to Shannon's SNR of the true rate over all attempts: "
+        "linear in log2 K and Shannon's SNR of the rate; sigma: geometric likewise (phy/link.py)",
         **_quality(rows),
         "seconds": round(sum(row["seconds"] for row in (*rows, *left_out)), 1),
         "versions": {p: version(p) for p in ("sionna-no-rt", "torch", "numpy", "scipy")},

@@ -67,7 +67,10 @@ def rate_key(code_rate: float) -> float:
 
 
 def shannon_snr_db(bits_per_symbol: int, rate: float) -> float:
-    """SNR in dB at which Shannon's capacity log2(1 + SNR) equals Qm times the rate."""
+    """SNR in dB at which Shannon's capacity log2(1 + SNR) equals Qm times the rate.
+
+    Of several attempts the rate is that of all together, as if no bit came twice.
+    """
     return 10.0 * math.log10(2.0 ** (bits_per_symbol * rate) - 1.0)
 
 
@@ -184,7 +187,7 @@ class BlerTable:
     def _interpolated(self, family: tuple[int, int, int], bits: int, coded_bits: float) -> Fit:
         """Distance to Shannon between the calibrated rates around the true one, plus Shannon."""
         qm = family[0]
-        x = shannon_snr_db(qm, bits / coded_bits)
+        x = shannon_snr_db(qm, bits / coded_bits / family[2])
         for low, high in pairwise(self._neighbours(family, bits)):
             if low[0] - _ROUNDING_DB <= x <= high[0] + _ROUNDING_DB:
                 width = high[0] - low[0]
@@ -201,7 +204,7 @@ class BlerTable:
             curve = self._curves[qm, rate, graph, attempt]
             if curve.shannon_db and curve.covers(bits):
                 effective = bits / nominal_coded_bits(bits, rate / 1024, qm)
-                found.append((shannon_snr_db(qm, effective), curve.at(bits)))
+                found.append((shannon_snr_db(qm, effective / attempt), curve.at(bits)))
         return found
 
     def bler(
@@ -351,6 +354,7 @@ def _curves(rows: list[_Row]) -> dict[Key, Curve]:
     """Group the table's rows into curves."""
     groups: dict[Key, list[tuple[float, float, float, float]]] = {}
     for qm, rate, graph, attempt, bits, coded, mu_db, sigma_db in sorted(rows):
-        point = (math.log2(bits), mu_db, sigma_db, shannon_snr_db(qm, bits / coded))
+        shannon_db = shannon_snr_db(qm, bits / coded / attempt)
+        point = (math.log2(bits), mu_db, sigma_db, shannon_db)
         groups.setdefault((qm, rate, graph, attempt), []).append(point)
     return {key: Curve(*(tuple(c) for c in zip(*g, strict=True))) for key, g in groups.items()}
