@@ -247,7 +247,7 @@ def _write_card(
         "iterations": ITERATIONS,
         "demapper": "app",
         "error_detection": "all bits compared (genie); ideal channel knowledge; AWGN",
-        "attempts": "redundancy versions 0, 2, 3, 1 combined, all at the same SNR, scrambled",
+        "attempts": "redundancy versions 0, 2, 3, 1 combined, all at the same SNR",
         "snr": "Es/N0 per complex symbol in dB",
         "fit": "BLER = Phi((mu - snr) / sigma), maximum likelihood over the counted points",
         "between_points": "distance of mu to Shannon's SNR of the true rate over all attempts: "

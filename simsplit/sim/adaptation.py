@@ -49,6 +49,11 @@ class Reports:
         """Expected effective Es/N0 of a grant, by the device's last report."""
         return self._air.expected_db(bearer, self.slot_of(bearer.index, slot), first_prb, n_prb)
 
+    def can_concentrate(self, bearer: Bearer, slot: int, fewer: int, n_prb: int) -> bool:
+        """Whether the device has more power per block on fewer of them."""
+        power = self._air.powers[bearer.index]
+        return power.per_prb_db(fewer, slot) > power.per_prb_db(n_prb, slot)
+
     def wideband_db(self, devices: NDArray[np.int64], slot: int) -> NDArray[np.float64]:
         """Es/N0 of each device on the whole band, by its last report; only new ones cost time."""
         last = slot - self._delay
@@ -88,19 +93,28 @@ class Adaptation:
         self._rules: list[tuple[Sequence[float], Sequence[Mcs]] | None] = [None] * (n_prb + 1)
         self.update = self._outer_loop()
 
-    def choose(self, bearer: Bearer, slot: int, first_prb: int, n_prb: int) -> Mcs:
-        """The MCS of new data on these resource blocks.
+    def choose(self, bearer: Bearer, slot: int, first_prb: int, n_prb: int) -> tuple[Mcs, int]:
+        """The MCS of new data on these resource blocks, and how many of them to use.
+
+        A device that would not reach the most robust MCS on all of them gets as few as its power
+        can serve (power headroom, TS 38.321 clause 5.4.6), if its power can be concentrated.
 
         Raises:
             ScenarioError: A fixed MCS whose block would not be decodable (effective rate above
                 0.95, TS 38.214 clause 5.1.3).
         """
         if self._fixed is not None:
-            return self._checked(self._fixed, n_prb)
+            return self._checked(self._fixed, n_prb), n_prb
         thresholds_db, schemes = self._rules[n_prb] or self._rule(n_prb)
         snr_db = self._reports.snr_db(bearer, slot, first_prb, n_prb)
-        place = bisect.bisect_right(thresholds_db, snr_db - self._backoff_db + bearer.offset_db)
-        return schemes[place - 1 if place else 0]
+        known_db = snr_db - self._backoff_db + bearer.offset_db
+        place = bisect.bisect_right(thresholds_db, known_db)
+        if place:
+            return schemes[place - 1], n_prb
+        fewer = max(1, int(n_prb * 10.0 ** (0.1 * (known_db - thresholds_db[0]))))
+        if self._reports.can_concentrate(bearer, slot, fewer, n_prb):
+            n_prb, (_, schemes) = fewer, self._rules[fewer] or self._rule(fewer)
+        return schemes[0], n_prb
 
     def _rule(self, n_prb: int) -> tuple[Sequence[float], Sequence[Mcs]]:
         """Thresholds and schemes of this width, remembered."""

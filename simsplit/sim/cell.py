@@ -320,7 +320,7 @@ class SharedChannel:
         if flow.is_analog:
             n_prb = min(share, -(-flow.remaining // self._elements_of[1]))
             return Grant(flow, None, first, n_prb), float(self._elements_of[n_prb])
-        scheme = self.adaptation.choose(bearer, slot, first, share)
+        scheme, share = self.adaptation.choose(bearer, slot, first, share)
         tb_bits, n_prb = self._sizes.bits(scheme, share), share
         wanted = flow.next_bits()
         if tb_bits > wanted:

@@ -114,6 +114,28 @@ def test_power_control_keeps_the_received_level():
     assert max(powers) < full.uplink.air.powers[0].radiated_w(5, 0)
 
 
+def test_a_device_at_the_edge_concentrates_its_power():
+    """4 dB short of MCS 0 on 50 blocks: 50 / 10^0.4 = 19 of them; a fixed level gains nothing."""
+    from simsplit.run import open_bler_table
+
+    table = open_bler_table()
+    need_db = table.choices(50, 0.1, 14, 12, 1)[0][0]
+    cell = {"channel": {"kind": "log_distance"}, "mcs": {"kind": "adaptive"}}
+    made = toy_world(toy_plan(Scheme.RAW, bits=1000), cell=cell, table=table)
+    bearer, adaptation = made.uplink.bearers[0], made.uplink.adaptation
+    level_db = made.uplink.air.expected_db(bearer, 0, 0, 50)
+    bearer.offset_db = need_db - 4.0 - level_db
+    assert adaptation.choose(bearer, 0, 0, 50) == (mcs(0), 19)
+    bearer.offset_db += 4.1
+    assert adaptation.choose(bearer, 0, 0, 50)[1] == 50
+    fixed = toy_world(
+        toy_plan(Scheme.RAW, bits=1000),
+        cell={"channel": {"kind": "fixed_snr", "snr_db": -30.0}, "mcs": {"kind": "adaptive"}},
+        table=table,
+    )
+    assert fixed.uplink.adaptation.choose(fixed.uplink.bearers[0], 0, 0, 50) == (mcs(0), 50)
+
+
 def test_margin_lowers_the_sinr():
     made = world(interference={"kind": "margin", "margin_db": 3.0})
     grant = Grant(None, None, 0, 10)
