@@ -225,13 +225,18 @@ def random_points(n: int, seed: int) -> list[tuple[link.Mcs, int, float]]:
         scheme = link.mcs(int(rng.integers(28)), int(rng.integers(1, 4)))
         limit = 8448 if scheme.code_rate > 0.25 else 3840
         bits = 8 * round(2 ** rng.uniform(math.log2(88), math.log2(limit)) / 8)
-        points.append((scheme, bits, float(rng.uniform(0.03, 0.97))))
+        sent = nominal_coded_bits(bits, scheme.code_rate, scheme.bits_per_symbol)
+        if bits > 304 or bits < 0.925 * sent:  # beyond it the table refuses
+            points.append((scheme, bits, float(rng.uniform(0.03, 0.97))))
     return points
 
 
 @pytest.mark.slow
 def test_shipped_table_against_fresh_code_blocks_at_random_points() -> None:
-    """At least 18 of 20 in the 95 % interval of fresh blocks; the table's own error not counted."""
+    """At least 18 of 20 in the 95 % interval of fresh blocks; the table's own error not counted.
+
+    Which costs something: over many draws about 85 % of the points lie inside, not 95 %.
+    """
     table, inside = link.BlerTable.load(TABLE), []
     for number, (scheme, bits, rate) in enumerate(random_points(20, seed=61)):
         mu_db, sigma_db = table.fit(scheme, bits)

@@ -182,6 +182,15 @@ def generator() -> np.random.Generator:
     return np.random.default_rng(2)
 
 
+@pytest.mark.parametrize(("bits", "coded_bits", "decodes"), [(96, 102, False), (88, 96, True)])
+def test_some_short_blocks_never_decode(bits: int, coded_bits: int, decodes: bool) -> None:
+    """Why the table refuses rates above 0.925 for short blocks: all is lost without noise too."""
+    lost = coded.CodeBlockLink(link.mcs(28), bits, coded_bits, 2).errors(
+        np.full(50, 60.0), np.random.default_rng(1)
+    )
+    assert lost.mean() == (0.0 if decodes else 1.0)
+
+
 def test_all_zero_payload_is_no_special_case() -> None:
     mcs = link.mcs(16)
     sent = np.zeros_like(random_blocks(mcs, 4, 1)[0])

@@ -218,6 +218,17 @@ def test_outside_the_table_is_an_error() -> None:
             attempt()
 
 
+def test_short_blocks_with_hardly_any_parity_are_outside() -> None:
+    """Some of them never decode, see test_coded.py; 96 bits on 102 for one."""
+    coded = [nominal_coded_bits(k, 0.9, 6) for k in SIZES]
+    shannon = tuple(link.shannon_snr_db(6, k / e) for k, e in zip(SIZES, coded, strict=True))
+    curve = link.Curve(tuple(math.log2(k) for k in SIZES), (20.0,) * 4, (1.0,) * 4, shannon)
+    table = link.BlerTable({(6, rate, 2, 1): curve for rate in (822.0, 948.0)})
+    assert table.fit(link.mcs(28), 304, 1, 336.0)
+    with pytest.raises(OutOfTable, match="decodable"):
+        table.fit(link.mcs(28), 96, 1, 102.0)
+
+
 def test_transport_block_error_of_several_blocks() -> None:
     table, tb_bits = make_table(), 19968
     mu_db, sigma_db = table.fit(MCS_16, 6688)
