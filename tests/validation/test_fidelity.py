@@ -10,9 +10,10 @@ import math
 
 import pytest
 
-from simsplit.phy.link import mcs, transport_block_bits
+from simsplit.phy.mcs import mcs
+from simsplit.phy.sizes import transport_block_bits
 from simsplit.run import open_bler_table, run
-from simsplit.sim.cell import _prbs_needed
+from simsplit.sim.adaptation import BlockSizes
 
 MCS_INDEX = 6
 
@@ -47,7 +48,7 @@ def ten_percent_snr_db(tmp_path) -> float:
     """Where the table gives 10 % for the median payload's block."""
     rows = run(scenario(30.0), duration_s=2, out=tmp_path / "probe").requests
     scheme, bits = mcs(MCS_INDEX), int(rows["payload_bits"].median())
-    tb_bits = transport_block_bits(scheme, _prbs_needed(scheme, bits, 51))
+    tb_bits = transport_block_bits(scheme, BlockSizes((14, 12)).needed(scheme, bits, 51))
     return open_bler_table().required_snr_db(scheme, tb_bits, 0.1)
 
 
