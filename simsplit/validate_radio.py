@@ -186,8 +186,9 @@ _ONE = {"arrivals": {"kind": "periodic", "period_s": 1e5, "in_phase": True}}
 
 
 def incremental_redundancy() -> list[Case]:
-    """Mean transmissions and residual loss when attempt n has its own waterfall."""
-    table = step_table(mu_db=30.0, sigma_db=1.0, gains_db=(0.0, 1.0, 1.5, 1.8))
+    """Mean transmissions and residual loss: a waterfall per attempt, the fourth by repetition."""
+    gains_db = (0.0, 1.0, 1.5)
+    table = step_table(mu_db=30.0, sigma_db=1.0, gains_db=gains_db)
     plan = toy_plan(Scheme.RAW, bits=1000)
     cell = {"harq": {"combining": "incremental_redundancy"}}
     attempts, lost = [], []
@@ -203,7 +204,8 @@ def incremental_redundancy() -> list[Case]:
         ).run()
         attempts.append(_mean(history, lambda r: float(r.attempts)))
         lost.append(_mean(history, lambda r: float(not r.delivered)))
-    failed = [float(stats.norm.sf(gain)) for gain in (0.0, 1.0, 1.5, 1.8)]
+    repeated_db = gains_db[2] + 10 * math.log10(4 / 3)
+    failed = [float(stats.norm.sf(gain)) for gain in (*gains_db, repeated_db)]
     return [
         interval_case("IR mean transmissions", "1 + sum BLER_n", 1 + sum(failed[:3]), attempts),
         interval_case("IR residual loss", "BLER_4", failed[3], lost),

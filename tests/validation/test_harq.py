@@ -81,12 +81,12 @@ def ten_percent_db(index: int) -> float:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("combining", ["chase", "incremental_redundancy"])
-@pytest.mark.parametrize("index", [5, 14, 22])
+@pytest.mark.parametrize("index", [5, 22])
 def test_rayleigh_blocks(combining, index):
     """Every attempt has another SNR: combining of unlike attempts is put to the test."""
     fading = {"kind": "rayleigh", "coherence_time_s": 0.001}
     offset_db = 1.0 if combining == "chase" else -2.0  # so that some are lost for good
-    at = (combining, index, ten_percent_db(index) + offset_db, fading, 12.0)
+    at = (combining, index, ten_percent_db(index) + offset_db, fading, 6.0)
     table, exact = rows(False, *at), rows(True, *at)
     assert 0.02 < np.mean([not r.delivered for r in exact]) < 0.5
     assert_engines_agree(table, exact)
@@ -97,7 +97,7 @@ def test_rayleigh_blocks(combining, index):
 def test_equal_snr_in_the_waterfall_of_the_second_attempt(combining):
     """First attempts fail, the second ones lie in their waterfall: about 30 % fail too."""
     index, none = 20, {"kind": "none"}
-    at = (combining, index, second_attempt_db(combining, index, 0.3), none, 8.0)
+    at = (combining, index, second_attempt_db(combining, index, 0.3), none, 5.0)
     table, exact = rows(False, *at), rows(True, *at)
     assert 2.1 < np.mean([r.attempts for r in exact]) < 2.6
     assert_engines_agree(table, exact)
@@ -118,7 +118,7 @@ def second_attempt_db(combining: str, index: int, error: float) -> float:
 def test_incremental_redundancy_needs_less_than_chase():
     fading = {"kind": "rayleigh", "coherence_time_s": 0.001}
     kinds = ("chase", "incremental_redundancy")
-    runs = {k: rows(True, k, 24, ten_percent_db(24) + 1.0, fading, 12.0) for k in kinds}
+    runs = {k: rows(True, k, 24, ten_percent_db(24) + 1.0, fading, 4.0) for k in kinds}
     attempts = {k: [r.attempts for r in part] for k, part in runs.items()}
     gain = np.mean(attempts["chase"]) - np.mean(attempts["incremental_redundancy"])
     assert gain > 0
