@@ -36,7 +36,10 @@ class BlockFade:
 
     def gains_db(self, slots: NDArray[np.int64]) -> Floats:
         """See `Fade`."""
-        return np.array([self._blocks.gain_db(b) for b in (slots // self._slots).tolist()])
+        blocks = slots // self._slots
+        first = int(blocks[0])
+        gains = [self._blocks.gain_db(block) for block in range(first, int(blocks[-1]) + 1)]
+        return np.array(gains)[blocks - first]
 
 
 class MovingFade:
