@@ -95,12 +95,21 @@ def test_rayleigh_blocks(combining, index):
 @pytest.mark.slow
 @pytest.mark.parametrize("combining", ["chase", "incremental_redundancy"])
 def test_equal_snr_in_the_waterfall_of_the_second_attempt(combining):
-    """First attempts fail, the second ones lie in their waterfall: about 30 % fail too."""
+    """First attempts fail, the second ones lie in their waterfall: about 30 % fail too.
+
+    There 0.1 dB changes the rate by a factor of three, so that the table's own uncertainty (0.03 dB
+    and interpolation) shows: the exact mean must lie between the table's 0.1 dB up and down.
+    """
     index, none = 20, {"kind": "none"}
-    at = (combining, index, second_attempt_db(combining, index, 0.3), none, 5.0)
-    table, exact = rows(False, *at), rows(True, *at)
-    assert 2.1 < np.mean([r.attempts for r in exact]) < 2.6
-    assert_engines_agree(table, exact)
+    snr_db = second_attempt_db(combining, index, 0.3)
+    exact = [r.attempts for r in rows(True, combining, index, snr_db, none, 5.0)]
+    half = Z * np.std(exact, ddof=1) / math.sqrt(len(exact))
+    better, worse = (
+        np.mean([r.attempts for r in rows(False, combining, index, snr_db + shift, none, 5.0)])
+        for shift in (0.1, -0.1)
+    )
+    assert 2.1 < np.mean(exact) < 2.6
+    assert better - half <= np.mean(exact) <= worse + half
 
 
 def second_attempt_db(combining: str, index: int, error: float) -> float:
