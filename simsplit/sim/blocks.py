@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from simsplit.sim.cell import Flow
 
 REDUNDANCY_VERSIONS = (0, 2, 3, 1)  # TS 38.214 clause 6.1.2.1, Table 6.1.2.1-2, first row
-CURVES = 3  # attempts with a curve of their own; then hardly a bit of the code is left to send
+CURVES = 3  # attempts with a curve of their own
 MOTHER_RATE = 0.2  # of base graph 2 (TS 38.212 clause 5.3.2); at or below it everything is sent
 
 
@@ -61,8 +61,9 @@ class TableBlocks:
     Chase combining adds the attempts' linear SNRs (maximum ratio combining). Incremental redundancy
     looks the t-th attempt up in the curve of t transmissions at equal SNR, at the SNR whose mutual
     information is the mean over the attempts (MIESM over time; Brueninghaus et al., PIMRC 2005).
-    From the fourth attempt on the same bits come again, which counts as 10 log10(t / 3) on the
-    third's curve; and where one attempt holds the whole code word, the two are the same.
+    From the fourth attempt on only the energy is counted, 10 log10(t / 3) on the third's curve: true
+    at low rates, pessimistic by up to 2 dB at the highest, where bits of the code are still unsent.
+    Where one attempt holds the whole code word, the two are the same.
 
     One uniform number per block, kept over its attempts, makes the marginal error after n attempts
     that of the table, and a block that passed stays passed.
