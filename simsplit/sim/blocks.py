@@ -61,7 +61,7 @@ class TableBlocks:
     Chase combining adds the attempts' linear SNRs (maximum ratio combining). Incremental redundancy
     looks the t-th attempt up in the curve of t transmissions at equal SNR, at the SNR whose mutual
     information is the mean over the attempts (MIESM over time; Brueninghaus et al., PIMRC 2005).
-    From the fourth attempt on only the energy is counted, 10 log10(t / 3) on the third's curve: true
+    From the fourth attempt on only energy counts, 10 log10(t / 3) on the third's curve: true
     at low rates, pessimistic by up to 2 dB at the highest, where bits of the code are still unsent.
     Where one attempt holds the whole code word, the two are the same.
 
