@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from simsplit import channel
 from simsplit.radio import Cell
+from simsplit.serving import Edge as Edge
 from simsplit.spec import Count, Level, Name, NonNegative, Number, Positive, Spec, Whole
 
 # --- task and network -------------------------------------------------------------------------
@@ -214,19 +215,6 @@ class DeviceGroup(Spec):
         if walks and self.distance_max_m == self.distance_min_m:
             raise ValueError("a random waypoint needs a ring: distance_max_m above distance_min_m")
         return self
-
-
-# --- edge -------------------------------------------------------------------------------------
-
-
-class Edge(Spec):
-    """The server: ``workers`` in parallel, dynamic batches, room for ``queue_capacity`` waiting."""
-
-    hardware: Name = "edge_gpu"
-    workers: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
-    max_batch: Annotated[int, Field(ge=1, le=1024, strict=True)] = 8
-    max_wait_s: NonNegative = 0.0
-    queue_capacity: Count | None = None
 
 
 # --- scenario ---------------------------------------------------------------------------------

@@ -19,9 +19,9 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "simsplit"
 ORDER: tuple[tuple[str, ...], ...] = (
-    ("errors", "units", "messages", "seeds"),
-    ("spec",),
-    ("channel",),
+    ("errors", "units", "seeds", "operators"),
+    ("messages", "spec"),
+    ("channel", "serving", "policies"),
     ("radio",),
     ("scenario",),
     ("load",),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from simsplit.nets.bottleneck import DigitalBottleneck
 from simsplit.nets.deepjscc import JsccBottleneck
-from simsplit.nets.split import SplitModel
+from simsplit.nets.contract import SplitModel
 
 
 class DigitsNet(SplitModel):

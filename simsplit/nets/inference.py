@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from simsplit.nets.split import SplitModel, as_images
+from simsplit.nets.contract import SplitModel, as_images
 
 FORWARD_BATCH = 8
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from simsplit.nets.bottleneck import DigitalBottleneck
 from simsplit.nets.deepjscc import JsccBottleneck
-from simsplit.nets.split import SplitModel
+from simsplit.nets.contract import SplitModel
 
 STRIDE = 16  # pixels per feature position at the cut
 DISPARITY_SCALE_PX = 4.0  # the disparity head answers in this unit

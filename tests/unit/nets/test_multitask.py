@@ -15,7 +15,7 @@ from simsplit.nets.bottleneck import add_quantisation_noise, quantisation_step, 
 from simsplit.nets.digits import DigitsNet
 from simsplit.nets.inference import FORWARD_BATCH, Inference, count_macs
 from simsplit.nets.multitask import MultitaskNet
-from simsplit.nets.split import SplitModel, as_images
+from simsplit.nets.contract import SplitModel, as_images
 
 
 @pytest.fixture(scope="module", autouse=True)
