@@ -130,7 +130,7 @@ class Custom(Spec):
 
     kind: Literal["custom"]
     target: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
-    options: dict[str, float | int | str | bool] = {}
+    options: dict[str, float | int | str | bool] = Field(default_factory=dict)
     points: Points = ()
 
 

@@ -18,8 +18,8 @@ from simsplit.codecs.quantise import dequantise, quantise
 from simsplit.fit.recipe import NetRecipe
 from simsplit.load import models_dir
 from simsplit.nets.artefact import Artefact, Tables, load_artefact, write_card, write_weights
-from simsplit.nets.inference import Inference, count_macs
 from simsplit.nets.contract import SplitModel
+from simsplit.nets.inference import Inference, count_macs
 from simsplit.phy.analog import pad_erased, transmit
 from simsplit.pipeline import HEADLINES, STREETS_CLASSES, task_scores, workloads
 from simsplit.seeds import Cause, generator

@@ -22,9 +22,9 @@ from simsplit.fit.recipe import NetRecipe, parse_net_recipe, read_mapping
 from simsplit.load import models_dir
 from simsplit.nets.artefact import build_model, load_artefact, mapping_digest
 from simsplit.nets.bottleneck import add_quantisation_noise
+from simsplit.nets.contract import SplitModel, as_images
 from simsplit.nets.deepjscc import awgn, erase_tail, prefix_lengths, training_noise_variance
 from simsplit.nets.inference import Inference, one_thread
-from simsplit.nets.contract import SplitModel, as_images
 from simsplit.tasks.datasets import Arrays, cached_arrays, open_dataset
 
 Progress = Callable[[int, int, float], None]  # step, steps, loss

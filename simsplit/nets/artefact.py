@@ -17,9 +17,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from simsplit.errors import ArtefactError
+from simsplit.nets.contract import SplitModel
 from simsplit.nets.digits import DigitsNet
 from simsplit.nets.multitask import MultitaskNet
-from simsplit.nets.contract import SplitModel
 
 WEIGHTS = "weights.safetensors"
 CARD = "card.json"

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from simsplit.nets.bottleneck import DigitalBottleneck
-from simsplit.nets.deepjscc import JsccBottleneck
 from simsplit.nets.contract import SplitModel
+from simsplit.nets.deepjscc import JsccBottleneck
 
 
 class DigitsNet(SplitModel):

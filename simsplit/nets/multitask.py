@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from simsplit.nets.bottleneck import DigitalBottleneck
-from simsplit.nets.deepjscc import JsccBottleneck
 from simsplit.nets.contract import SplitModel
+from simsplit.nets.deepjscc import JsccBottleneck
 
 STRIDE = 16  # pixels per feature position at the cut
 DISPARITY_SCALE_PX = 4.0  # the disparity head answers in this unit

@@ -12,10 +12,10 @@ import torch
 from simsplit.errors import ArtefactError
 from simsplit.nets import artefact
 from simsplit.nets.bottleneck import add_quantisation_noise, quantisation_step, round_to_bits
+from simsplit.nets.contract import SplitModel, as_images
 from simsplit.nets.digits import DigitsNet
 from simsplit.nets.inference import FORWARD_BATCH, Inference, count_macs
 from simsplit.nets.multitask import MultitaskNet
-from simsplit.nets.contract import SplitModel, as_images
 
 
 @pytest.fixture(scope="module", autouse=True)
