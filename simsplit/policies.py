@@ -9,11 +9,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from simsplit.spec import Fraction, Level, Name, NonNegative, Positive, Spec
+from simsplit.spec import Fraction, Level, Name, NonNegative, Number, Positive, Spec
 
-Points = tuple[Name, ...]
+
+def _each_once(points: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(points)) < len(points):
+        raise ValueError("each operating point once")
+    return points
+
+
+Points = Annotated[tuple[Name, ...], AfterValidator(_each_once)]
 Objective = Literal["latency", "energy"]
 
 
@@ -46,8 +53,9 @@ class Step(Spec):
 class SnrThreshold(Spec):
     """The step with the highest ``snr_min_db`` that the last channel report reaches.
 
-    ``hysteresis_db``: the report must exceed a higher step by this much before a change upwards.
-    Below the lowest step, and before the first report, the lowest step counts.
+    ``hysteresis_db``: the report must exceed a higher step by this much before a change upwards;
+    downwards it changes at once. Below the lowest step, and before the first report, the lowest
+    step counts.
     """
 
     kind: Literal["snr_threshold"]
@@ -102,18 +110,28 @@ class EarlyExit(Spec):
     then: Name
     threshold: Fraction = 0.9
 
+    @model_validator(mode="after")
+    def _two(self) -> EarlyExit:
+        if self.exit == self.then:
+            raise ValueError("exit and then must be two operating points")
+        return self
+
 
 class Bandit(Spec):
     """Learns from its own rewards which point is best (Sutton & Barto 2018, ch. 2; Thompson 1933).
 
     Reward of a request in [0, 1]: 1 - latency / deadline, not below 0; 0 without an answer.
     ``epsilon_greedy`` explores with probability ``epsilon``; ``thompson`` draws from a normal
-    posterior per point. Every device learns for itself.
+    posterior per point of which ``noise`` is the rewards' standard deviation (0.5: at most, for
+    rewards in [0, 1]). ``forget``: share of what was learnt that each reward makes forgotten, for
+    channels that change (about the last 1 / forget rewards count). Every device learns for itself.
     """
 
     kind: Literal["bandit"]
     rule: Literal["epsilon_greedy", "thompson"] = "thompson"
     epsilon: Fraction = 0.1
+    noise: Positive = 0.5
+    forget: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     points: Points = ()
 
 
@@ -126,7 +144,11 @@ class Oracle(Spec):
 
 
 class Custom(Spec):
-    """A user's own: ``target`` names a class that is built with (points, options, rng)."""
+    """A user's own: ``target`` names a class that is built with (costs by point, options, rng).
+
+    It has ``choose(knowledge, sample)``, which gives the name of one of its points or a
+    `simsplit.sim.decision.Decision`, and may have ``learn(point, reward)``.
+    """
 
     kind: Literal["custom"]
     target: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
@@ -159,3 +181,8 @@ def points_of(policy: Policy) -> tuple[str, ...]:
             return (policy.exit, policy.then)
         case _:
             return policy.points
+
+
+def needs_deadline(policy: Policy) -> bool:
+    """True if the policy weighs latency against a deadline, which its devices then must have."""
+    return isinstance(policy, DeadlineAware | EnergyAware | Bandit)
