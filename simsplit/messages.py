@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from simsplit.operators import Operators, total_macs
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -35,6 +37,7 @@ class Prepared:
         answer_bits: ``(N,)`` int64, size of the answer that goes down (or up, for ``local``).
         payloads: The coded bytes per sample (digital schemes).
         symbols: ``(N, k)`` complex64 with mean power 1 per sample (JSCC).
+        confidence: ``(N,)`` float64 in [0, 1] of answers made on the device; None if unknown.
     """
 
     payload_bits: NDArray[np.int64]
@@ -42,15 +45,37 @@ class Prepared:
     answer_bits: NDArray[np.int64]
     payloads: tuple[bytes, ...] = ()
     symbols: NDArray[np.complex64] | None = None
+    confidence: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Multiply-accumulates per request of one operating point on either side of its cut."""
+    """Operators per request of one operating point on either side of its cut.
 
-    device_macs: float
-    edge_macs: float
-    local_macs: float  # whole network on the device, for on_loss: retry_locally
+    Attributes:
+        device, edge: Head and encoder; decoder and tail.
+        local: The whole network on the device, for ``on_loss: retry_locally``.
+        exit_head: The early exit's head alone; empty if there is none.
+        network: What a measured profile calls the network; empty: none was measured.
+        tail: What requests of one batch at the server must share; empty: the operating point.
+    """
+
+    device: Operators
+    edge: Operators
+    local: Operators
+    exit_head: Operators = ()
+    network: str = ""
+    tail: str = ""
+
+    @property
+    def device_macs(self) -> float:
+        """Multiply-accumulates on the device."""
+        return total_macs(self.device)
+
+    @property
+    def edge_macs(self) -> float:
+        """Multiply-accumulates at the edge."""
+        return total_macs(self.edge)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from simsplit import channel
+from simsplit.policies import Fixed, Policy, points_of
 from simsplit.radio import Cell
 from simsplit.serving import Edge as Edge
 from simsplit.spec import Count, Level, Name, NonNegative, Number, Positive, Spec, Whole
@@ -19,9 +20,12 @@ from simsplit.spec import Count, Level, Name, NonNegative, Number, Positive, Spe
 
 
 class Task(Spec):
-    """Whose samples the devices see. ``samples``: how many of the test range circulate."""
+    """Whose samples the devices see. ``samples``: how many of the test range circulate.
 
-    dataset: Literal["streets", "digits"] = "streets"
+    ``photographs`` (crops of two bundled pictures) have no truth: for networks without a score.
+    """
+
+    dataset: Literal["streets", "digits", "photographs"] = "streets"
     height_px: Count = 64
     width_px: Count = 128
     samples: Annotated[int, Field(ge=1, le=512, strict=True)] = 128
@@ -61,20 +65,65 @@ class PngTilesCodec(Spec):
     bits: Literal[4, 6, 8] = 8
 
 
+class PixelsCodec(Spec):
+    """The picture as it is, one byte per colour value (raw scheme)."""
+
+    kind: Literal["pixels"]
+
+
+class TensorCodec(Spec):
+    """Activations as they are, or min-max quantised to bytes with two float32 of header per tensor.
+
+    For the networks of ``networks:``; every tensor that lives at the cut travels.
+    """
+
+    kind: Literal["tensor"]
+    dtype: Literal["float32", "float16", "uint8"] = "float32"
+
+
 Codec = Annotated[
-    PngCodec | JpegCodec | WebpCodec | EntropyCodec | PngTilesCodec, Field(discriminator="kind")
+    PngCodec | JpegCodec | WebpCodec | PixelsCodec | EntropyCodec | PngTilesCodec | TensorCodec,
+    Field(discriminator="kind"),
 ]
 
 _CODECS_OF_SCHEME = {
     "local": (),
-    "raw": ("png", "jpeg", "webp"),
-    "separate": ("entropy", "png_tiles"),
+    "raw": ("png", "jpeg", "webp", "pixels"),
+    "separate": ("entropy", "png_tiles", "tensor"),
     "jscc": (),
 }
+EVERY = "every"  # a split that stands for all cuts of a network
+
+
+class Network(Spec):
+    """Any PyTorch network, cut where `simsplit splits` says it can be.
+
+    ``source``: a torchvision model, or a module's class as ``package.module:Name`` built with
+    ``options``. ``weights``: ``random``, and then no accuracy is reported, or a local file
+    (safetensors, or a state dict that torch loads with weights_only). ``leaves``: submodules that
+    are kept whole when the graph is traced. ``answer``: what its output is, if it is to be scored.
+    """
+
+    name: Name
+    source: Annotated[str, Field(min_length=1, max_length=200)]
+    weights: Annotated[str, Field(min_length=1)]
+    seed: Whole = 0
+    leaves: tuple[str, ...] = ()
+    options: dict[str, float | int | str | bool] = Field(default_factory=dict)
+    answer: Literal["label", "segmentation"] | None = None
+
+    @model_validator(mode="after")
+    def _scored_with_weights(self) -> Network:
+        if self.weights == "random" and self.answer is not None:
+            raise ValueError("random weights answer nothing; leave the key answer out")
+        return self
 
 
 class OperatingPoint(Spec):
-    """Split + codec + scheme: one way to bring the task from the device to the edge.
+    """Network + split + codec + scheme: one way to bring the task from the device to the edge.
+
+    ``network``: one of ``networks:``; the scenario's ``model`` if left out. With ``split: every``
+    it stands for one point per cut of the network, named ``<name>-<cut>``.
 
     ``local``: the whole network on the device; with ``send_result`` the small answer goes up.
     ``raw``: compressed image, whole network at the edge. ``separate``: coded feature over LDPC.
@@ -90,6 +139,9 @@ class OperatingPoint(Spec):
     send_result: bool = False
     airtime_s: Positive | None = None
     min_symbols: Count = 1
+    network: Name | None = None
+    of: Name | None = Field(None, description="The `split: every` point it came from.")
+    exit: bool = Field(False, description="Scheme local: the model's early exit answers.")
 
     @model_validator(mode="after")
     def _codec_fits_scheme(self) -> OperatingPoint:
@@ -107,7 +159,18 @@ class OperatingPoint(Spec):
             raise ValueError("send_result belongs to scheme 'local' only")
         if self.scheme != "jscc" and (self.airtime_s is not None or self.min_symbols != 1):
             raise ValueError("airtime_s and min_symbols belong to scheme 'jscc' only")
+        if self.exit and (self.scheme != "local" or self.network is not None):
+            raise ValueError("exit belongs to scheme 'local' of the scenario's model only")
+        self._network_fits(kind)
         return self
+
+    def _network_fits(self, kind: str | None) -> None:
+        if self.network is not None and (self.scheme == "jscc" or kind == "entropy"):
+            raise ValueError("a network of `networks:` has no trained JSCC or entropy code")
+        if self.network is not None and self.scheme == "separate" and self.split is None:
+            raise ValueError(f"scheme 'separate' of a network needs a split, or {EVERY}")
+        if self.network is None and (kind == "tensor" or self.split == EVERY):
+            raise ValueError(f"codec 'tensor' and split '{EVERY}' need a network")
 
 
 # --- devices ----------------------------------------------------------------------------------
@@ -189,13 +252,16 @@ class DeviceGroup(Spec):
 
     ``weight``: share of the airtime under the scheduler ``weighted``. ``place_group``: stand and
     fade exactly as the devices of that group do (same number in the group), so that two groups
-    compare schemes at equal places.
+    compare schemes at equal places. ``policy`` chooses for every request instead of a fixed
+    ``operating_point``. ``priority``: higher first, if the server's queue heeds it. ``dvfs``: one
+    of the hardware's frequency levels.
     """
 
     name: Name
     count: Annotated[int, Field(ge=1, le=10_000, strict=True)]
     hardware: Name
-    operating_point: Name
+    operating_point: Name | None = None
+    policy: Policy | None = None
     arrivals: Arrivals
     deadline_s: Positive | None = None
     tx_power_dbm: Level = 23.0
@@ -206,6 +272,27 @@ class DeviceGroup(Spec):
     weight: Positive = 1.0
     on_loss: Literal["drop", "retry_locally"] = "drop"
     battery_j: Positive | None = None
+    priority: Annotated[int, Field(ge=-100, le=100, strict=True)] = 0
+    dvfs: Name | None = None
+
+    @model_validator(mode="after")
+    def _one_choice(self) -> DeviceGroup:
+        if (self.operating_point is None) == (self.policy is None):
+            raise ValueError("say either operating_point or policy")
+        return self
+
+    @property
+    def choice(self) -> Policy:
+        """The policy; a fixed one if the group has one operating point."""
+        if self.policy is not None:
+            return self.policy
+        assert self.operating_point is not None
+        return Fixed(kind="fixed", point=self.operating_point)
+
+    @property
+    def machine(self) -> str:
+        """Hardware with its frequency level: what a cost depends on."""
+        return self.hardware if self.dvfs is None else f"{self.hardware}@{self.dvfs}"
 
     @model_validator(mode="after")
     def _ring(self) -> DeviceGroup:
@@ -231,7 +318,8 @@ class Scenario(Spec):
     drain_s: NonNegative = 2.0
     replications: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
     task: Task = Task()
-    model: Name = "streets_multitask"
+    model: Name | None = "streets_multitask"
+    networks: tuple[Network, ...] = ()
     operating_points: Annotated[tuple[OperatingPoint, ...], Field(min_length=1)]
     devices: Annotated[tuple[DeviceGroup, ...], Field(min_length=1)]
     cell: Cell
@@ -243,6 +331,7 @@ class Scenario(Spec):
             raise ValueError("warmup_s must be shorter than duration_s")
         _unique("operating_points", [p.name for p in self.operating_points])
         _unique("devices", [g.name for g in self.devices])
+        _unique("networks", [n.name for n in self.networks])
         for group in self.devices:
             _check_range(group, self.cell)
             _check_place_group(group, self.devices)
@@ -256,6 +345,13 @@ class Scenario(Spec):
     def operating_point(self, name: str) -> OperatingPoint:
         """The operating point of that name (checked to exist by `simsplit.load`)."""
         return next(point for point in self.operating_points if point.name == name)
+
+    def points_of(self, group: DeviceGroup) -> tuple[OperatingPoint, ...]:
+        """What a group may choose from; a name of a ``split: every`` point stands for its cuts."""
+        named = points_of(group.choice)
+        return tuple(
+            p for p in self.operating_points if not named or p.name in named or p.of in named
+        )
 
     @property
     def device_count(self) -> int:

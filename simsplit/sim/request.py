@@ -26,13 +26,18 @@ class Plan:
     Attributes:
         scheme: The way to the answer.
         payload_bits, channel_uses, answer_bits: Per sample (see `Prepared`).
-        device_s: Hardware name → seconds of head + encoder.
-        local_s: Hardware name → seconds of the whole network on the device.
+        device_s: Machine (hardware and its frequency level) → seconds of head + encoder.
+        local_s: Machine → seconds of the whole network on the device.
         edge_s: Seconds of decoder + tail for batches of 1, 2, … .
         payloads: Coded bytes per sample, needed for exact fidelity only.
         send_result: Scheme local: the answer goes up.
         papr_db: JSCC: peak to average power of each sample's waveform.
         airtime_s, min_symbols: JSCC: stop after that time, and what then counts as an answer.
+        cloud_s: As ``edge_s`` on the cloud's hardware; empty without a cloud.
+        tail: What requests of one batch must share; empty: the operating point.
+        believed_device_s, believed_edge_s: What the policies' latency predictor says instead.
+        exit_s: Hardware name → seconds of an early exit's head alone.
+        confidence: Of each sample's answer, if made on the device.
     """
 
     scheme: Scheme
@@ -47,6 +52,12 @@ class Plan:
     airtime_s: float | None = None
     min_symbols: int = 0
     papr_db: Sequence[float] = ()
+    cloud_s: Sequence[float] = ()
+    tail: str = ""
+    believed_device_s: Mapping[str, float] = field(default_factory=dict)
+    believed_edge_s: float | None = None
+    exit_s: Mapping[str, float] = field(default_factory=dict)
+    confidence: Sequence[float] = ()
 
 
 @dataclass(slots=True)
@@ -83,6 +94,9 @@ class Request:
     pilot_uses: int = 0
     batch_size: int = 0
     worker: int = -1
+    tier: str = ""
+    priority: int = 0
+    exit_s: float = 0.0
     compute_energy_j: float = 0.0
     tx_energy_j: float = 0.0
     rx_energy_j: float = 0.0

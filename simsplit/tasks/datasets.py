@@ -1,10 +1,11 @@
-"""The data sets and their fixed splits: street scenes (made on the spot) and handwritten digits.
+"""The data sets and their fixed splits: street scenes (made on the spot), digits, photographs.
 
 Streets: positions in a split count from 0 and stand for these scene indices (seed 0), disjoint:
 train 0..99 999, validation 1 000 000..1 000 511, test 2 000 000..2 000 511. A train ``Dataset`` is
 ``TRAIN_RANGE`` = 4096 long, which is what the recipes use.
 Digits (scikit-learn, 1797 pictures of 8 x 8): of every class the samples are counted in file order,
 0, 1, 2 ...; count mod 5 = 3 is validation, 4 is test, the rest is train. No permutation, no seed.
+Photographs: 512 crops of any size in the test split; no truth (see `simsplit.tasks.photographs`).
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsplit.errors import ScenarioError
-from simsplit.tasks import streets
+from simsplit.tasks import photographs, streets
 
-DATASETS = ("streets", "digits")
+DATASETS = ("streets", "digits", "photographs")
 SPLITS = ("train", "validation", "test")
 TRAIN_RANGE = range(0, 4096)
 """The scene indices of the ``train`` split that recipes use; up to 99 999 is theirs."""
@@ -64,11 +65,16 @@ class Dataset:
 
         Streets: image, clean uint8 (N, H, W, 3); segmentation uint8 (N, H, W); disparity float32
         (N, H, W), px.  Digits: image uint8 (N, 8, 8, 1), 0..255; label int64 (N,).
+        Photographs: image uint8 (N, H, W, 3).
         Raises IndexError for a position outside the split.
         """
         wrong = [index for index in indices if not 0 <= index < self.capacity]
         if wrong:
             raise IndexError(f"{self.name} {self.split} has no position {wrong[0]}")
+        if self.name == "photographs":
+            height, width, _ = self.image_shape
+            pictures = [photographs.photograph(int(i), height, width) for i in indices]
+            return {"image": np.stack(pictures)}
         return _streets(self, indices) if self.name == "streets" else _digits(self, indices)
 
     @property
@@ -89,6 +95,8 @@ def open_dataset(
     known = cast(Split, split)
     if name == "streets":
         return _open_streets(known, height, width)
+    if name == "photographs":
+        return _open_photographs(known, height or 224, width or 224)
     if (height or 8, width or 8) != (8, 8):
         raise ScenarioError("digits are 8 x 8 px", value=(height, width))
     return Dataset(name, known, len(_digit_positions(known)), (8, 8, 1))
@@ -106,6 +114,12 @@ def _open_streets(split: Split, height: int | None, width: int | None) -> Datase
         raise ScenarioError("streets need at least 16 x 16 px", value=(tall, wide))
     length = len(TRAIN_RANGE) if split == "train" else len(STREETS_RANGES[split])
     return Dataset("streets", split, length, (tall, wide, 3))
+
+
+def _open_photographs(split: Split, height: int, width: int) -> Dataset:
+    if split != "test":
+        raise ScenarioError("photographs have a test split only", value=split)
+    return Dataset("photographs", split, photographs.LENGTH, (height, width, 3))
 
 
 def scene(dataset: Dataset, position: int) -> streets.Scene:
@@ -179,7 +193,8 @@ def cached_arrays(dataset: Dataset, count: int) -> Arrays:
 
 
 def _digest(dataset: Dataset, count: int) -> str:
-    version = streets.GENERATOR_VERSION if dataset.name == "streets" else _DIGITS_VERSION
+    versions = {"streets": streets.GENERATOR_VERSION, "photographs": photographs.VERSION}
+    version = versions.get(dataset.name, _DIGITS_VERSION)
     identity = (dataset.name, dataset.split, dataset.image_shape, count, version)
     return sha256(repr(identity).encode()).hexdigest()[:20]
 
@@ -209,12 +224,15 @@ def contact_sheet(dataset: Dataset, count: int = 12) -> NDArray[np.uint8]:
     """Draw the first samples as one uint8 (h, w, 3) picture.
 
     Streets: two columns of image with boxes | classes in colour | disparity (brighter is nearer).
-    Digits: a grid, each with its label beneath. Raises IndexError for a count beyond the split.
+    Digits: a grid, each with its label beneath. Photographs: a grid. Raises IndexError for a
+    count beyond the split.
     """
     if not 0 < count <= dataset.capacity:
         raise IndexError(f"{dataset.name} {dataset.split} has 1..{dataset.capacity} samples")
     if dataset.name == "digits":
         return _grid(_digit_tiles(dataset, count), columns=8)
+    if dataset.name == "photographs":
+        return _grid(list(dataset.arrays(range(count))["image"]), columns=4)
     return _grid([_street_row(scene(dataset, i)) for i in range(count)], columns=2)
 
 
