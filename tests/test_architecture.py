@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "simsplit"
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors", "units", "seeds", "operators"),
     ("messages", "spec"),
-    ("channel", "serving", "policies"),
+    ("channel", "serving", "policies", "body", "datasheet"),
     ("radio",),
     ("scenario",),
     ("load",),
