@@ -1,7 +1,5 @@
 """YAML → Scenario: bundled names, overrides, digest, and errors that name path, value and choices.
 
-Files are untrusted: size, nesting and aliases are bounded before anything is built.
-
 A model's card (``models/<name>/card.json``) may say ``dataset`` and ``splits``; what it leaves out
 is taken from ``recipe.yaml`` (dataset) and from `_SPLITS` (splits).
 """
@@ -19,15 +17,15 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from simsplit.errors import ArtefactError, ScenarioError
-from simsplit.scenario import Scenario
+from simsplit.policies import points_of
+from simsplit.safe_yaml import copied
+from simsplit.safe_yaml import parse_yaml as parse_yaml
+from simsplit.safe_yaml import read_mapping as read_mapping
+from simsplit.scenario import DeviceGroup, Scenario
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-MAX_FILE_BYTES = 1_000_000
-MAX_DEPTH = 20
-MAX_ALIASES = 50
-MAX_NODES = 50_000  # aliases expanded
 _SPLITS: Mapping[str, tuple[str, ...]] = {
     "streets_multitask": ("stage3",),
     "streets_nested": ("stage3",),
@@ -115,27 +113,23 @@ def resolved_yaml(scenario: Scenario) -> str:
 
 
 def digest(scenario: Scenario) -> str:
-    """SHA-256 of the scenario's canonical JSON; trace files count by content, not by place."""
+    """SHA-256 of the scenario's canonical JSON; files it names count by content, not by place."""
     content = scenario.model_dump(mode="json")
     for _, spec in _specs_with_files(content):
         if spec["kind"] == "trace":
             spec["file"] = hashlib.sha256(Path(spec["file"]).read_bytes()).hexdigest()
+    for _, network in _networks(content):
+        if network["weights"] != "random":
+            network["weights"] = hashlib.sha256(Path(network["weights"]).read_bytes()).hexdigest()
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _raw(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], Path]:
     if isinstance(source, Mapping):
-        return _copy(source), Path.cwd()
+        return copied(source), Path.cwd()
     path = find(source)
     return read_mapping(path), path.parent
-
-
-def _copy(node: Any) -> Any:
-    """Mappings and sequences anew, so that overrides never reach the caller (or an alias)."""
-    if isinstance(node, Mapping):
-        return {key: _copy(value) for key, value in node.items()}
-    return [_copy(item) for item in node] if isinstance(node, list | tuple) else node
 
 
 def find(source: str | Path) -> Path:
@@ -153,98 +147,6 @@ def find(source: str | Path) -> Path:
     except OSError as error:
         raise ScenarioError(f"cannot be read: {error.strerror}", value=text) from None
     raise ScenarioError("no such scenario file", value=text, choices=bundled_names())
-
-
-# --- reading YAML with guards -----------------------------------------------------------------
-
-
-class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses a key said twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """The mapping; ConstructorError on a doubled key."""
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue  # refused by the parent
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key.value}' is said twice", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep=deep)
-
-
-def read_mapping(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; ScenarioError with line and column if it is none."""
-    where = str(path)
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ScenarioError(
-                f"file is larger than {MAX_FILE_BYTES} bytes", path=where, value=path.stat().st_size
-            )
-        text = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ScenarioError(f"not UTF-8 text (byte {error.start})", path=where) from None
-    except OSError as error:
-        raise ScenarioError(f"cannot be read: {error.strerror}", path=where) from None
-    content = parse_yaml(text, where)
-    if content is None:
-        raise ScenarioError("the file is empty", path=where)
-    if not isinstance(content, dict):
-        raise ScenarioError("must be a mapping of keys to values", path=where, value=content)
-    return content
-
-
-def parse_yaml(text: str, where: str) -> Any:
-    """The content of YAML text, bounded in depth and aliases, doubled keys refused."""
-    try:
-        _guard(text, where)
-        return _copy(yaml.load(text, Loader=_Loader))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ScenarioError(f"not valid YAML{place}: {error.problem}", path=where) from None
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ScenarioError(f"not valid YAML: {first}", path=where) from None
-
-
-def _guard(text: str, where: str) -> None:
-    """Walk the events before anything is built: depth, aliases, and nodes with aliases expanded."""
-    sizes: dict[str, int] = {}  # anchor → nodes below it
-    stack: list[tuple[str | None, int]] = []  # open collections: anchor, total before it
-    total = aliases = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        if isinstance(event, yaml.AliasEvent):
-            aliases += 1
-            if event.anchor not in sizes:
-                raise ScenarioError(
-                    "alias inside or before its anchor", path=where, value=event.anchor
-                )
-            total += sizes[event.anchor]
-        elif isinstance(event, yaml.ScalarEvent):
-            total += 1
-            if event.anchor:
-                sizes[event.anchor] = 1
-        elif isinstance(event, yaml.CollectionStartEvent):
-            stack.append((event.anchor, total))
-            total += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            anchor, before = stack.pop()
-            if anchor:
-                sizes[anchor] = total - before
-        _bounded(len(stack), aliases, total, where)
-
-
-def _bounded(depth: int, aliases: int, nodes: int, where: str) -> None:
-    for what, value, limit in (
-        ("nested too deep", depth, MAX_DEPTH),
-        ("too many aliases", aliases, MAX_ALIASES),
-        ("too many values, aliases expanded", nodes, MAX_NODES),
-    ):
-        if value > limit:
-            raise ScenarioError(f"{what}: at most {limit}", path=where, value=value)
 
 
 # --- overrides --------------------------------------------------------------------------------
@@ -403,13 +305,25 @@ def _tags_at(loc: Sequence[str | int], model: type[BaseModel]) -> str:
 
 
 def _with_trace_paths(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Trace files are named beside the YAML; from here on their path is absolute."""
-    content: dict[str, Any] = _copy(raw)
+    """Traces and weights are named beside the YAML; from here on their path is absolute."""
+    content: dict[str, Any] = copied(raw)
     for path, spec in _specs_with_files(content):
         file = spec.get("file")
         if spec.get("kind") == "trace" and isinstance(file, str):
-            spec["file"] = str(_trace(folder, file, f"{path}.file"))
+            spec["file"] = str(_beside(folder, file, f"{path}.file", "trace"))
+    for path, network in _networks(content):
+        file = network.get("weights")
+        if isinstance(file, str) and file != "random":
+            network["weights"] = str(_beside(folder, file, f"{path}.weights", "weights"))
     return content
+
+
+def _networks(content: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every entry of ``networks:`` with its path in the YAML."""
+    networks = content.get("networks")
+    for index, network in enumerate(networks if isinstance(networks, list | tuple) else ()):
+        if isinstance(network, dict):
+            yield f"networks[{index}]", network
 
 
 def _specs_with_files(content: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -424,23 +338,49 @@ def _specs_with_files(content: Mapping[str, Any]) -> Iterator[tuple[str, dict[st
         yield "cell.channel", cell["channel"]
 
 
-def _trace(folder: Path, file: str, path: str) -> Path:
-    """A trace file beside the scenario or, as a command line would have it, in this folder."""
+def _beside(folder: Path, file: str, path: str, what: str) -> Path:
+    """A file beside the scenario or, as a command line would have it, in this folder."""
     for place in (folder, Path.cwd()):
         found = (place / file.replace("\0", "")).resolve()
         if found.is_file():
             return found
-    raise ScenarioError("no such trace file beside the scenario or here", path=path, value=file)
+    raise ScenarioError(f"no such {what} file beside the scenario or here", path=path, value=file)
 
 
 def _cross_check(scenario: Scenario) -> None:
     points = [point.name for point in scenario.operating_points]
+    networks = [network.name for network in scenario.networks]
+    for index, point in enumerate(scenario.operating_points):
+        if point.network is not None:
+            _among(point.network, networks, f"operating_points[{index}].network", "network")
     for index, group in enumerate(scenario.devices):
         where = f"devices[{index}]"
-        _among(group.operating_point, points, f"{where}.operating_point", "operating point")
+        _check_choice(scenario, group, points, where)
         _check_hardware(group.hardware, f"{where}.hardware", needs_radio=True)
     _check_hardware(scenario.edge.hardware, "edge.hardware", needs_radio=False)
-    _check_model(scenario)
+    if scenario.edge.cloud is not None:
+        _check_hardware(scenario.edge.cloud.hardware, "edge.cloud.hardware", needs_radio=False)
+    if any(point.network is None for point in scenario.operating_points):
+        _check_model(scenario)
+    for index, network in enumerate(scenario.networks):
+        _check_answer(scenario.task.dataset, network.answer, f"networks[{index}].answer")
+
+
+def _check_choice(
+    scenario: Scenario, group: DeviceGroup, points: Sequence[str], where: str
+) -> None:
+    """A group's operating point, or all those that its policy names, exist."""
+    path = f"{where}.operating_point" if group.policy is None else f"{where}.policy"
+    known = [*points, *(p.of for p in scenario.operating_points if p.of)]
+    for name in points_of(group.choice):
+        _among(name, known, path, "operating point")
+
+
+def _check_answer(dataset: str, answer: str | None, path: str) -> None:
+    scored = {"label": "digits", "segmentation": "streets"}
+    if answer is not None and scored[answer] != dataset:
+        message = f"this answer is scored on dataset '{scored[answer]}'"
+        raise ScenarioError(message, path=path, value=answer)
 
 
 def _among(value: str, choices: Sequence[str], path: str, what: str) -> None:
@@ -455,6 +395,8 @@ def _check_hardware(name: str, path: str, *, needs_radio: bool) -> None:
 
 
 def _check_model(scenario: Scenario) -> None:
+    if scenario.model is None:
+        raise ScenarioError("operating points without a network need a model", path="model")
     _among(scenario.model, model_choices(), "model", "model")
     card = model_card(scenario.model)
     if not (models_dir() / scenario.model / _WEIGHTS).is_file():

@@ -20,7 +20,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "simsplit"
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors", "units", "seeds", "operators"),
-    ("messages", "spec"),
+    ("messages", "spec", "safe_yaml"),
     ("channel", "serving", "policies", "body", "datasheet"),
     ("radio",),
     ("scenario",),
