@@ -57,7 +57,9 @@ def _build(
     try:
         policy = made(dict(costs), dict(spec.options), rng)
     except Exception as error:
-        raise _wrong(spec.target, path, f"not built with (costs, options, rng): {error}") from error
+        raise _wrong(
+            spec.target, path, f"cannot be built with (costs, options, rng): {error}"
+        ) from error
     if not callable(getattr(policy, "choose", None)):
         raise _wrong(spec.target, path, "has no method choose(knowledge, sample)")
     return policy
