@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Protocol
 
 from simsplit.hardware import Hardware, load_hardware
@@ -54,7 +55,7 @@ class Machine:
 
 @lru_cache(maxsize=8)
 def _profile(path: str | None) -> Profile | None:
-    return None if path is None else read_profile(path)
+    return None if path is None else read_profile(Path(path))
 
 
 @lru_cache(maxsize=8)

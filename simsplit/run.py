@@ -11,15 +11,14 @@ from simsplit.errors import ScenarioError
 from simsplit.hardware import Hardware, load_hardware
 from simsplit.load import hardware_dir, models_dir, resolved_yaml
 from simsplit.load import load as load_scenario
-from simsplit.messages import Prepared, Scheme, Workload
-from simsplit.scenario import DeviceGroup, Scenario, TraceArrivals, TraceMobility
+from simsplit.scenario import EVERY, DeviceGroup, Scenario, TraceArrivals, TraceMobility
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from simsplit.phy.link import BlerTable
     from simsplit.phy.trace import ChannelTrace
-    from simsplit.pipeline import Pipeline
+    from simsplit.pipelines import Pipelines
     from simsplit.results import Result
     from simsplit.sim.device import DevicePower
     from simsplit.sim.place import Positions
@@ -76,7 +75,9 @@ def run(
     folder = Path(out) if out is not None else default_folder(scenario, digests)
     if folder.exists() and (stored := _stored(folder, results.identity(scenario, digests))):
         return stored
-    pipeline = open_scenario_pipeline(scenario)
+    from simsplit.plans import make_plans
+
+    pipeline = open_scenario_pipelines(scenario)
     prepared = pipeline.prepare(lambda done, total: tell("prepare", done, total))
     plans = make_plans(scenario, pipeline, prepared)
     histories = simulate(scenario, plans, lambda done, total: tell("simulate", done, total))
@@ -95,7 +96,12 @@ def resolve(source: Source, overrides: Sequence[str], shorthands: Mapping[str, A
     if isinstance(source, Scenario):
         source = source.model_dump(mode="json")
     texts = [*overrides, *(f"{key}={v}" for key, v in shorthands.items() if v is not None)]
-    return load_scenario(source, overrides=texts)
+    scenario = load_scenario(source, overrides=texts)
+    if all(point.split != EVERY for point in scenario.operating_points):
+        return scenario
+    from simsplit.pipelines import expanded
+
+    return expanded(scenario)
 
 
 def _stored(folder: Path, identity: str) -> Result | None:
@@ -116,18 +122,42 @@ def default_folder(scenario: Scenario, digests: Mapping[str, str]) -> Path:
 def artefact_digests(scenario: Scenario) -> dict[str, str]:
     """SHA-256 of everything besides the scenario that decides the rows.
 
-    The fitted files, the hardware files, and the package's own source: a result made by other code
-    is another result.
+    Fitted files, hardware files with the profiles and predictors they name, a user's own modules,
+    and the package's own source: a result made by other code is another result.
     """
-    models, names = models_dir(), {group.hardware for group in scenario.devices}
-    files = {
-        "weights": models / scenario.model / "weights.safetensors",
-        "bler_table": models / "bler_5g" / "table.npz",
-    }
-    for name in sorted(names | {scenario.edge.hardware}):
-        files[f"hardware.{name}"] = hardware_dir() / f"{name}.yaml"
+    models = models_dir()
+    files = {"bler_table": models / "bler_5g" / "table.npz"}
+    if scenario.model is not None:
+        files["weights"] = models / scenario.model / "weights.safetensors"
+    names = {group.hardware for group in scenario.devices} | {scenario.edge.hardware}
+    if scenario.edge.cloud is not None:
+        names.add(scenario.edge.cloud.hardware)
+    for name in sorted(names):
+        files |= _hardware_files(name)
+    for network in scenario.networks:
+        files |= _source_file(network.source)
     digests = {name: _sha256([path]) for name, path in files.items() if path.is_file()}
     return digests | {"code": _sha256(sorted(Path(__file__).parent.rglob("*.py")))}
+
+
+def _hardware_files(name: str) -> dict[str, Path]:
+    """A hardware file, its measured profile and its latency predictor."""
+    files = {f"hardware.{name}": hardware_dir() / f"{name}.yaml"}
+    hardware = load_hardware(name)
+    if hardware.profile is not None:
+        files[f"profile.{name}"] = Path(hardware.profile)
+    if hardware.predictor is not None:
+        files[f"predictor.{name}"] = models_dir() / hardware.predictor / "card.json"
+    return files
+
+
+def _source_file(source: str) -> dict[str, Path]:
+    """The file of a user's own class; torchvision's are known by their version."""
+    from importlib.util import find_spec
+
+    module, colon, _ = source.partition(":")
+    spec = find_spec(module) if colon else None
+    return {} if spec is None or spec.origin is None else {f"source.{source}": Path(spec.origin)}
 
 
 def _sha256(paths: Sequence[Path]) -> str:
@@ -142,34 +172,40 @@ def _sha256(paths: Sequence[Path]) -> str:
 # --- act one ----------------------------------------------------------------------------------
 
 
-def open_scenario_pipeline(scenario: Scenario) -> Pipeline:
-    """The chain without a clock for the scenario's task, network and operating points."""
-    from simsplit.pipeline import open_pipeline
+def open_scenario_pipelines(scenario: Scenario) -> Pipelines:
+    """The chain without a clock for the scenario's task, networks and operating points."""
+    from simsplit.pipelines import open_pipelines
     from simsplit.tasks.datasets import cache_directory
 
-    return open_pipeline(
-        dataset_name=scenario.task.dataset,
-        height=scenario.task.height_px,
-        width=scenario.task.width_px,
-        samples=scenario.task.samples,
-        model=scenario.model,
-        models_dir=models_dir(),
-        operating_points=scenario.operating_points,
-        seed=scenario.seed,
-        cache_dir=cache_directory(),
-        equaliser=scenario.cell.estimation.equaliser,
-    )
+    return open_pipelines(scenario, models_dir(), cache_directory())
 
 
 def machines(scenario: Scenario) -> Machines:
-    """Powers of the devices, by group, and of one edge worker."""
+    """Powers and heat of the devices, by group, and powers of one edge and one cloud worker."""
+    from simsplit.sim.thermal import thermal_body
     from simsplit.sim.world import Machines
 
-    device = {}
-    for group in scenario.devices:
-        device[group.name] = _device_power(load_hardware(group.hardware))
-    edge = load_hardware(scenario.edge.hardware)
-    return Machines(device, edge.idle_w, edge.compute_w)
+    hardware = {group.name: group_hardware(group) for group in scenario.devices}
+    edge, cloud = load_hardware(scenario.edge.hardware), scenario.edge.cloud
+    far = None if cloud is None else load_hardware(cloud.hardware)
+    return Machines(
+        {name: _device_power(found) for name, found in hardware.items()},
+        edge.idle_w,
+        edge.compute_w,
+        cloud_idle_w=0.0 if far is None else far.idle_w,
+        cloud_compute_w=0.0 if far is None else far.compute_w,
+        thermal={
+            group.name: thermal_body(group.heat, hardware[group.name].thermal)
+            for group in scenario.devices
+            if group.heat is not None
+        },
+    )
+
+
+def group_hardware(group: DeviceGroup) -> Hardware:
+    """A group's hardware at its frequency level."""
+    hardware = load_hardware(group.hardware)
+    return hardware if group.dvfs is None else hardware.at_level(group.dvfs)
 
 
 def _device_power(hardware: Hardware) -> DevicePower:
@@ -316,7 +352,7 @@ def _read_trace(file: str, path: str) -> dict[int, list[float]]:
 
 def score(
     scenario: Scenario,
-    pipeline: Pipeline,
+    pipeline: Pipelines,
     histories: Sequence[History],
     tell: Progress,
     batch: int | None = None,

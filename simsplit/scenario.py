@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from simsplit import channel
+from simsplit.body import Battery, Heat
 from simsplit.policies import Fixed, Policy, points_of
 from simsplit.radio import Cell
 from simsplit.serving import Edge as Edge
@@ -254,7 +255,8 @@ class DeviceGroup(Spec):
     fade exactly as the devices of that group do (same number in the group), so that two groups
     compare schemes at equal places. ``policy`` chooses for every request instead of a fixed
     ``operating_point``. ``priority``: higher first, if the server's queue heeds it. ``dvfs``: one
-    of the hardware's frequency levels.
+    of the hardware's frequency levels. ``battery_j`` is short for a full ``battery`` without
+    harvest; ``heat`` switches on the thermal figures of the hardware file.
     """
 
     name: Name
@@ -272,6 +274,8 @@ class DeviceGroup(Spec):
     weight: Positive = 1.0
     on_loss: Literal["drop", "retry_locally"] = "drop"
     battery_j: Positive | None = None
+    battery: Battery | None = None
+    heat: Heat | None = None
     priority: Annotated[int, Field(ge=-100, le=100, strict=True)] = 0
     dvfs: Name | None = None
 
@@ -279,6 +283,8 @@ class DeviceGroup(Spec):
     def _one_choice(self) -> DeviceGroup:
         if (self.operating_point is None) == (self.policy is None):
             raise ValueError("say either operating_point or policy")
+        if self.battery_j is not None and self.battery is not None:
+            raise ValueError("say either battery_j or battery")
         return self
 
     @property

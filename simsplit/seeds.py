@@ -25,6 +25,7 @@ class Cause(IntEnum):
     INTERFERENCE = 11
     DOWNLINK_BLOCKS = 12
     ENVIRONMENT_HEIGHT = 13
+    POLICY = 14
 
 
 def generator(seed: int, *key: int) -> np.random.Generator:

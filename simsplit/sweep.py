@@ -17,13 +17,16 @@ from simsplit.results import Result, identity, read_result, to_json
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-Value = float | int | str | bool
+Value = float | int | str | bool  # a mapping stands as its YAML text
 Progress = Callable[[int, int, str], None]
 MOST_VALUES = 10_000
 
 
 def parse_axis(text: str) -> tuple[str, list[Value]]:
     """``path=low:high:step`` (both ends included) or ``path=a,x,3`` → path and values.
+
+    A value may be a mapping in YAML's flow style, ``{kind: oracle}``; commas inside
+    brackets do not part values.
 
     Raises:
         ScenarioError: Not of that form, step of the wrong sign, or more than 10 000 values.
@@ -32,7 +35,8 @@ def parse_axis(text: str) -> tuple[str, list[Value]]:
     if not (path.strip() and equals and right.strip()):
         raise ScenarioError("an axis reads path=low:high:step or path=a,b,c", value=text)
     parts = right.split(":")
-    values = _range(text, parts) if len(parts) == 3 else _listed(text, right)
+    is_range = len(parts) == 3 and not set(right) & set("{[")
+    values = _range(text, parts) if is_range else _listed(text, right)
     return path.strip(), values
 
 
@@ -56,10 +60,30 @@ def _range(text: str, parts: list[str]) -> list[Value]:
 def _listed(text: str, right: str) -> list[Value]:
     import yaml
 
-    found = [yaml.safe_load(part) for part in right.split(",")]
-    if not all(isinstance(value, str | int | float | bool) for value in found):
-        raise ScenarioError("an axis lists plain values: a,b,c", value=text)
-    return found
+    values: list[Value] = []
+    for part in _parted(right):
+        try:
+            found = yaml.safe_load(part)
+        except yaml.YAMLError:
+            raise ScenarioError("not a value in YAML's flow style", path=text, value=part) from None
+        if isinstance(found, dict):
+            found = part.strip()
+        if not isinstance(found, str | int | float | bool):
+            raise ScenarioError("an axis lists values: a,b,c", value=text)
+        values.append(found)
+    return values
+
+
+def _parted(text: str) -> list[str]:
+    """The text at its commas, those inside brackets left alone."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter in "{[") - (letter in "}]")
+        if letter == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
 
 
 def sweep(

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import simpy
 
 from simsplit.phy.link import BlerTable
+from simsplit.phy.mcs import Mcs
 from simsplit.phy.sizes import resource_elements
 from simsplit.radio import AdaptiveMcs, Cell
 from simsplit.sim.adaptation import Adaptation, BlockSizes, Elements, Reports
@@ -159,7 +160,7 @@ class SharedChannel:
         period, delay = _CSI_FOR_FIXED
         if isinstance(spec.mcs, AdaptiveMcs):
             period, delay = spec.mcs.csi_period_slots, spec.mcs.csi_delay_slots
-        reports = Reports(air, bearers, period, delay)
+        self._reports = reports = Reports(air, bearers, period, delay)
         self.adaptation = Adaptation(spec.mcs, table, elements, air.n_prb, reports)
         weights = [bearer.weight for bearer in bearers]
         self._orders: list[Order] = [
@@ -171,6 +172,25 @@ class SharedChannel:
         self._wake = env.event()
         self.slot = 0
         env.process(self._run_slots())
+
+    # --- what a device may be told ------------------------------------------------------------
+
+    def elements(self, n_prb: int) -> int:
+        """Data resource elements of so many resource blocks in one slot."""
+        return self._elements_of[n_prb]
+
+    def offer(self, bearer: Bearer) -> tuple[Mcs, int, int]:
+        """MCS, resource blocks and transport block bits if the whole band were granted now."""
+        scheme, n_prb = self.adaptation.choose(bearer, self._present(), 0, self.n_prb)
+        return scheme, n_prb, self._sizes.bits(scheme, n_prb)
+
+    def reported_db(self, bearer: Bearer) -> float:
+        """Es/(N0 + I0) on the whole band by the device's last report."""
+        return self._reports.snr_db(bearer, self._present(), 0, self.n_prb)
+
+    def present_db(self, bearer: Bearer, n_prb: int) -> float:
+        """The same of this very slot, on the first ``n_prb`` resource blocks."""
+        return self.air.expected_db(bearer, self._present(), 0, n_prb)
 
     # --- flows --------------------------------------------------------------------------------
 

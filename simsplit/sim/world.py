@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import simpy
 
 from simsplit.phy.link import BlerTable
 from simsplit.phy.trace import ChannelTrace
+from simsplit.policies import EarlyExit, Fixed, Oracle, Policy, points_of
 from simsplit.scenario import DeviceGroup, Scenario
 from simsplit.seeds import Cause, generator
 from simsplit.sim.blocks import BlockChannel, TableBlocks
@@ -18,9 +19,13 @@ from simsplit.sim.cell import SharedChannel
 from simsplit.sim.device import Device, DevicePower, arrival_gaps_s
 from simsplit.sim.edge import EdgeServer
 from simsplit.sim.frame import downlink_share, uplink_share
+from simsplit.sim.informer import Informer, costs_of, exit_seconds
+from simsplit.sim.knowledge import Knowledge
 from simsplit.sim.place import Positions
+from simsplit.sim.policy import build_policy, reward
 from simsplit.sim.radio_network import Inputs, RadioNetwork
 from simsplit.sim.request import Plan, Request, serve
+from simsplit.sim.thermal import ThermalBody
 
 REQUESTS_PER_REPLICATION = 10_000_000  # request ids of one replication stay below this
 MakeBlocks = Callable[[Sequence[np.random.Generator]], BlockChannel]
@@ -28,11 +33,17 @@ MakeBlocks = Callable[[Sequence[np.random.Generator]], BlockChannel]
 
 @dataclass(frozen=True)
 class Machines:
-    """Powers by hardware name (devices, by group name) and of one edge worker, in watts."""
+    """Powers of devices (by group name), of one edge and one cloud worker, in watts; heat.
+
+    ``thermal``: group name → thermal figures, for the groups whose heat counts.
+    """
 
     device: Mapping[str, DevicePower]
     edge_idle_w: float
     edge_compute_w: float
+    cloud_idle_w: float = 0.0
+    cloud_compute_w: float = 0.0
+    thermal: Mapping[str, ThermalBody] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,6 +112,9 @@ class World:
             idle_w=machines.edge_idle_w,
             compute_w=machines.edge_compute_w,
         )
+        self._informer = Informer(self.env, scenario.cell, self.radio, self.edge, table)
+        for device in self.devices:
+            device.policy = self._policy(device, plans)
         self._start_arrivals(traces_s or {})
 
     def random(self, device: int, cause: Cause, part: int = 0) -> np.random.Generator:
@@ -126,8 +140,45 @@ class World:
             power = machines.device[group.name]
             for _ in range(group.count):
                 drx = self.scenario.cell.drx
-                devices.append(Device(self.env, len(devices), group, plans, power, drx))
+                device = Device(
+                    self.env,
+                    len(devices),
+                    group,
+                    plans,
+                    power,
+                    drx,
+                    thermal=machines.thermal.get(group.name),
+                    battery=group.battery,
+                    ambient_c=25.0 if group.heat is None else group.heat.ambient_c,
+                )
+                devices.append(device)
         return devices
+
+    def _policy(self, device: Device, plans: Mapping[str, Plan]) -> Any:
+        """The device's own policy over the points that its group may choose from."""
+        spec = expanded_policy(self.scenario, device.group)
+        names = [point.name for point in self.scenario.points_of(device.group)]
+        offered = {name: plans[name] for name in names}
+        machine, exits = device.group.machine, {}
+        if isinstance(spec, EarlyExit):
+            exits = exit_seconds(offered, spec.exit, machine)
+        return build_policy(
+            spec,
+            costs_of(offered, machine, true=isinstance(spec, Oracle)),
+            self.random(device.index, Cause.POLICY),
+            confidence={name: plan.confidence for name, plan in offered.items() if plan.confidence},
+            exit_s=exits,
+            path=f"devices.{device.group.name}.policy",
+        )
+
+    def _told(self, device: Device) -> Knowledge:
+        """What the device knows; the truth for the oracle; nothing for those who do not ask."""
+        spec = device.group.choice
+        if isinstance(spec, Fixed | EarlyExit):
+            return NOTHING
+        if isinstance(spec, Oracle):
+            return self._informer.truth(device)
+        return self._informer.knowledge(device)
 
     def _blocks(
         self, cause: Cause, table: BlerTable, make_blocks: MakeBlocks | None
@@ -159,7 +210,8 @@ class World:
 
     def _new_request(self, device: Device, sample: int) -> Request:
         request_id = self.replication * REQUESTS_PER_REPLICATION + len(self.requests)
-        point = device.policy.choose()
+        decision = device.policy.choose(self._told(device), sample)
+        point = decision.point
         request = Request(
             request_id,
             self.replication,
@@ -170,6 +222,8 @@ class World:
             sample,
             self.env.now,
             np.nan if device.group.deadline_s is None else device.group.deadline_s,
+            priority=device.group.priority,
+            exit_s=decision.exit_s,
         )
         self.requests.append(request)
         return request
@@ -177,9 +231,19 @@ class World:
     def _live(self, request: Request, device: Device) -> Generator[simpy.Event, Any, None]:
         self._open += 1
         yield from serve(request, device, self.uplink, self.edge, self.downlink)
+        self._informer.observe(device, request)
+        self._teach(request, device)
         self._open -= 1
         if self._arrivals_over and self._open == 0 and not self._all_closed.triggered:
             self._all_closed.succeed()
+
+    def _teach(self, request: Request, device: Device) -> None:
+        """The policy hears how its choice ended."""
+        limit_s = device.group.deadline_s
+        if limit_s is not None:
+            latency_s = request.closed_s - request.arrival_s
+            earned = reward(latency_s, limit_s, request.status == "done")
+            device.policy.learn(request.operating_point, earned)
 
     def _stations(self) -> dict[str, Any]:
         end_s = float(self.env.now)
@@ -190,7 +254,7 @@ class World:
             "devices": [_device_station(device, end_s) for device in self.devices],
             "radio": self._radio_station(self.uplink, uplink_share(self.radio.frame), end_s),
             "handovers": sum(self.radio.association.handovers),
-            "edge": _edge_station(self.edge, end_s),
+            "edge": self.edge.station(end_s),
         }
         if isinstance(self.downlink, SharedChannel):
             share = downlink_share(self.radio.frame)
@@ -205,6 +269,32 @@ class World:
             "passed_bits": sum(bearer.passed_bits for bearer in channel.bearers),
             "prb_slots_total": channel.n_prb * channel.air.n_sites * slots,
         }
+
+
+NOTHING = Knowledge(
+    now_s=0.0,
+    snr_db=np.nan,
+    air_s=lambda bits, uses: np.inf,
+    queue_s=0.0,
+    edge_wait_s=0.0,
+    edge_load=1.0,
+    downlink_s=0.0,
+    deadline_s=np.inf,
+    battery_share=1.0,
+    compute_w=0.0,
+    transmit_w=0.0,
+    receive_w=0.0,
+    idle_w=0.0,
+)
+
+
+def expanded_policy(scenario: Scenario, group: DeviceGroup) -> Policy:
+    """The group's policy with names of ``split: every`` points written out, in its own order."""
+    spec, names = group.choice, []
+    for name in points_of(spec):
+        cuts = [p.name for p in scenario.operating_points if p.of == name]
+        names += cuts or [name]
+    return spec.model_copy(update={"points": tuple(names)}) if hasattr(spec, "points") else spec
 
 
 def _places(devices: Sequence[Device]) -> list[int]:
@@ -230,6 +320,7 @@ def _numbered(devices: Sequence[Device]) -> list[tuple[int, Device]]:
 
 
 def _device_station(device: Device, end_s: float) -> dict[str, Any]:
+    extra = device.station_extra()
     processor, radio, receiver = device.processor, device.radio, device.receiver.ledger
     processor.close(end_s)
     radio.book("off", end_s - radio.seconds["transmit"])
@@ -251,17 +342,4 @@ def _device_station(device: Device, end_s: float) -> dict[str, Any]:
         "listen_j": receiver.joules("listen"),
         "sleep_j": receiver.joules("sleep"),
         "total_j": device.energy_j,
-    }
-
-
-def _edge_station(edge: EdgeServer, end_s: float) -> dict[str, Any]:
-    for ledger in edge.workers:
-        ledger.close(end_s)
-    return {
-        "workers": len(edge.workers),
-        "busy_s": sum(ledger.seconds["compute"] for ledger in edge.workers),
-        "idle_s": sum(ledger.seconds["idle"] for ledger in edge.workers),
-        "idle_j": sum(ledger.joules("idle") for ledger in edge.workers),
-        "compute_j": sum(ledger.joules("compute") for ledger in edge.workers),
-        "total_j": sum(ledger.total_j for ledger in edge.workers),
-    }
+    } | extra

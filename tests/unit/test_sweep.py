@@ -93,3 +93,14 @@ def test_nothing_there(tmp_path: Path) -> None:
         load_results(tmp_path)
     with pytest.raises(ScenarioError):
         sweep("toy", {}, out=tmp_path)
+
+
+def test_an_axis_may_list_mappings() -> None:
+    path, values = parse_axis("devices.a.policy={kind: fixed, point: [x, y]},{kind: oracle}")
+    assert path == "devices.a.policy"
+    assert values == ["{kind: fixed, point: [x, y]}", "{kind: oracle}"]
+
+
+def test_a_broken_mapping_on_an_axis_is_an_error() -> None:
+    with pytest.raises(ScenarioError, match="flow style"):
+        parse_axis("devices.a.policy={kind: {fixed")

@@ -1,0 +1,157 @@
+"""What every device gets to know, with the delays of reality; and the truth, for the oracle only.
+
+Channel: the device's last report, as old as the cell's reports are. Rate: bits per resource
+element of the MCS that this report gives on the whole band, times the share of transmissions that
+arrive at the target block error rate, times the resource elements per second that the device
+measured on its own transfers. Server: its last load report. The oracle gets the channel, the
+competing devices and the server's queue of this very moment.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import simpy
+
+from simsplit.messages import Scheme
+from simsplit.phy.link import BlerTable
+from simsplit.radio import AdaptiveMcs, Cell, FixedRateDownlink
+from simsplit.sim.cell import Bearer
+from simsplit.sim.device import Device
+from simsplit.sim.edge import EdgeServer
+from simsplit.sim.frame import uplink_share
+from simsplit.sim.knowledge import Costs, Knowledge, RateMeter, air_seconds
+from simsplit.sim.load_report import Load
+from simsplit.sim.radio_network import RadioNetwork
+from simsplit.sim.request import Plan, Request
+from simsplit.units import dbm_to_w
+
+METERED_SLOTS = 8  # a shorter transfer says more about its padding than about the cell
+ANSWER_SLOTS = 1.5  # of a downlink over the air: half a slot of waiting and one of sending
+
+
+class Informer:
+    """Makes `Knowledge` for devices at the moment they choose."""
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        cell: Cell,
+        radio: RadioNetwork,
+        edge: EdgeServer,
+        table: BlerTable,
+    ) -> None:
+        self.env, self._cell, self._radio, self._edge = env, cell, radio, edge
+        self._table = table
+        uplink = radio.uplink
+        self._share = uplink_share(radio.frame)
+        self._whole_per_s = uplink.elements(uplink.n_prb) / cell.slot_s * self._share
+        self._meters = [RateMeter(self._whole_per_s) for _ in uplink.bearers]
+        self._success = 1.0
+        if isinstance(cell.mcs, AdaptiveMcs):
+            self._success = 1.0 - cell.mcs.bler_target
+
+    def knowledge(self, device: Device) -> Knowledge:
+        """What the device knows now."""
+        bearer = self._radio.uplink.bearers[device.index]
+        bits = self._bits_per_re(bearer) * self._success
+        snr_db = self._radio.uplink.reported_db(bearer)
+        per_s = self._meters[device.index].per_s
+        return self._made(device, snr_db, bits, per_s, self._edge.reports.known(self.env.now))
+
+    def truth(self, device: Device) -> Knowledge:
+        """The channel, the cell and the server as they are now."""
+        uplink = self._radio.uplink
+        bearer = uplink.bearers[device.index]
+        others = sum(bool(b.flows) for b in uplink.bearers if b.site == bearer.site and b != bearer)
+        scheme, n_prb, tb_bits = uplink.offer(bearer)
+        snr_db = uplink.present_db(bearer, n_prb)
+        error = self._table.transport_block_error(
+            scheme, tb_bits, snr_db, n_re=uplink.elements(n_prb)
+        )
+        bits = tb_bits / uplink.elements(uplink.n_prb) * (1.0 - error)
+        return self._made(device, snr_db, bits, self._whole_per_s / (1 + others), self._edge.load())
+
+    def observe(self, device: Device, request: Request) -> None:
+        """Measure the rate of a transfer that just ended (not those of a few slots)."""
+        seconds = request.radio_end_s - request.radio_start_s
+        if seconds > METERED_SLOTS * self._cell.slot_s:
+            self._meters[device.index].observe(request.channel_uses, seconds)
+
+    def _bits_per_re(self, bearer: Bearer) -> float:
+        """Of the whole band at the MCS that the last report gives."""
+        uplink = self._radio.uplink
+        _, _, tb_bits = uplink.offer(bearer)
+        return tb_bits / uplink.elements(uplink.n_prb)
+
+    def _made(
+        self, device: Device, snr_db: float, bits_per_re: float, re_per_s: float, load: Load
+    ) -> Knowledge:
+        group, power = device.group, device.power
+        air_s = partial(
+            air_seconds, bits_per_re=bits_per_re, re_per_s=re_per_s, slot_s=self._cell.slot_s
+        )
+        return Knowledge(
+            now_s=self.env.now,
+            snr_db=snr_db,
+            air_s=air_s,
+            queue_s=device.backlog_s,
+            edge_wait_s=load.wait_s,
+            edge_load=1.0,  # the wait is there in seconds
+            downlink_s=self._answer_s,
+            deadline_s=math.inf if group.deadline_s is None else group.deadline_s,
+            battery_share=1.0 if device.battery_share is None else device.battery_share,
+            compute_w=power.compute_w,
+            transmit_w=power.transmit_w(dbm_to_w(group.tx_power_dbm)),
+            receive_w=power.receiver.receive_w,
+            idle_w=power.idle_w,
+            transmit_share=self._share,
+        )
+
+    @property
+    def _answer_s(self) -> float:
+        spec = self._cell.downlink
+        if isinstance(spec, FixedRateDownlink):
+            return spec.latency_s
+        return spec.latency_s + ANSWER_SLOTS * self._cell.slot_s
+
+
+def costs_of(plans: Mapping[str, Plan], machine: str, *, true: bool) -> dict[str, Costs]:
+    """What a device believes its operating points cost; or, for the oracle, what they do cost."""
+    return {name: _costs(name, plan, machine, true=true) for name, plan in plans.items()}
+
+
+def _costs(name: str, plan: Plan, machine: str, *, true: bool) -> Costs:
+    device_s, edge_s = plan.device_s[machine], plan.edge_s[0]
+    if not true:
+        device_s = plan.believed_device_s.get(machine, device_s)
+        edge_s = edge_s if plan.believed_edge_s is None else plan.believed_edge_s
+    return Costs(
+        name,
+        plan.scheme,
+        device_s,
+        edge_s,
+        _mean(plan.payload_bits),
+        _mean(plan.channel_uses),
+        _mean(plan.answer_bits),
+        sends=plan.scheme is not Scheme.LOCAL or plan.send_result,
+    )
+
+
+def _mean(values: Sequence[int]) -> float:
+    return sum(values) / len(values)
+
+
+def exit_seconds(plans: Mapping[str, Plan], exit_point: str, machine: str) -> dict[str, float]:
+    """Point → extra device seconds if an exit was tried first and was not confident.
+
+    The exit's head alone where the device has run the exit's trunk anyway; where it would have run
+    nothing (``raw``), the whole exit.
+    """
+    spent_s = plans[exit_point].device_s[machine]
+    return {
+        name: spent_s if plan.scheme is Scheme.RAW else plan.exit_s.get(machine, 0.0)
+        for name, plan in plans.items()
+    }
