@@ -1,0 +1,89 @@
+"""How one tensor lies in memory, and how several make up a network's output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
+
+from simsplit.errors import ScenarioError
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Shape, place in memory and type of one tensor, for the example's batch."""
+
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    offset: int
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, tensor: Tensor) -> Layout:
+        """Of a tensor as it lies in memory."""
+        shape, stride = tuple(tensor.shape), tuple(tensor.stride())
+        return cls(shape, stride, int(tensor.storage_offset()), tensor.dtype)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the elements."""
+        return prod(self.shape) * self.dtype.itemsize
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An output's structure, e.g. a dictionary of tensors; tensors named twice are held once.
+
+    Attributes:
+        spec: The structure, as PyTorch flattens it.
+        constants: Entries that are no tensors (``None``, numbers), by place.
+        slots: For every other place, which of the carried tensors belongs there.
+        layouts: Of the carried tensors, for the example.
+        rebuilt: Does the traced network give plain containers where the original has its own?
+    """
+
+    spec: TreeSpec
+    constants: dict[int, Any]
+    slots: dict[int, int]
+    layouts: tuple[Layout, ...]
+    rebuilt: bool
+
+    @classmethod
+    def of(cls, output: Any, *, rebuilt: bool = False) -> Answer:
+        """The structure of an example."""
+        leaves, spec = tree_flatten(output)
+        tensors = {i: leaf for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)}
+        constants = {i: leaf for i, leaf in enumerate(leaves) if i not in tensors}
+        number: dict[tuple[int, Layout], int] = {}
+        slots = {i: number.setdefault(_identity(t), len(number)) for i, t in tensors.items()}
+        return cls(spec, constants, slots, tuple(layout for _, layout in number), rebuilt)
+
+    def flatten(self, output: Any) -> tuple[Tensor, ...]:
+        """The carried tensors of an output.
+
+        Raises:
+            ScenarioError: another structure than the example's.
+        """
+        leaves, _ = tree_flatten(output)
+        if len(leaves) != len(self.slots) + len(self.constants):
+            raise ScenarioError("the network's output has other entries than for the example")
+        first = {slot: leaves[i] for i, slot in reversed(self.slots.items())}
+        return tuple(first[slot] for slot in range(len(self.layouts)))
+
+    def conform(self, output: Any) -> Any:
+        """The traced network's output in the original's own structure."""
+        return tree_unflatten(tree_flatten(output)[0], self.spec) if self.rebuilt else output
+
+    def restore(self, tensors: tuple[Tensor, ...]) -> Any:
+        """The output from its carried tensors."""
+        leaves = {**self.constants, **{i: tensors[slot] for i, slot in self.slots.items()}}
+        return tree_unflatten([leaves[i] for i in range(len(leaves))], self.spec)
+
+
+def _identity(tensor: Tensor) -> tuple[int, Layout]:
+    where = tensor.untyped_storage().data_ptr() or id(tensor)  # empty tensors have no address
+    return where, Layout.of(tensor)

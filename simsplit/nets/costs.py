@@ -1,0 +1,165 @@
+"""What a network's operations cost: one `Operator` per piece of real work, seen while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
+
+from simsplit.operators import Operator, Operators
+
+_FAMILIES = {
+    "activation": "relu relu6 hardtanh silu hardswish hardsigmoid gelu sigmoid leaky_relu elu tanh "
+    "softplus mish prelu _prelu_kernel glu celu selu log_sigmoid_forward threshold",
+    "norm": "native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training "
+    "cudnn_batch_norm native_layer_norm native_group_norm _fused_rms_norm",
+    "pool": "max_pool2d max_pool2d_with_indices avg_pool2d _adaptive_avg_pool2d "
+    "adaptive_max_pool2d mean amax",
+    "attention": "_softmax _safe_softmax _log_softmax",
+    "elementwise": "add sub rsub mul div neg abs exp log sqrt rsqrt pow cat stack clone copy "
+    "_to_copy clamp clamp_min clamp_max maximum minimum where masked_fill fill constant_pad_nd "
+    "roll index index_select gather floor round sin cos eq ne lt le gt ge logical_and logical_or "
+    "logical_not bitwise_and bitwise_or bitwise_not zeros ones full zeros_like ones_like "
+    "full_like arange expand_copy repeat rounding bernoulli index_put",
+}
+_KINDS = {name: kind for kind, names in _FAMILIES.items() for name in names.split()}
+_MATRIX_PRODUCTS = {"mm", "addmm", "bmm", "baddbmm"}
+_CONVOLUTIONS = {"convolution", "_convolution"}
+_NO_WORK = {  # views without an alias in their schema, and memory that nobody fills
+    *("_unsafe_view", "_reshape_alias", "detach", "lift_fresh", "alias", "set_"),
+    *("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"),
+    *("_local_scalar_dense", "sym_size", "is_same_size"),
+}
+_ATTENTION_ON_THE_CPU = "_scaled_dot_product_flash_attention_for_cpu"
+
+
+def record(call: Callable[..., Any], *inputs: Any, name: str = "") -> Operators:
+    """The work of ``call(*inputs)``, one `Operator` per aten operation, views left out.
+
+    Figures are per sample; the batch is the first input's dimension 0. If ``call`` is a module (or
+    a module's method), its parameters and buffers count as weights, everything else as
+    activations. Multiply-accumulates: PyTorch's `flop_registry`, halved.
+    """
+    recorder = Recorder(_weights_of(call), batch=_batch_of(inputs))
+    recorder.name = name
+    with torch.no_grad(), every_product_visible(), recorder:
+        call(*inputs)
+    return tuple(recorder.operators)
+
+
+def _weights_of(call: Callable[..., Any]) -> Iterable[Tensor]:
+    owner = getattr(call, "__self__", call)
+    return (*owner.parameters(), *owner.buffers()) if isinstance(owner, nn.Module) else ()
+
+
+def _batch_of(inputs: tuple[Any, ...]) -> int:
+    shaped = [leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor) and leaf.dim()]
+    return max(1, shaped[0].shape[0]) if shaped else 1
+
+
+@contextmanager
+def every_product_visible() -> Iterator[None]:
+    """PyTorch's fused attention path, which hides its products, is off inside."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Writes down what runs while it is active, under the name in ``name``.
+
+    Args:
+        weights: Tensors that are read once per launch; their views count as they do.
+        batch: Samples in what runs.
+    """
+
+    def __init__(self, weights: Iterable[Tensor], batch: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.name = ""
+        self.operators: list[Operator] = []
+        self._weights = {_address(tensor) for tensor in weights}
+        self._batch = batch
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if not _is_free(func):
+            self.operators.append(self._operator(func, args, kwargs or {}, out))
+        return out
+
+    def _operator(self, func: Any, args: Any, kwargs: dict[str, Any], out: Any) -> Operator:
+        read = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        weights = [tensor for tensor in read if _address(tensor) in self._weights]
+        elements = sum(t.numel() for t in read) - sum(t.numel() for t in weights)
+        return Operator(
+            name=self.name,
+            kind=_kind(func, args, with_weights=bool(weights)),
+            macs=_macs(func, args, kwargs, out) / self._batch,
+            elements_in=elements / self._batch,
+            elements_out=_written(out) / self._batch,
+            weights=float(sum(tensor.numel() for tensor in weights)),
+        )
+
+
+def _address(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+def _plain_name(func: Any) -> str:
+    name = str(func._schema.name).split("::")[-1]
+    return name.removesuffix("_") if not name.endswith("__") else name
+
+
+def _is_free(func: Any) -> bool:
+    """Views: the result is the input's memory, not written to."""
+    returns = func._schema.returns
+    aliases = [value.alias_info for value in returns]
+    view = bool(aliases) and all(alias is not None and not alias.is_write for alias in aliases)
+    return view or _plain_name(func) in _NO_WORK
+
+
+def _written(out: Any) -> int:
+    """Elements of the main result; indices and statistics on the side are not counted."""
+    if isinstance(out, tuple):
+        return _written(out[0])
+    return sum(leaf.numel() for leaf in tree_leaves(out) if isinstance(leaf, Tensor))
+
+
+def _kind(func: Any, args: Any, *, with_weights: bool) -> str:
+    name = _plain_name(func)
+    if name in _CONVOLUTIONS:
+        return "depthwise" if _is_depthwise(args) else "conv"
+    if name in _MATRIX_PRODUCTS:
+        return "linear" if with_weights else "attention"
+    if name.startswith("_scaled_dot_product"):
+        return "attention"
+    return _KINDS.get(name, "other")
+
+
+def _is_depthwise(args: Any) -> bool:
+    groups = args[8]
+    return bool(groups > 1 and groups == args[0].shape[1])
+
+
+def _macs(func: Any, args: Any, kwargs: dict[str, Any], out: Any) -> float:
+    if _plain_name(func) == _ATTENTION_ON_THE_CPU:
+        return _attention_macs(*args[:3])
+    count = flop_registry.get(func._overloadpacket)
+    return 0.0 if count is None else count(*args, **kwargs, out_val=out) / 2
+
+
+def _attention_macs(query: Tensor, key: Tensor, value: Tensor) -> float:
+    """Both products of softmax(Q K^T) V; tensors are ``(B, heads, tokens, width)``."""
+    scores = prod(query.shape[:-1]) * key.shape[-2]
+    return float(scores * (query.shape[-1] + value.shape[-1]))
