@@ -93,7 +93,7 @@ def predicted_energy_j(costs: Costs, knowledge: Knowledge) -> float:
     flows whatever is chosen. inf if the device cannot tell. Source: Kang et al. 2017,
     Algorithm 1, with the receiver added.
     """
-    on_air_s = _or_never(_air_s(costs, knowledge)) * knowledge.transmit_share
+    on_air_s = _air_s(costs, knowledge) * knowledge.transmit_share
     received_s = knowledge.downlink_s if costs.is_remote else 0.0
     return _or_never(
         knowledge.compute_w * costs.device_s
