@@ -32,7 +32,9 @@ def test_the_moment_it_ran_empty_and_the_debt():
     assert charge.empty_s == pytest.approx(4.0)
     assert charge.is_empty and charge.remaining_j == pytest.approx(-6.0)
     charge.follow(20.0, 24.0)
-    assert not charge.is_empty and charge.empty_s == pytest.approx(4.0)  # the first time
+    assert not charge.is_empty
+    charge.follow(30.0, 60.0)
+    assert charge.is_empty and charge.empty_s == pytest.approx(4.0)  # the first time
 
 
 def test_a_caller_that_knows_better_when_it_ran_empty():
