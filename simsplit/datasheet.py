@@ -57,6 +57,20 @@ class EfficiencySheet(Spec):
     memory: ShareFigure
 
 
+class FoldedSheet(Spec):
+    """Kinds that the runtime computes inside the product before them, at no cost of their own."""
+
+    kinds: Annotated[tuple[Literal["norm", "activation"], ...], Field(min_length=1)]
+    source: Source
+
+
+class WeightStoreSheet(Spec):
+    """On-chip room for weights; what does not fit is fetched in every launch."""
+
+    kept_bytes: Figure
+    stream_bytes_per_s: PositiveFigure
+
+
 class RadioSheet(Spec):
     """Power of the transceiver by state."""
 
@@ -113,6 +127,8 @@ class DataSheet(Spec):
     peak_macs_per_s: PositiveFigure
     memory_bandwidth_bytes_per_s: PositiveFigure
     efficiency: EfficiencySheet
+    folded: FoldedSheet | None = None
+    weight_store: WeightStoreSheet | None = None
     launch_overhead_s: Figure
     operator_overhead_s: Figure
     codec_s_per_kpixel: Figure | None = None
@@ -123,6 +139,7 @@ class DataSheet(Spec):
     thermal: ThermalSheet | None = None
     radio: RadioSheet | None = None
     profile: Annotated[str, Field(pattern=r"^[\w.-][\w./-]*\.json$")] | None = None
+    predictor: Annotated[str, Field(pattern=r"^\w+$")] | None = None
 
     @model_validator(mode="after")
     def _levels(self) -> DataSheet:

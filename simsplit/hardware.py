@@ -5,7 +5,7 @@ visual performance model for multicore architectures", CACM 52(4), 2009), and a 
 
     t_operator = operator_overhead + max(batch * macs / (peak * efficiency[kind]),
                                          bytes(batch) / (bandwidth * efficiency[memory]))
-    t_launch   = launch_overhead + sum of t_operator
+    t_launch   = launch_overhead + sum of t_operator + weights that are streamed / stream rate
 
 The device's states are sleep, idle, compute and transmit (``tx_power / pa_efficiency +
 tx_circuit``, on top of idle or compute); energy is power times the time in the state. Figures come
@@ -14,6 +14,7 @@ from files that name each one's source; a measured profile, if the file names on
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -106,9 +107,13 @@ class Hardware:
     Attributes:
         processor: What runs the network; at a DVFS level a ``cpu`` dispatches and codes slower
             too, while the host of a ``gpu`` or ``npu`` keeps its clock.
+        folded: Kinds that the runtime computes inside the product before them, at no own cost.
+        kept_bytes, stream_bytes_per_s: On-chip room for weights; what a launch's weights exceed it
+            by is fetched at that rate.
         levels: DVFS, lowest first; empty if the clock is fixed.
         level: The level in force; empty: the highest.
         profile: Absolute path of a measured profile, which comes before the roofline.
+        predictor: Model of `models/` that says what devices believe of its seconds.
     """
 
     name: str
@@ -125,20 +130,26 @@ class Hardware:
     compute_w: float
     codec_s_per_kpixel: float | None = None
     radio: Radio | None = None
+    folded: tuple[str, ...] = ()
+    kept_bytes: float = math.inf
+    stream_bytes_per_s: float = math.inf
     levels: tuple[Level, ...] = ()
     level: str = ""
     thermal: Thermal | None = None
     profile: str | None = None
+    predictor: str | None = None
     sources: dict[str, str] = field(default_factory=dict, compare=False)
 
     def operator_s(self, operator: Operator, batch: int = 1) -> float:
-        """Seconds of one operator for a batch: overhead + max(arithmetic, memory); views are 0.
+        """Seconds of one operator for a batch: overhead + max(arithmetic, memory).
+
+        0 for views and for kinds that the runtime folds into others.
 
         Raises:
             ValueError: batch below 1.
         """
         _check_work(operator.macs, batch)
-        if operator.kind == "reshape":
+        if operator.kind in ("reshape", *self.folded):
             return 0.0
         share = self.efficiency.of(operator.kind)
         arithmetic_s = batch * operator.macs / (self.peak_macs_per_s * share)
@@ -150,8 +161,11 @@ class Hardware:
         Raises:
             ValueError: batch below 1.
         """
-        times = [self.operator_s(operator, batch) for operator in operators]
-        return self.launch_overhead_s + sum(times) if times else 0.0
+        operators = tuple(operators)
+        if not operators:
+            return 0.0
+        times = (self.operator_s(operator, batch) for operator in operators)
+        return self.launch_overhead_s + sum(times) + self._stream_s(operators)
 
     def compute_s(self, macs: float, batch: int = 1) -> float:
         """Estimate from MACs per sample alone: overhead + batch * macs / (peak * conv efficiency).
@@ -202,6 +216,10 @@ class Hardware:
     def _memory_s(self, operator: Operator, batch: int) -> float:
         moved_bytes = operator.moved_elements(batch) * ELEMENT_BYTES[self.dtype]
         return moved_bytes / (self.memory_bandwidth_bytes_per_s * self.efficiency.memory)
+
+    def _stream_s(self, operators: tuple[Operator, ...]) -> float:
+        weight_bytes = ELEMENT_BYTES[self.dtype] * sum(operator.weights for operator in operators)
+        return max(0.0, weight_bytes - self.kept_bytes) / self.stream_bytes_per_s
 
     def _level(self, name: str) -> Level:
         choices = [level.name for level in self.levels]
@@ -254,11 +272,19 @@ def _hardware(name: str, sheet: DataSheet) -> Hardware:
         compute_w=sheet.compute_w.value,
         codec_s_per_kpixel=sheet.codec_s_per_kpixel.value if sheet.codec_s_per_kpixel else None,
         radio=Radio(**_values(sheet.radio)) if sheet.radio else None,
+        folded=tuple(sheet.folded.kinds) if sheet.folded else (),
+        kept_bytes=sheet.weight_store.kept_bytes.value if sheet.weight_store else math.inf,
+        stream_bytes_per_s=_stream_rate(sheet),
         levels=tuple(_level(level) for level in sheet.dvfs),
         thermal=_thermal(sheet, sheet.thermal) if sheet.thermal else None,
         profile=_profile(name, sheet.profile) if sheet.profile else None,
+        predictor=sheet.predictor,
         sources=_sources(sheet.model_dump(exclude_none=True)),
     )
+
+
+def _stream_rate(sheet: DataSheet) -> float:
+    return sheet.weight_store.stream_bytes_per_s.value if sheet.weight_store else math.inf
 
 
 def _values(sheet: EfficiencySheet | RadioSheet) -> dict[str, float]:

@@ -50,14 +50,15 @@ def test_every_figure_has_a_source_and_makes_sense(name: str) -> None:
 
 
 def test_there_are_devices_and_servers_of_every_class() -> None:
-    assert len(NAMES) >= 7
+    assert len(NAMES) >= 12
+    assert {load_hardware(name).processor for name in NAMES} == {"cpu", "gpu", "npu"}
     assert {load_hardware(name).dtype for name in NAMES} == {"float32", "float16", "int8"}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_more_work_never_takes_less_time(name: str) -> None:
     hardware = load_hardware(name)
-    for kind in set(KINDS) - {"reshape"}:
+    for kind in set(KINDS) - {"reshape", *hardware.folded}:
         op = Operator("o", kind, macs=1e6, elements_in=1e4, elements_out=1e4, weights=1e3)
         times = [hardware.operator_s(op, batch) for batch in (1, 2, 4, 8)]
         assert times == sorted(times) and times[-1] > times[0] > 0
@@ -80,6 +81,15 @@ def test_a_throttled_device_is_slower_and_draws_less(name: str) -> None:
         assert thermal.resume_at_c < thermal.throttle_at_c
     if hardware.levels:
         assert hardware.idle_w < hardware.levels[0].compute_w
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_slower_level_is_slower_and_draws_less(name: str) -> None:
+    levels = [load_hardware(name).at_level(level.name) for level in load_hardware(name).levels]
+    times = [level.seconds((CONV, NORM)) for level in levels]
+    powers = [level.compute_w for level in levels]
+    assert times == sorted(times, reverse=True) and powers == sorted(powers)
+    assert not levels or levels[-1].peak_macs_per_s == load_hardware(name).peak_macs_per_s
 
 
 def test_servers_have_no_radio_and_devices_have_one() -> None:
@@ -122,6 +132,20 @@ def test_a_launch_is_overhead_plus_its_operators() -> None:
     assert SIMPLE.seconds((CONV, VIEW, NORM)) == pytest.approx(0.01 + 1.001 + 0.041002)
     assert SIMPLE.seconds((VIEW,)) == 0.01
     assert SIMPLE.seconds(()) == 0.0
+
+
+def test_folded_kinds_cost_nothing_of_their_own() -> None:
+    folded = replace(SIMPLE, folded=("norm", "activation"))
+    assert folded.operator_s(NORM) == 0.0
+    assert folded.seconds((CONV, NORM)) == pytest.approx(0.01 + 1.001)
+
+
+def test_weights_that_do_not_fit_are_fetched_once_per_launch() -> None:
+    # 1e5 weights of 4 bytes, room for 1e5 bytes, 3e5 bytes/s
+    small = replace(SIMPLE, kept_bytes=1e5, stream_bytes_per_s=3e5)
+    assert small.seconds((CONV,)) == pytest.approx(0.01 + 1.001 + 1.0)
+    assert small.seconds((CONV,), batch=2) == pytest.approx(0.01 + 2.001 + 1.0)
+    assert replace(small, kept_bytes=4e5).seconds((CONV,)) == SIMPLE.seconds((CONV,))
 
 
 def test_estimate_from_macs_alone() -> None:
