@@ -6,7 +6,7 @@ Counted by `simsplit.nets.costs` from a network, timed by hardware files, profil
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 KINDS = (
@@ -33,6 +33,10 @@ class Operator:
         macs: Multiply-accumulates per sample; 0 for what has no product.
         elements_in, elements_out: Activations read and written, in elements per sample.
         weights: Parameters read, in elements; once per launch, whatever the batch.
+        form: Which operation of its kind, e.g. ``silu``; empty if unknown.
+        window: Positions of the kernel of a convolution or pooling (9 for 3 x 3); 0 if it has none.
+
+    The last two refine predictions; older cards lack them, so they do not count for equality.
     """
 
     name: str
@@ -41,6 +45,8 @@ class Operator:
     elements_in: float
     elements_out: float
     weights: float = 0.0
+    form: str = field(default="", compare=False)
+    window: float = field(default=0.0, compare=False)
 
     def moved_elements(self, batch: int = 1) -> float:
         """Elements that pass through memory in one launch."""
@@ -55,6 +61,8 @@ class Operator:
             self.elements_in,
             self.elements_out,
             self.weights,
+            self.form,
+            self.window,
         ]
 
 

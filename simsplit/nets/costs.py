@@ -32,6 +32,7 @@ _FAMILIES = {
 _KINDS = {name: kind for kind, names in _FAMILIES.items() for name in names.split()}
 _MATRIX_PRODUCTS = {"mm", "addmm", "bmm", "baddbmm"}
 _CONVOLUTIONS = {"convolution", "_convolution"}
+_POOLS = {"max_pool2d", "max_pool2d_with_indices", "avg_pool2d"}
 _NO_WORK = {  # views without an alias in their schema, and memory that nobody fills
     *("_unsafe_view", "_reshape_alias", "detach", "lift_fresh", "alias", "set_"),
     *("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"),
@@ -109,6 +110,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             elements_in=elements / self._batch,
             elements_out=_written(out) / self._batch,
             weights=float(sum(tensor.numel() for tensor in weights)),
+            form=_plain_name(func),
+            window=_window(func, args),
         )
 
 
@@ -145,6 +148,17 @@ def _kind(func: Any, args: Any, *, with_weights: bool) -> str:
     if name.startswith("_scaled_dot_product"):
         return "attention"
     return _KINDS.get(name, "other")
+
+
+def _window(func: Any, args: Any) -> float:
+    """Positions of the kernel: 9 for 3 x 3; 0 for what has no kernel of its own."""
+    name = _plain_name(func)
+    if name in _CONVOLUTIONS:
+        return float(prod(args[1].shape[2:]))
+    if name not in _POOLS:
+        return 0.0
+    sides = args[1]
+    return float(sides[0] * sides[-1])
 
 
 def _is_depthwise(args: Any) -> bool:
