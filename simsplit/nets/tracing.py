@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import linecache
+import logging
 import math
 import traceback
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -77,15 +82,27 @@ def _exported(
     if leaves:  # torch.export looks into every module
         raise _unsplittable(module, obstacle) from obstacle
     try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
+        with _quiet(), torch.no_grad():
             program = torch.export.export(module, (example,), strict=False)
-        traced = program.module(check_guards=False)
+            traced = program.module(check_guards=False)
         if answer := _answer(traced, example, expected):
-            return traced, answer
+            return traced, replace(answer, rebuilt=True)  # its graph gives a flat list
     except Exception:
         raise _unsplittable(module, obstacle) from obstacle
     raise _unsplittable(module, obstacle)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What the exporter says about its failures is said again, in one sentence, by our error."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _answer(traced: fx.GraphModule, example: Tensor, expected: object) -> Answer | None:
@@ -150,8 +167,6 @@ def _culprit(module: nn.Module, trace: TracebackType | None) -> tuple[str, str]:
 
 
 def _line(filename: str, number: int) -> str:
-    import linecache
-
     return linecache.getline(filename, number).strip()
 
 
