@@ -8,21 +8,17 @@ meet 1e-9 relative.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import Any, overload
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
-import simpy
 
-from simsplit import validate_radio
+from simsplit import validate_edge, validate_radio
 from simsplit.cases import POWER, Case, exact_case, interval_case, toy_plan, toy_world
 from simsplit.messages import Scheme
 from simsplit.phy.mcs import mcs
 from simsplit.phy.sizes import transport_block_bits
-from simsplit.scenario import Edge
-from simsplit.seeds import generator
-from simsplit.sim.edge import EdgeServer
-from simsplit.sim.request import Plan, Request
+from simsplit.sim.request import Request
 
 
 def validate(progress: Callable[[str, int, int], None] | None = None) -> list[Case]:
@@ -53,87 +49,6 @@ def device_md1() -> list[Case]:
     expected = rho * service_s / (2 * (1 - rho))
     means = [float(np.mean(w)) for w in waits.values()]
     return [interval_case("device M/D/1 mean wait (s)", "rho s / (2 (1 - rho))", expected, means)]
-
-
-class _ExponentialSeconds(Sequence[float]):
-    """Service times drawn anew at every look-up, in place of a list per batch size."""
-
-    def __init__(self, mean_s: float, rng: np.random.Generator) -> None:
-        self._mean_s, self._rng = mean_s, rng
-
-    def __len__(self) -> int:
-        return 1
-
-    @overload
-    def __getitem__(self, index: int) -> float: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[float]: ...
-    def __getitem__(self, index: int | slice) -> float | Sequence[float]:
-        return float(self._rng.exponential(self._mean_s))
-
-
-def drive_edge(
-    spec: Edge, edge_s: Sequence[float], rate_hz: float, count: int, seed: int
-) -> list[Request]:
-    """Poisson arrivals straight into the edge server until ``count`` have come and gone."""
-    env = simpy.Environment()
-    plan = Plan(Scheme.RAW, [0], [0], [0], {}, {}, edge_s)
-    edge = EdgeServer(env, spec, {"point": plan}, idle_w=10.0, compute_w=70.0)
-    gaps_s = generator(seed, 1).exponential(1 / rate_hz, count)
-    requests = [Request(i, 0, 0, "g", "point", "raw", 0, 0.0) for i in range(count)]
-
-    def source() -> Iterator[simpy.Event]:
-        for request, gap_s in zip(requests, gaps_s, strict=True):
-            yield env.timeout(float(gap_s))
-            request.arrival_s = env.now
-            env.process(edge.answer(request))
-
-    env.process(source_process(source()))
-    env.run()
-    return requests
-
-
-def source_process(events: Iterator[simpy.Event]) -> Generator[simpy.Event, Any, None]:
-    """An iterator of events as a SimPy process."""
-    yield from events
-
-
-def erlang_c(workers: int, offered: float) -> float:
-    """Probability of waiting in M/M/c (Erlang 1917): offered load a = lambda / mu."""
-    top = offered**workers / math.factorial(workers) * workers / (workers - offered)
-    return top / (sum(offered**n / math.factorial(n) for n in range(workers)) + top)
-
-
-def edge_mmc() -> list[Case]:
-    """c workers, exponential service: W = C(c, a) s / (c - a) (Erlang C), and P(wait) = C(c, a)."""
-    workers, service_s, rate_hz = 3, 0.02, 120.0
-    offered = rate_hz * service_s
-    waits, waiting = [], []
-    for seed in range(30):
-        service = _ExponentialSeconds(service_s, generator(seed, 2))
-        spec = Edge(workers=workers, max_batch=1)
-        rows = drive_edge(spec, service, rate_hz, 8000, seed)[1000:]
-        wait_s = np.array([r.edge_start_s - r.edge_arrival_s for r in rows])
-        waits.append(float(wait_s.mean()))
-        waiting.append(float((wait_s > 1e-12).mean()))
-    probability = erlang_c(workers, offered)
-    expected = probability * service_s / (workers - offered)
-    return [
-        interval_case("edge M/M/3 mean wait (s)", "C(c,a) s / (c - a)", expected, waits),
-        interval_case("edge M/M/3 P(wait)", "Erlang C(c,a)", probability, waiting),
-    ]
-
-
-def edge_md1() -> list[Case]:
-    """One worker, deterministic service at the edge: Pollaczek-Khinchine."""
-    service_s, rate_hz = 0.01, 80.0
-    waits = []
-    for seed in range(30):
-        rows = drive_edge(Edge(max_batch=1), [service_s], rate_hz, 8000, 100 + seed)[1000:]
-        waits.append(float(np.mean([r.edge_start_s - r.edge_arrival_s for r in rows])))
-    rho = rate_hz * service_s
-    expected = rho * service_s / (2 * (1 - rho))
-    return [interval_case("edge M/D/1 mean wait (s)", "rho s / (2 (1 - rho))", expected, waits)]
 
 
 def mean_number(enter_s: Sequence[float], leave_s: Sequence[float], until_s: float) -> float:
@@ -224,10 +139,9 @@ def _ledger_case(
 
 CASES: tuple[Callable[[], list[Case]], ...] = (
     device_md1,
-    edge_md1,
-    edge_mmc,
     littles_law,
     lone_request,
     energy_ledger,
+    *validate_edge.CASES,
     *validate_radio.CASES,
 )

@@ -3,7 +3,7 @@
 DESIGN.md's order, made precise: the YAML's nouns are ``spec``, ``channel``, ``radio`` and
 ``scenario``; ``results`` precedes ``run`` (a run stores its result),
 ``prepared`` (act one on disk) precedes ``pipeline``, ``exact_blocks`` (the coded radio as the
-simulation's block channel) follows ``sim``; ``validate`` may drive single stations with SimPy.
+simulation's block channel) follows ``sim``; ``validate_edge`` drives single stations with SimPy.
 Imports for type checking count for the order of rooms, not for where libraries may be.
 """
 
@@ -33,16 +33,17 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("exact_blocks", "plans", "results"),
     ("run", "fit", "expect"),
     ("cases",),
-    ("validate_radio",),
+    ("validate_radio", "validate_edge"),
     ("validate",),
     ("sweep",),
     ("plots",),
+    ("policy_study",),
     ("report",),
     ("cli", "__init__"),
 )
 RANK = {room: rank for rank, row in enumerate(ORDER) for room in row}
 ONLY_IN = {
-    "simpy": ("sim/", "validate.py"),
+    "simpy": ("sim/", "validate_edge.py"),
     "sionna": (
         "phy/coded.py",
         "phy/encoder.py",

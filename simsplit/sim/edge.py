@@ -1,43 +1,35 @@
-"""The edge server: one queue, c workers, dynamic batches of one operating point, finite room."""
+"""The edge server: answers requests itself, or sends them on to the cloud behind it."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
 
 import simpy
 
-from simsplit.scenario import Edge
-from simsplit.sim.ledger import Ledger
+from simsplit.serving import (
+    Cloud,
+    Edge,
+    OffloadAlways,
+    OffloadNever,
+    OffloadWhenFull,
+    OffloadWhenLate,
+)
+from simsplit.sim.admission import is_late
+from simsplit.sim.cloud import CloudTier
 from simsplit.sim.request import Life, Plan, Request
-
-Gaps = Generator[simpy.Event, Any, None]
-
-
-@dataclass
-class _Job:
-    """A request waiting for its answer."""
-
-    request: Request
-    done: simpy.Event
+from simsplit.sim.server import Server
 
 
-@dataclass
-class _Batch:
-    """Jobs that a worker is collecting; ``full`` fires when no more fit."""
+class EdgeServer(Server):
+    """A server, and the cloud behind it if the scenario has one.
 
-    full: simpy.Event
-    jobs: list[_Job] = field(default_factory=list)
+    Who goes on to the cloud is decided on arrival, before the edge's own admission. The hop to the
+    cloud and back counts from ``edge_arrival_s``; ``edge_start_s``, ``edge_end_s``, the worker and
+    the energy are those of the server that computed, which ``tier`` names.
 
-
-class EdgeServer:
-    """c workers, each one unit of the edge hardware with its own ledger.
-
-    A free worker takes the oldest job and every waiting job of the same operating point up to
-    ``max_batch``; a batch that is not full waits until its oldest job is ``max_wait_s`` old. A job
-    that finds ``queue_capacity`` others waiting is rejected.
+    Args:
+        idle_w, compute_w: Power of one worker of the edge.
+        cloud_power_w: Idle and compute power of one worker of the cloud; needed if there is one.
     """
 
     def __init__(
@@ -48,91 +40,32 @@ class EdgeServer:
         *,
         idle_w: float,
         compute_w: float,
+        cloud_power_w: tuple[float, float] | None = None,
     ) -> None:
-        self.env = env
-        self.spec = spec
-        self.workers = [
-            Ledger({"idle": idle_w, "compute": compute_w}, "idle") for _ in range(spec.workers)
-        ]
-        self._plans = plans
-        self._compute_w = compute_w
-        self._waiting: deque[_Job] = deque()
-        self._gathering: dict[str, _Batch] = {}
-        self._idle: deque[simpy.Event] = deque()
-        for index in range(spec.workers):
-            env.process(self._work(index))
+        super().__init__(env, spec, plans, idle_w=idle_w, compute_w=compute_w)
+        self.cloud: CloudTier | None = None
+        if spec.cloud is not None:
+            if cloud_power_w is None:
+                raise ValueError("a cloud needs cloud_power_w")
+            self.cloud = CloudTier(env, spec.cloud, plans, cloud_power_w)
 
     def answer(self, request: Request) -> Life:
-        """Queue, run decoder + tail in a batch; ends with the answer or with status 'rejected'."""
+        """Ends with the answer, or with status 'rejected'."""
         request.edge_arrival_s = self.env.now
-        job = _Job(request, self.env.event())
-        batch = self._gathering.get(request.operating_point)
-        if batch is not None:
-            self._join(batch, job)
-        elif self._is_full():
-            return request.close("rejected", self.env.now)
+        if self.cloud is not None and self._goes_on(self.cloud.spec, request):
+            request.tier = "cloud"
+            yield from self.cloud.answer(request)
         else:
-            self._waiting.append(job)
-            if self._idle:
-                self._idle.popleft().succeed()
-        yield job.done
+            request.tier = "edge"
+            yield from self.serve(request)
 
-    def _is_full(self) -> bool:
-        room = self.spec.queue_capacity
-        return room is not None and not self._idle and len(self._waiting) >= room
-
-    def _join(self, batch: _Batch, job: _Job) -> None:
-        batch.jobs.append(job)
-        if len(batch.jobs) >= self.spec.max_batch:
-            self._gathering.pop(job.request.operating_point)
-            batch.full.succeed()
-
-    def _work(self, index: int) -> Gaps:
-        while True:
-            if not self._waiting:
-                wake = self.env.event()
-                self._idle.append(wake)
-                yield wake
-            if not self._waiting:
-                continue
-            batch = self._take()
-            yield from self._gather(batch)
-            yield from self._run(index, batch.jobs)
-
-    def _take(self) -> _Batch:
-        """The oldest job and its fellows of the same operating point."""
-        point = self._waiting[0].request.operating_point
-        batch = _Batch(self.env.event())
-        others: deque[_Job] = deque()
-        while self._waiting:
-            job = self._waiting.popleft()
-            fits = job.request.operating_point == point and len(batch.jobs) < self.spec.max_batch
-            (batch.jobs if fits else others).append(job)
-        self._waiting = others
-        return batch
-
-    def _gather(self, batch: _Batch) -> Gaps:
-        """Wait for more jobs while the oldest may still wait."""
-        first = batch.jobs[0].request
-        left_s = first.edge_arrival_s + self.spec.max_wait_s - self.env.now
-        if left_s <= 0 or len(batch.jobs) >= self.spec.max_batch:
-            return
-        if first.operating_point in self._gathering:
-            return
-        self._gathering[first.operating_point] = batch
-        yield self.env.any_of([batch.full, self.env.timeout(left_s)])
-        if self._gathering.get(first.operating_point) is batch:
-            del self._gathering[first.operating_point]
-
-    def _run(self, index: int, jobs: list[_Job]) -> Gaps:
-        ledger, start_s = self.workers[index], self.env.now
-        seconds = self._plans[jobs[0].request.operating_point].edge_s[len(jobs) - 1]
-        ledger.enter("compute", start_s)
-        yield self.env.timeout(seconds)
-        ledger.enter("idle", self.env.now)
-        for job in jobs:
-            request = job.request
-            request.edge_start_s, request.edge_end_s = start_s, self.env.now
-            request.batch_size, request.worker = len(jobs), index
-            request.edge_energy_j = seconds * self._compute_w / len(jobs)
-            job.done.succeed()
+    def _goes_on(self, cloud: Cloud, request: Request) -> bool:
+        match cloud.offload:
+            case OffloadNever():
+                return False
+            case OffloadAlways():
+                return True
+            case OffloadWhenFull(waiting=waiting):
+                return not self._idle and self.queued >= waiting
+            case OffloadWhenLate():
+                return is_late(request, self.predicted_end_s(request))
