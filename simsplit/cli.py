@@ -157,6 +157,42 @@ def list_() -> None:
 
 @app.command()
 @_guarded
+def splits(
+    model: Annotated[str, typer.Argument(help="torchvision model, or package.module:Name.")],
+    height_px: Annotated[int, typer.Option("--height-px", min=1)] = 224,
+    width_px: Annotated[int, typer.Option("--width-px", min=1)] = 224,
+    weights: Annotated[
+        str, typer.Option(help="A local file; sizes and work need none.")
+    ] = "random",
+    leaf: Annotated[
+        list[str] | None, typer.Option("--leaf", help="Submodule that stays whole.")
+    ] = None,
+    bottlenecks: Annotated[
+        bool, typer.Option("--bottlenecks", help="Only cuts smaller than the input.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List where a network can be cut: what would travel, and the work on either side."""
+    from dataclasses import asdict
+
+    from simsplit.splits import COLUMNS, split_mappings, split_points, split_rows
+
+    size, points = split_points(
+        model, height_px=height_px, width_px=width_px, weights=weights, leaves=leaf or ()
+    )
+    points = [point for point in points if point.is_bottleneck or not bottlenecks]
+    if as_json:
+        _print_json({"input_bytes": asdict(size), "points": split_mappings(points)})
+        return
+    title = (
+        f"{model} at {height_px} x {width_px}: input {size.float32 / 1024:.4g} KiB as float32, "
+        f"{size.uint8 / 1024:.4g} as bytes, {(size.jpeg or 0) / 1024:.3g} as JPEG"
+    )
+    _print_table(title, list(COLUMNS), split_rows(points))
+
+
+@app.command()
+@_guarded
 def show(result: Path, as_json: JsonOption = False) -> None:
     """Print the table of a result folder."""
     from simsplit.results import read_result
@@ -333,10 +369,16 @@ def plot(
     kind: Annotated[str, typer.Option("--kind", help="Which figure, or all.")] = "all",
     out: OutOption = None,
 ) -> None:
-    """Draw the figures of a result or sweep."""
-    from simsplit.plots import plot as draw
+    """Draw the figures of a result or sweep; ``policies`` of a sweep over policies."""
+    if kind == "policies":
+        from simsplit.policy_study import plot_study
 
-    for path in draw(folder, kind, out or folder):
+        drawn = plot_study(folder, out or folder)
+    else:
+        from simsplit.plots import plot as draw
+
+        drawn = draw(folder, kind, out or folder)
+    for path in drawn:
         typer.echo(f"Figure: {path}")
 
 
@@ -386,8 +428,8 @@ def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for position, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=position == 0)
     for row in rows:
         table.add_row(*row)
     _console().print(table)

@@ -2,23 +2,26 @@
 
 Estimates, not results: one mean SNR per group (no fading, no shadowing, power spread over the
 whole band, ring's median distance, line of sight by its probability), no retransmissions. Costs
-come from the model's card, whose optional keys are ``macs`` (``{key: {device_macs, edge_macs}}``),
-``payload_bits`` and ``channel_uses`` (``{key: number}``), where key is the operating point's name,
-its ``scheme/codec kind``, or its scheme; trained cards give sizes at 8 bits and quality 75. What
-the card leaves out is unknown until act one.
+come from the model's card, whose optional keys are ``operators_by_part``, ``payload_bits`` and
+``channel_uses`` (``{key: number}``), where key is the operating point's name, its ``scheme/codec
+kind``, or its scheme; trained cards give sizes at 8 bits and quality 75. What the card leaves out
+is unknown until act one; so is what a policy will choose, and what another network costs.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from simsplit.channel import FixedSnr, FreeSpace, LogDistance, TraceChannel
 from simsplit.hardware import Hardware, load_hardware
 from simsplit.load import model_card
+from simsplit.messages import Scheme, Workload
+from simsplit.operators import Operators, from_rows
+from simsplit.policies import Fixed
 from simsplit.radio import Cell, FixedMcs, InterferenceMargin, NeighbourCells
 from simsplit.scenario import (
     DeviceGroup,
@@ -81,7 +84,7 @@ class Expectation:
 
 def expect(scenario: Scenario) -> Expectation:
     """The expectation of a checked scenario; imports neither torch nor SimPy."""
-    card = model_card(scenario.model)
+    card = model_card(scenario.model) if scenario.model is not None else {}
     groups = tuple(_group_load(scenario, group, card) for group in scenario.devices)
     capacity = capacity_re_per_s(scenario.cell)
     radio = _sum(group.need_re_per_s for group in groups)
@@ -219,16 +222,25 @@ def offered_hz(group: DeviceGroup, duration_s: float) -> float:
 
 
 def _group_load(scenario: Scenario, group: DeviceGroup, card: Mapping[str, Any]) -> GroupLoad:
-    point = scenario.operating_point(group.operating_point)
     rate_hz = offered_hz(group, scenario.duration_s)
     snr_db = mean_snr_db(scenario.cell, group, scenario.place_of(group))
     efficiency = spectral_efficiency(scenario.cell, snr_db)
+    point = fixed_point(scenario, group)
+    if point is None:
+        chosen = f"policy {group.choice.kind}"
+        return GroupLoad(group.name, chosen, rate_hz, snr_db, efficiency, None, None, None, None)
     bits = _number(_of(card, "payload_bits", point))
     uses = _number(_of(card, "channel_uses", point))
     per_request = _elements(point, bits, uses, efficiency)
     busy = _device_utilisation(scenario, group, card, rate_hz)
     need = None if per_request is None else rate_hz * per_request
     return GroupLoad(group.name, point.scheme, rate_hz, snr_db, efficiency, bits, uses, need, busy)
+
+
+def fixed_point(scenario: Scenario, group: DeviceGroup) -> OperatingPoint | None:
+    """The one operating point of a group; None if a policy chooses."""
+    named = group.choice.point if isinstance(group.choice, Fixed) else None
+    return next((point for point in scenario.operating_points if point.name == named), None)
 
 
 def _elements(
@@ -247,19 +259,21 @@ def _elements(
 def _device_utilisation(
     scenario: Scenario, group: DeviceGroup, card: Mapping[str, Any], rate_hz: float
 ) -> float | None:
+    work = _workload(scenario, group, card)
+    if work is None:
+        return None
     hardware = load_hardware(group.hardware)
-    busy_s = _busy_s(scenario, group, _macs(card, scenario, group, "device_macs"), hardware, 1)
-    return None if busy_s is None else rate_hz / group.count * busy_s
+    hardware = hardware if group.dvfs is None else hardware.at_level(group.dvfs)
+    return rate_hz / group.count * _busy_s(scenario, group, work.device, hardware, 1)
 
 
 def _busy_s(
-    scenario: Scenario, group: DeviceGroup, macs: float | None, hardware: Hardware, batch: int
-) -> float | None:
-    """Seconds per request of a full batch: network, and the image codec if the scheme is raw."""
-    if macs is None:
-        return None
-    network_s = hardware.compute_s(macs, batch) / batch if macs else 0.0
-    if scenario.operating_point(group.operating_point).scheme != "raw":
+    scenario: Scenario, group: DeviceGroup, work: Operators, hardware: Hardware, batch: int
+) -> float:
+    """Seconds per request of a full batch: network, and the image codec if there is one."""
+    network_s = hardware.seconds(work, batch) / batch if work else 0.0
+    point = fixed_point(scenario, group)
+    if point is None or not point.codes_image:
         return network_s
     return network_s + hardware.codec_s(scenario.task.height_px * scenario.task.width_px)
 
@@ -279,9 +293,26 @@ def _edge_busy(
     hardware: Hardware,
     batch: int,
 ) -> float | None:
-    macs = _macs(card, scenario, group, "edge_macs")
-    busy_s = _busy_s(scenario, group, macs, hardware, batch)
-    return None if busy_s is None else offered_hz(group, scenario.duration_s) * busy_s
+    work = _workload(scenario, group, card)
+    if work is None:
+        return None
+    if not work.edge:
+        return 0.0
+    busy_s = _busy_s(scenario, group, work.edge, hardware, batch)
+    return offered_hz(group, scenario.duration_s) * busy_s
+
+
+def _workload(scenario: Scenario, group: DeviceGroup, card: Mapping[str, Any]) -> Workload | None:
+    """Operators of the group's operating point by the model's card; None: not known beforehand."""
+    from simsplit.pipeline import exit_workload, workloads
+
+    point = fixed_point(scenario, group)
+    rows = card.get("operators_by_part")
+    if point is None or point.network is not None or not isinstance(rows, Mapping):
+        return None
+    parts = {part: from_rows(operators) for part, operators in rows.items()}
+    found = exit_workload(parts) if point.exit else workloads(parts)[Scheme(point.scheme)]
+    return found if point.exit or point.scheme != "local" else replace(found, device=found.local)
 
 
 def _of(card: Mapping[str, Any], key: str, point: OperatingPoint) -> Any:
@@ -292,13 +323,6 @@ def _of(card: Mapping[str, Any], key: str, point: OperatingPoint) -> Any:
     kind = point.codec.kind if point.codec else "none"
     names = (point.name, f"{point.scheme}/{kind}", point.scheme)
     return next((table[name] for name in names if name in table), None)
-
-
-def _macs(
-    card: Mapping[str, Any], scenario: Scenario, group: DeviceGroup, side: str
-) -> float | None:
-    entry = _of(card, "macs", scenario.operating_point(group.operating_point))
-    return _number(entry.get(side)) if isinstance(entry, Mapping) else None
 
 
 def _number(value: object) -> float | None:

@@ -59,7 +59,8 @@ def open_graph(network: Network, height: int, width: int) -> Graph:
     Raises:
         ScenarioError, ArtefactError: Unknown network, weights that do not fit, no graph.
     """
-    return _graph(network.model_dump_json(exclude={"name", "answer"}), height, width)
+    nameless = network.model_copy(update={"name": "network", "answer": None})
+    return _graph(nameless.model_dump_json(), height, width)
 
 
 class NetworkPipeline:

@@ -83,7 +83,7 @@ def make_plans(
 
 def _plan(scenario: Scenario, point: OperatingPoint, work: Workload, prepared: Prepared) -> Plan:
     is_local = point.scheme == "local"
-    pixels = scenario.task.height_px * scenario.task.width_px if codes_image(point) else 0
+    pixels = scenario.task.height_px * scenario.task.width_px if point.codes_image else 0
     sent = prepared.answer_bits if is_local else prepared.payload_bits
     names = sorted({group.machine for group in scenario.devices})
     machines = {name: machine(name) for name in names}
@@ -113,11 +113,6 @@ def _plan(scenario: Scenario, point: OperatingPoint, work: Workload, prepared: P
         exit_s={n: m.seconds(work.exit_head, network) for n, m in machines.items()},
         confidence=() if prepared.confidence is None else prepared.confidence.tolist(),
     )
-
-
-def codes_image(point: OperatingPoint) -> bool:
-    """True if a picture is compressed on the device and expanded at the server."""
-    return point.codec is not None and point.codec.kind in ("png", "jpeg", "webp")
 
 
 def _batches(server: Machine, work: Workload, pixels: int, max_batch: int) -> list[float]:

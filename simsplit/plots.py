@@ -75,6 +75,25 @@ def paper_figure(height_in: float = HEIGHT_IN) -> Iterator[tuple[Figure, Axes]]:
         yield figure, figure.add_subplot()
 
 
+PAGE_IN = 7.16
+
+
+@contextmanager
+def page_figure(rows: int, columns: int) -> Iterator[tuple[Figure, Any]]:
+    """A figure of small panels over the whole page's width, rows and columns sharing their axes.
+
+    Yields the figure and its axes, ``(rows, columns)``.
+    """
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(PAGE_IN, 0.4 + 1.55 * rows), layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure, figure.subplots(rows, columns, squeeze=False, sharex=True, sharey="row")
+
+
 def save(figure: Figure, stem: Path) -> list[Path]:
     """Write ``stem.png`` (200 dpi) and ``stem.pdf`` (fonts embedded)."""
     import matplotlib as mpl
@@ -115,7 +134,7 @@ def metric_against_snr(frame: DataFrame, metric: str, ax: Axes) -> None:
     for position, (name, part) in enumerate(frame.groupby("operating_point", sort=False)):
         part = part.sort_values(axis)
         snr_db, mean = part[axis].to_numpy(float), part[metric].to_numpy(float)
-        ax.plot(snr_db, mean, label=str(name), **_line(position))
+        ax.plot(snr_db, mean, label=str(name), **look(position))
         low, high = part[f"{metric}_low"], part[f"{metric}_high"]
         band = (low.to_numpy(float), high.to_numpy(float))
         ax.fill_between(snr_db, *band, color=_colour(position), alpha=0.2, linewidth=0)
@@ -146,7 +165,7 @@ def latency_cdf(requests: DataFrame) -> Figure:
             latency_ms = np.sort(1e3 * part["latency_s"].dropna().to_numpy(float))
             share = np.arange(1, latency_ms.size + 1) / len(part)
             every = max(1, latency_ms.size // 5)
-            style = _line(position) | {"markevery": (position * every // 8, every)}
+            style = look(position) | {"markevery": (position * every // 8, every)}
             ax.step(latency_ms, share, where="post", label=str(name), **style)
         ax.set_xscale("log")
         _plain_log_ticks(ax)
@@ -295,9 +314,10 @@ def _colour(position: int) -> str:
     return COLOURS[position % len(COLOURS)]
 
 
-def _line(position: int) -> dict[str, Any]:
-    look = position % len(COLOURS)
-    return {"color": COLOURS[look], "marker": MARKERS[look], "linestyle": LINES[look]}
+def look(position: int) -> dict[str, Any]:
+    """Colour, marker and line of the curve at a position in its figure."""
+    place = position % len(COLOURS)
+    return {"color": COLOURS[place], "marker": MARKERS[place], "linestyle": LINES[place]}
 
 
 def _grid(ax: Axes, axis: Any) -> None:

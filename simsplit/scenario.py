@@ -165,6 +165,11 @@ class OperatingPoint(Spec):
         self._network_fits(kind)
         return self
 
+    @property
+    def codes_image(self) -> bool:
+        """True if a picture is compressed on the device and expanded at the server."""
+        return self.codec is not None and self.codec.kind in ("png", "jpeg", "webp")
+
     def _network_fits(self, kind: str | None) -> None:
         if self.network is not None and (self.scheme == "jscc" or kind == "entropy"):
             raise ValueError("a network of `networks:` has no trained JSCC or entropy code")

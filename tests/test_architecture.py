@@ -29,7 +29,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("nets",),
     ("pipeline",),
     ("network_pipeline",),
-    ("pipelines", "sim"),
+    ("pipelines", "splits", "sim"),
     ("exact_blocks", "plans", "results"),
     ("run", "fit", "expect"),
     ("cases",),

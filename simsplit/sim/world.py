@@ -111,6 +111,7 @@ class World:
             plans,
             idle_w=machines.edge_idle_w,
             compute_w=machines.edge_compute_w,
+            cloud_power_w=(machines.cloud_idle_w, machines.cloud_compute_w),
         )
         self._informer = Informer(self.env, scenario.cell, self.radio, self.edge, table)
         for device in self.devices:

@@ -1,0 +1,212 @@
+"""Policies side by side over a sweep: latency, energy, cut and regret, as a table and a figure.
+
+The sweep has an axis of policies (``devices.<group>.policy=…,…``), one numeric axis, and perhaps
+one of networks (``networks.<name>.source``). Everything is read from the stored rows of the group
+whose policy was swept; all policies see the same arrivals, places and fading.
+
+* ``latency_s``, ``energy_j``: means over answered requests; energy of the device (compute,
+  transmit, receive).
+* ``device_share``: compute seconds on the device over those of the whole network there.
+* ``rate_bps``: payload bits over seconds on the air of the largest payload among the policies.
+* ``regret``: latency over that of the oracle, minus 1. ``against_ends``: latency of the better of
+  the two fixed ends over that of the policy (above 1: a gain), and the same of energy.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from simsplit.errors import ArtefactError
+from simsplit.plots import LABELS, look, page_figure, save
+from simsplit.results import read_result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from pandas import DataFrame
+
+POLICY = ".policy"
+SOURCE = ".source"
+ORACLE = "oracle"
+
+
+def study(sweep_dir: Path) -> DataFrame:
+    """One row per point of the sweep: axes, and what the swept group's requests came to.
+
+    Raises:
+        ArtefactError: Not a finished sweep of policies.
+    """
+    import pandas as pd
+
+    points = _described(sweep_dir)
+    axes = list(next(iter(points.values())))
+    policy = _axis(axes, POLICY)
+    group = policy.split(".")[1]
+    rows = [
+        _row(sweep_dir / name, point, policy, group)
+        for name, point in points.items()
+        if (sweep_dir / name).is_dir()
+    ]
+    if not rows:
+        raise ArtefactError("the sweep has no finished point yet", path=str(sweep_dir))
+    return _compared(pd.DataFrame(rows))
+
+
+def _described(sweep_dir: Path) -> Mapping[str, Mapping[str, Any]]:
+    try:
+        found = json.loads((sweep_dir / "sweep.json").read_text(encoding="utf-8"))["points"]
+    except (OSError, ValueError, KeyError) as error:
+        raise ArtefactError("no readable sweep.json", path=str(sweep_dir)) from error
+    if not found:
+        raise ArtefactError("the sweep has no points", path=str(sweep_dir))
+    points: Mapping[str, Mapping[str, Any]] = found
+    return points
+
+
+def _axis(axes: Sequence[str], ending: str) -> str:
+    found = [axis for axis in axes if axis.endswith(ending)]
+    if len(found) != 1:
+        raise ArtefactError(f"the sweep needs one axis that ends in {ending}, found {found}")
+    return found[0]
+
+
+def _row(folder: Path, point: Mapping[str, Any], policy: str, group: str) -> dict[str, Any]:
+    result = read_result(folder)
+    requests = result.requests
+    mine = requests[(requests["group"] == group) & (requests["status"] == "done")]
+    mine = mine[mine["arrival_s"] >= result.scenario.warmup_s]
+    device_j = mine["compute_energy_j"] + mine["tx_energy_j"] + mine["rx_energy_j"]
+    on_air_s = mine["radio_end_s"] - mine["radio_start_s"]
+    return {
+        "network": next((str(v) for k, v in point.items() if k.endswith(SOURCE)), ""),
+        "policy": policy_label(str(point[policy])),
+        **{axis: value for axis, value in point.items() if axis != policy},
+        "n": len(mine),
+        "latency_s": float(mine["latency_s"].mean()),
+        "latency_sem_s": float(mine["latency_s"].std(ddof=1) / np.sqrt(max(1, len(mine)))),
+        "energy_j": float(device_j.mean()),
+        "compute_s": float((mine["device_end_s"] - mine["device_start_s"]).mean()),
+        "payload_bits": float(mine["payload_bits"].mean()),
+        "rate_bps": float((mine["payload_bits"] / on_air_s).mean()),
+        "choice": str(mine["operating_point"].mode().iat[0]) if len(mine) else "",
+    }
+
+
+def policy_label(text: str) -> str:
+    """A policy's YAML text → ``neurosurgeon``, or the point of a fixed one."""
+    import yaml
+
+    spec = yaml.safe_load(text)
+    if not isinstance(spec, dict):
+        return text
+    if spec["kind"] == "fixed":
+        return str(spec["point"])
+    objective = spec.get("objective", "latency")
+    return str(spec["kind"]) + ("" if objective == "latency" else f" ({objective})")
+
+
+def _compared(frame: DataFrame) -> DataFrame:
+    """Adds rate, device share, regret and the gain over the better end, situation by situation."""
+    import pandas as pd
+
+    known = ("policy", "n", "choice", *_MEASURED)
+    situation = [column for column in frame.columns if column not in known]
+    parts = [_in_one_situation(part) for _, part in frame.groupby(situation, sort=False)]
+    return pd.concat(parts, ignore_index=True)
+
+
+_MEASURED = ("latency_s", "latency_sem_s", "energy_j", "compute_s", "payload_bits", "rate_bps")
+
+
+def _in_one_situation(part: DataFrame) -> DataFrame:
+    part = part.copy()
+    part["rate_bps"] = part.loc[part["payload_bits"].idxmax(), "rate_bps"]
+    part["device_share"] = part["compute_s"] / part["compute_s"].max()
+    by = part.set_index("policy")
+    part["regret"] = np.nan
+    if ORACLE in by.index:
+        part["regret"] = part["latency_s"] / by.loc[ORACLE, "latency_s"] - 1.0
+    ends = [name for name in by.index if name in ("cloud", "mobile")]
+    for measure in ("latency_s", "energy_j"):
+        best = by.loc[ends, measure].min() if ends else np.nan
+        part[f"gain_{measure[:-2]}"] = best / part[measure]
+    return part
+
+
+def gains(frame: DataFrame) -> DataFrame:
+    """Per network and policy: mean and worst regret, mean and largest gain over the better end."""
+    rows = []
+    for (network, policy), part in frame.groupby(["network", "policy"], sort=False):
+        rows.append(
+            {
+                "network": network,
+                "policy": policy,
+                "situations": len(part),
+                "mean_regret": float(part["regret"].mean()),
+                "worst_regret": float(part["regret"].max()),
+                "mean_gain_latency": float(part["gain_latency"].mean()),
+                "largest_gain_latency": float(part["gain_latency"].max()),
+                "smallest_gain_latency": float(part["gain_latency"].min()),
+                "mean_gain_energy": float(part["gain_energy"].mean()),
+                "largest_gain_energy": float(part["gain_energy"].max()),
+            }
+        )
+    import pandas as pd
+
+    return pd.DataFrame(rows)
+
+
+# --- the figure -------------------------------------------------------------------------------
+
+
+def plot_study(sweep_dir: Path, out: Path) -> list[Path]:
+    """Latency and share of the work on the device against the swept number, network by network.
+
+    Also writes ``policies.csv`` and ``policy_gains.csv`` beside it.
+    """
+    frame = study(sweep_dir)
+    out.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(out / "policies.csv", index=False, float_format="%.6g")
+    gains(frame).to_csv(out / "policy_gains.csv", index=False, float_format="%.4g")
+    networks = list(dict.fromkeys(frame["network"]))
+    axis, label = _abscissa(frame)
+    with page_figure(2, len(networks)) as (figure, grid):
+        for column, network in enumerate(networks):
+            part = frame[frame["network"] == network]
+            _panel(grid[0][column], part, axis, "latency_s", 1e3)
+            _panel(grid[1][column], part, axis, "device_share", 100.0)
+            grid[0][column].set_title(network or " ", fontsize=8)
+            grid[0][column].set_yscale("log")
+            grid[1][column].set_xlabel(label)
+        grid[0][0].set_ylabel("mean latency [ms]")
+        grid[1][0].set_ylabel("work on the device [%]")
+        lines, names = grid[0][0].get_legend_handles_labels()
+        figure.legend(lines, names, loc="outside upper center", ncols=len(names))
+        paths = save(figure, out / "policies")
+    return [*paths, out / "policies.csv", out / "policy_gains.csv"]
+
+
+def _abscissa(frame: DataFrame) -> tuple[str, str]:
+    """The swept number and its label; resource blocks stand for the rate that they gave."""
+    numeric = [c for c in frame.columns if "." in c and frame[c].dtype.kind in "if"]
+    if len(numeric) != 1:
+        raise ArtefactError(f"the sweep needs one numeric axis, found {numeric}")
+    if numeric[0] == "cell.resource_blocks":
+        return "rate_bps", "uplink rate [Mbit/s]"
+    return numeric[0], LABELS.get(numeric[0], numeric[0])
+
+
+def _panel(ax: Axes, part: DataFrame, axis: str, measure: str, scale: float) -> None:
+    unit = 1e-6 if axis == "rate_bps" else 1.0
+    for position, (policy, rows) in enumerate(part.groupby("policy", sort=False)):
+        rows = rows.sort_values(axis)
+        x, y = unit * rows[axis].to_numpy(float), scale * rows[measure].to_numpy(float)
+        ax.plot(x, y, label=str(policy), **look(position))
+    if axis == "rate_bps":
+        ax.set_xscale("log")
+    ax.grid(visible=True, color="0.88", linewidth=0.5)
+    ax.set_axisbelow(True)
