@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,17 +26,6 @@ SCORES: Mapping[specs.Objective, Score] = {
     "latency": predicted_latency_s,
     "energy": predicted_energy_j,
 }
-
-
-@dataclass(frozen=True)
-class FixedPolicy:
-    """Always the same operating point (for worlds that hand over no knowledge)."""
-
-    operating_point: str
-
-    def choose(self) -> str:
-        """Name of the operating point for the next request."""
-        return self.operating_point
 
 
 class _LearnsNothing:
