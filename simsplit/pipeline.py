@@ -8,8 +8,9 @@ are scored with it. Torch is imported when a pipeline is opened, not with this m
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,9 +21,18 @@ from numpy.typing import NDArray
 from simsplit.codecs.contract import Codec
 from simsplit.codecs.entropy import EntropyCodec
 from simsplit.codecs.image import ImageCodec, PngTilesCodec
+from simsplit.codecs.tensors import PixelsCodec
 from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.messages import Delivery, Outcome, Prepared, Scheme, Workload
+from simsplit.operators import Operators, from_rows
 from simsplit.phy.analog import pad_erased, transmit
+from simsplit.prepared import (
+    cache_file,
+    exit_workload,
+    read_prepared,
+    workloads,
+    write_prepared,
+)
 from simsplit.scenario import OperatingPoint
 from simsplit.seeds import Cause, generator
 from simsplit.tasks import metrics
@@ -40,7 +50,11 @@ HEADLINES = {"streets": "miou", "digits": "accuracy"}
 STREETS_CLASSES = 8
 LABEL_BITS = 8  # an answer that is one class
 _JSCC_CHUNK = 64  # requests decoded at once; bounds memory, changes nothing
-_LOCAL, _LOST = "=local", "=lost"  # results that no operating point can be named after
+_LOCAL, _EXIT, _LOST = (
+    "=local",
+    "=exit",
+    "=lost",
+)  # results that no operating point can be named after
 
 
 def open_pipeline(
@@ -71,7 +85,7 @@ def open_pipeline(
 
     Raises:
         ArtefactError: The weights are missing, stale or damaged.
-        ScenarioError: Dataset, size, split or number of samples do not fit the network.
+        ScenarioError: Dataset, size, split, exit or number of samples do not fit the network.
     """
     from simsplit.nets.artefact import load_artefact
     from simsplit.nets.inference import Inference
@@ -79,7 +93,8 @@ def open_pipeline(
     artefact = load_artefact(models_dir, model)
     _check_task(artefact.card, model, dataset_name, height, width)
     _check_splits(artefact.model.splits, operating_points)
-    truth = _test_samples(dataset_name, height, width, samples)
+    _check_exits(artefact, models_dir, operating_points)
+    truth = test_samples(dataset_name, height, width, samples)
     points = {point.name: point for point in operating_points}
     inference = Inference(artefact.model)
     return Pipeline(artefact, inference, points, truth, seed, cache_dir, equaliser)
@@ -113,7 +128,8 @@ class Pipeline:
         """Act one: every operating point over every sample, or from the cache.
 
         An answer's size is the PNG of the segmentation map that the whole network gives for the
-        sample (streets) or one byte (digits), the same for all operating points.
+        sample (streets) or one byte (digits), the same for all operating points but those of an
+        early exit: theirs is the exit's own answer.
         """
         for done, name in enumerate(self.points):
             self._prepared_for(name)
@@ -122,17 +138,33 @@ class Pipeline:
         return dict(self._prepared)
 
     def workload(self, name: str) -> Workload:
-        """Multiply-accumulates per request, counted from the network itself.
+        """Operators per request of an operating point, recorded from the network itself.
 
-        Convolutions and matrix products of trunk, bottleneck and heads on their side of the cut.
-        Source coding (JPEG, PNG, range coder) is no network: the hardware file charges it.
+        Trunk, bottleneck and heads on their side of the cut. Source coding (JPEG, PNG, range
+        coder) is no network: the hardware file charges it. Requests of all points that share
+        model, scheme and split may share a batch at the edge.
         """
-        return workloads(self.artefact.card["macs_by_part"])[Scheme(self.points[name].scheme)]
+        point, parts = self._point(name), self._parts
+        if point.exit:
+            return exit_workload(parts)
+        work = workloads(parts)[Scheme(point.scheme)]
+        return replace(work, tail=self._tail(point)) if work.edge else work
+
+    def _tail(self, point: OperatingPoint) -> str:
+        has_split = Scheme(point.scheme) is not Scheme.RAW
+        split = (point.split or self.artefact.model.splits[0],) if has_split else ()
+        return "/".join((self.artefact.name, point.scheme, *split))
+
+    @cached_property
+    def _parts(self) -> dict[str, Operators]:
+        rows = self.artefact.card["operators_by_part"]
+        return {part: from_rows(operators) for part, operators in rows.items()}
 
     def score(self, requests: Sequence[Request]) -> list[Outcome]:
         """Act three: what each request's answer is worth, in the order asked.
 
-        * Computed on the device (``local`` or a local retry): the whole network on the original.
+        * Computed on the device (``local`` or a local retry): the whole network on the original;
+          of a point with ``exit``, if it arrived, the early exit's answer.
         * Digital and arrived: the decoded payload; one result per operating point and sample.
         * JSCC: the symbols under the delivery's own SNR, grant by grant, with noise drawn from
           (run seed, request id).
@@ -150,7 +182,10 @@ class Pipeline:
 
     def _key(self, name: str, sample: int, delivery: Delivery) -> tuple[str, int] | None:
         """What a request shares with others of the same result; None if it has its own noise."""
-        scheme = Scheme(self._point(name).scheme)
+        point = self._point(name)
+        scheme = Scheme(point.scheme)
+        if point.exit and delivery.arrived:
+            return (_EXIT, sample)
         if delivery.computed_locally or (scheme is Scheme.LOCAL and delivery.arrived):
             return (_LOCAL, sample)
         if not delivery.arrived:
@@ -170,8 +205,6 @@ class Pipeline:
         return self._prepared[name]
 
     def _from_cache(self, point: OperatingPoint) -> Prepared:
-        from simsplit.prepared import cache_file, read_prepared, write_prepared
-
         if self.cache_dir is None:
             return self._make(point)
         file = cache_file(self.cache_dir, point, self.artefact.digest, self.truth["image"])
@@ -182,6 +215,8 @@ class Pipeline:
         return prepared
 
     def _make(self, point: OperatingPoint) -> Prepared:
+        if point.exit:
+            return self._make_exit()
         answers, none = self._answer_bits, np.zeros(self.samples, np.int64)
         match Scheme(point.scheme):
             case Scheme.LOCAL:
@@ -194,10 +229,23 @@ class Pipeline:
                 arrays: NDArray[Any] = self.truth["image"]
             case Scheme.SEPARATE:
                 arrays = self.inference.latents(self._features)
-        codec = build_codec(point, self.artefact)
+        codec = self._codec(point)
         payloads = tuple(codec.encode(array) for array in arrays)
         bits = np.array([len(payload) * 8 for payload in payloads], np.int64)
         return Prepared(bits, none, answers, payloads)
+
+    def _make_exit(self) -> Prepared:
+        features, none = self._exit_features, np.zeros(self.samples, np.int64)
+        answers = answer_bits(self.inference.exit_answers(features))
+        confidence = self.inference.exit_confidence(features)
+        return Prepared(none, none, answers, confidence=confidence)
+
+    def _codec(self, point: OperatingPoint) -> Codec:
+        return build_codec(point, self.artefact, self.truth["image"].shape[1:])
+
+    @cached_property
+    def _exit_features(self) -> NDArray[np.float32]:
+        return self.inference.exit_features(self.truth["image"])
 
     @cached_property
     def _features(self) -> NDArray[np.float32]:
@@ -217,14 +265,21 @@ class Pipeline:
             if name == _LOST:
                 outcomes = [self._lost(sample) for sample in samples]
             else:
-                outcomes = self._outcomes(self._received(name, samples), samples)
+                outcomes = self._outcomes(self._answers(name, samples), samples)
             self._known |= {(name, s): o for s, o in zip(samples, outcomes, strict=True)}
+
+    def _answers(self, name: str, samples: Sequence[int]) -> dict[str, NDArray[Any]]:
+        """Answers to an intact delivery, or made on the device."""
+        if name != _EXIT:
+            return self.inference.answers(self._received(name, samples))
+        images = self.truth["image"][list(samples)]
+        return self.inference.exit_answers(self.inference.exit_features(images))
 
     def _received(self, name: str, samples: Sequence[int]) -> NDArray[np.float32]:
         """Features that the heads see after an intact digital delivery."""
         if name == _LOCAL:
             return self.inference.features(self.truth["image"][list(samples)])
-        codec = build_codec(self.points[name], self.artefact)
+        codec = self._codec(self.points[name])
         payloads = self._prepared_for(name).payloads
         decoded = np.stack([codec.decode(payloads[sample]) for sample in samples])
         if Scheme(self.points[name].scheme) is Scheme.RAW:
@@ -237,8 +292,8 @@ class Pipeline:
             chunk = requests[start : start + _JSCC_CHUNK]
             heard = [self._over_the_air(*request) for request in chunk]
             received, variance = (np.stack(part) for part in zip(*heard, strict=True))
-            features = self.inference.from_symbols(received, variance)
-            outcomes += self._outcomes(features, [sample for _, sample, _ in chunk])
+            answers = self.inference.answers(self.inference.from_symbols(received, variance))
+            outcomes += self._outcomes(answers, [sample for _, sample, _ in chunk])
         return outcomes
 
     def _over_the_air(
@@ -268,8 +323,9 @@ class Pipeline:
             "equaliser": self.equaliser,
         }
 
-    def _outcomes(self, features: NDArray[np.float32], samples: Sequence[int]) -> list[Outcome]:
-        answers = self.inference.answers(features)
+    def _outcomes(
+        self, answers: Mapping[str, NDArray[Any]], samples: Sequence[int]
+    ) -> list[Outcome]:
         return [
             Outcome(task_scores({k: v[row] for k, v in answers.items()}, self._truth_of(sample)))
             for row, sample in enumerate(samples)
@@ -336,49 +392,42 @@ def answer_bits(answers: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
     return np.array(sizes, np.int64)
 
 
-# --- costs and codecs -------------------------------------------------------------------------
+# --- codecs ------------------------------------------------------------------------------------
 
 
-def workloads(macs: Mapping[str, float]) -> dict[Scheme, Workload]:
-    """Multiply-accumulates on either side of the cut per scheme, from those of the parts.
+def build_codec(point: OperatingPoint, artefact: Artefact, picture_shape: tuple[int, ...]) -> Codec:
+    """The codec that an operating point names, for pictures or for this network's latents.
 
     Args:
-        macs: As ``nets.inference.count_macs`` returns them.
-    """
-    whole = macs["encode"] + macs["answer"]
-
-    def cut(kind: str) -> Workload:
-        device = macs["encode"] + macs[f"{kind}_encode"]
-        return Workload(device, macs[f"{kind}_decode"] + macs["answer"], whole)
-
-    return {
-        Scheme.LOCAL: Workload(whole, 0.0, whole),
-        Scheme.RAW: Workload(0.0, whole, whole),
-        Scheme.SEPARATE: cut("digital"),
-        Scheme.JSCC: cut("jscc"),
-    }
-
-
-def build_codec(point: OperatingPoint, artefact: Artefact) -> Codec:
-    """The codec that an operating point names, for pictures or for this network's latents.
+        point: Of the artefact's own network.
+        artefact: Holds the entropy tables and the latents' shape.
+        picture_shape: ``(H, W, C)``.
 
     Raises:
         ArtefactError: The weights hold no entropy table of that bit depth.
+        ScenarioError: The point has no codec, or one for tensors of another network.
     """
-    match point.codec:
-        case None:
-            raise ScenarioError("this operating point has no codec", value=point.name)
-        case spec if spec.kind == "png":
+    spec, latent = point.codec, artefact.model.latent_shape
+    if spec is None or spec.kind == "tensor":
+        message = "this operating point has no codec of the model's own"
+        raise ScenarioError(message, value=point.name)
+    match spec.kind:
+        case "pixels":
+            return PixelsCodec(picture_shape)
+        case "png":
             return ImageCodec("png")
-        case spec if spec.kind == "jpeg" or spec.kind == "webp":
+        case "jpeg" | "webp":
             return ImageCodec(spec.kind, spec.quality)
-        case spec:
-            shape = artefact.model.latent_shape
-            if spec.kind == "png_tiles":
-                return PngTilesCodec(shape, spec.bits)
-            if spec.bits not in artefact.tables:
-                raise ArtefactError(f"{artefact.name} has no table of {spec.bits} bits")
-            return EntropyCodec(shape, artefact.tables[spec.bits])
+        case "png_tiles":
+            return PngTilesCodec(latent, spec.bits)
+        case "entropy":
+            return EntropyCodec(latent, _entropy_table(artefact, spec.bits))
+
+
+def _entropy_table(artefact: Artefact, bits: int) -> NDArray[np.int64]:
+    if bits not in artefact.tables:
+        raise ArtefactError(f"{artefact.name} has no table of {bits} bits")
+    return artefact.tables[bits]
 
 
 # --- checks -----------------------------------------------------------------------------------
@@ -401,7 +450,25 @@ def _check_splits(splits: Sequence[str], points: Sequence[OperatingPoint]) -> No
             raise ScenarioError("no such split", path=path, value=point.split, choices=splits)
 
 
-def _test_samples(dataset_name: str, height: int, width: int, samples: int) -> Arrays:
+def _check_exits(artefact: Artefact, models_dir: Path, points: Sequence[OperatingPoint]) -> None:
+    asking = [index for index, point in enumerate(points) if point.exit]
+    if asking and not artefact.model.has_exit:
+        others = ", ".join(_models_with_exit(models_dir)) or "none"
+        raise ScenarioError(
+            f"model '{artefact.name}' has no early exit; models that have one: {others}",
+            path=f"operating_points[{asking[0]}].exit",
+            value=", ".join(points[index].name for index in asking),
+        )
+
+
+def _models_with_exit(models_dir: Path) -> list[str]:
+    files = sorted(models_dir.glob("*/card.json"))
+    cards = {file.parent.name: json.loads(file.read_text()) for file in files}
+    return [name for name, card in cards.items() if "exit_head" in card.get("macs_by_part", {})]
+
+
+def test_samples(dataset_name: str, height: int, width: int, samples: int) -> Arrays:
+    """The first ``samples`` of the test range; ScenarioError if there are not so many."""
     dataset = open_dataset(dataset_name, "test", height=height, width=width)
     if not 0 < samples <= len(dataset):
         message = f"the test range of {dataset_name} holds {len(dataset)} samples"

@@ -1,4 +1,4 @@
-"""Act one on disk: what every sample costs to send, kept under a digest of all it depends on."""
+"""Act one: what a scheme computes on either side of the cut, and what its samples cost, on disk."""
 
 from __future__ import annotations
 
@@ -6,16 +6,48 @@ import hashlib
 import json
 import uuid
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simsplit.messages import Prepared
+from simsplit.messages import Prepared, Scheme, Workload
+from simsplit.operators import Operators
 from simsplit.scenario import OperatingPoint
 
-FORMAT = 1  # goes up when a codec or the file's layout changes
+FORMAT = 2  # goes up when a codec or the file's layout changes
+
+
+def workloads(parts: Mapping[str, Operators]) -> dict[Scheme, Workload]:
+    """Operators on either side of the cut per scheme, from those of the parts.
+
+    ``tail`` is left empty: it is the operating point's. ``exit_head`` is what an early exit costs
+    beyond what the point computes on the device anyway: its head, and for ``raw`` the part of the
+    trunk that leads to it too.
+
+    Args:
+        parts: As ``nets.inference.count_operators`` returns them.
+    """
+    whole, head = parts["encode"] + parts["answer"], parts.get("exit_head", ())
+
+    def cut(kind: str) -> Workload:
+        device = parts["encode"] + parts[f"{kind}_encode"]
+        return Workload(device, parts[f"{kind}_decode"] + parts["answer"], whole, head)
+
+    return {
+        Scheme.LOCAL: Workload(whole, (), whole, head),
+        Scheme.RAW: Workload((), whole, whole, parts.get("exit_trunk", ()) + head),
+        Scheme.SEPARATE: cut("digital"),
+        Scheme.JSCC: cut("jscc"),
+    }
+
+
+def exit_workload(parts: Mapping[str, Operators]) -> Workload:
+    """Operators of the early exit: its share of the trunk and its head; nothing at the edge."""
+    head = parts["exit_head"]
+    return Workload(parts["exit_trunk"] + head, (), parts["encode"] + parts["answer"], head)
 
 
 def cache_file(
@@ -25,7 +57,7 @@ def cache_file(
     import PIL
     import torch
 
-    said = point.model_dump(mode="json", exclude={"name", "send_result"})
+    said = point.model_dump(mode="json", exclude={"name", "send_result", "of"})
     identity = [FORMAT, said, weights_digest, images.shape, PIL.__version__, torch.__version__]
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
     digest.update(np.ascontiguousarray(images).tobytes())
@@ -60,7 +92,8 @@ def _packed(prepared: Prepared) -> dict[str, NDArray[Any]]:
         "payload_sizes": np.array([len(payload) for payload in prepared.payloads], np.int64),
         "payload_bytes": np.frombuffer(b"".join(prepared.payloads), np.uint8),
     }
-    return arrays if prepared.symbols is None else arrays | {"symbols": prepared.symbols}
+    optional = {"symbols": prepared.symbols, "confidence": prepared.confidence}
+    return arrays | {name: array for name, array in optional.items() if array is not None}
 
 
 def _unpacked(arrays: dict[str, NDArray[Any]]) -> Prepared:
@@ -72,4 +105,5 @@ def _unpacked(arrays: dict[str, NDArray[Any]]) -> Prepared:
         answer_bits=arrays["answer_bits"],
         payloads=tuple(whole[a:b] for a, b in zip(starts, ends, strict=True)),
         symbols=arrays.get("symbols"),
+        confidence=arrays.get("confidence"),
     )

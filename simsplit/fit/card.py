@@ -19,9 +19,11 @@ from simsplit.fit.recipe import NetRecipe
 from simsplit.load import models_dir
 from simsplit.nets.artefact import Artefact, Tables, load_artefact, write_card, write_weights
 from simsplit.nets.contract import SplitModel
-from simsplit.nets.inference import Inference, count_macs
+from simsplit.nets.inference import Inference, count_operators
+from simsplit.operators import Operators, total_macs
 from simsplit.phy.analog import pad_erased, transmit
-from simsplit.pipeline import HEADLINES, STREETS_CLASSES, task_scores, workloads
+from simsplit.pipeline import HEADLINES, STREETS_CLASSES, task_scores
+from simsplit.prepared import exit_workload, workloads
 from simsplit.seeds import Cause, generator
 from simsplit.tasks import metrics
 from simsplit.tasks.datasets import Arrays, cached_arrays, open_dataset
@@ -31,6 +33,7 @@ SNRS_DB = (-5, 0, 5, 10, 15, 20)
 PREFIX_EIGHTHS = (1, 2, 4, 6, 8)  # of k: prefixes of a nested code that the card scores
 PREFIX_SNRS_DB = (0, 10, 20)
 JPEG_QUALITY = WEBP_QUALITY = 75  # of the sizes stated in the card
+EXIT_SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)  # of the test pictures, for the table of thresholds
 _NORMAL_95 = 1.959964  # two-sided 95 % quantile of the normal distribution
 
 Floats = NDArray[np.float32]
@@ -54,7 +57,6 @@ def finish(
     digest = write_weights(folder, model, tables)
     dataset = open_dataset(recipe.dataset, "test", height=recipe.height, width=recipe.width)
     test = cached_arrays(dataset, min(recipe.test_images, len(dataset)))
-    macs = count_macs(model, recipe.height, recipe.width)
     card = {
         "kind": recipe.kind,
         "dataset": recipe.dataset,
@@ -66,8 +68,7 @@ def finish(
         "trained": {"steps": run["steps"], "seconds": round(float(run["seconds"]), 1)},
         "versions": versions(),
         "parameters": parameters(model),
-        "macs": _macs_of_schemes(macs),
-        "macs_by_part": macs,
+        **costs(model, recipe.height, recipe.width),
         "channel_uses": {"jscc": model.symbol_count},
         "payload_bits": payload_bits(inference, tables, model.latent_shape, test["image"]),
         "constant_answer": constant_answer(train),
@@ -75,7 +76,8 @@ def finish(
         "test_images": len(test["image"]),
         "scores": test_scores(inference, test, recipe.seed),
     }
-    write_card(folder, card | _origin(start) | _prefixes(recipe, inference, start, test))
+    sections = _origin(start) | _prefixes(recipe, inference, start, test)
+    write_card(folder, card | sections | _exit(model, inference, test))
 
 
 def _origin(start: Artefact | None) -> dict[str, Any]:
@@ -125,14 +127,14 @@ def test_scores(inference: Inference, test: Arrays, seed: int) -> dict[str, Any]
     """
     features = inference.features(test["image"])
     latents, symbols = inference.latents(features), inference.symbols(features)
-    scores = {"direct": _summary(inference, features, test)}
+    scores = {"direct": _summary(inference.answers(features), test)}
     for bits in DEPTHS:
         rounded = np.stack([dequantise(quantise(latent, bits)) for latent in latents])
         arrived = inference.from_latents(rounded)
-        scores[f"digital_{bits}_bit"] = _summary(inference, arrived, test)
+        scores[f"digital_{bits}_bit"] = _summary(inference.answers(arrived), test)
     for snr_db in SNRS_DB:
         arrived = inference.from_symbols(*over_awgn(symbols, snr_db, seed))
-        scores[f"jscc_{snr_db}_db"] = _summary(inference, arrived, test)
+        scores[f"jscc_{snr_db}_db"] = _summary(inference.answers(arrived), test)
     return scores
 
 
@@ -182,8 +184,7 @@ def over_awgn(
     return np.stack(received), np.stack(variance)
 
 
-def _summary(inference: Inference, features: Floats, test: Arrays) -> dict[str, Any]:
-    answers = inference.answers(features)
+def _summary(answers: Arrays, test: Arrays) -> dict[str, Any]:
     rows = _score_rows(answers, test)
     summary: dict[str, Any] = {name: interval(row[name] for row in rows) for name in rows[0]}
     if "segmentation" in answers:
@@ -210,6 +211,68 @@ def interval(values: Iterable[float]) -> dict[str, float]:
     return {"mean": round(float(array.mean()), 4), "half_width_95": round(float(half), 4)}
 
 
+# --- the early exit ---------------------------------------------------------------------------
+
+
+def _exit(model: SplitModel, inference: Inference, test: Arrays) -> dict[str, Any]:
+    """Of a network with an early exit: what the exit's answers are worth, and when."""
+    return {"exit": exit_section(inference, test)} if model.has_exit else {}
+
+
+def exit_section(inference: Inference, test: Arrays) -> dict[str, Any]:
+    """Scores of the exit's answers on all pictures, their confidence, and a table of thresholds."""
+    features = inference.exit_features(test["image"])
+    early = inference.exit_answers(features)
+    whole = inference.answers(inference.features(test["image"]))
+    confidence = inference.exit_confidence(features)
+    headline = next(name for name in _score_rows(early, test)[0] if name in HEADLINES.values())
+    scores = (_column(answers, test, headline) for answers in (early, whole))
+    return {
+        "scores": _summary(early, test),
+        "confidence": interval(confidence),
+        "thresholds": threshold_table(confidence, *scores),
+    }
+
+
+def _column(answers: Arrays, test: Arrays, name: str) -> NDArray[np.float64]:
+    return np.array([row[name] for row in _score_rows(answers, test)])
+
+
+def threshold_table(
+    confidence: NDArray[np.float64], early: NDArray[np.float64], whole: NDArray[np.float64]
+) -> list[dict[str, Any]]:
+    """For thresholds of confidence that let about `EXIT_SHARES` of the pictures exit, what follows.
+
+    Args:
+        confidence: Of the exit's answers, ``(N,)``.
+        early, whole: Score of the exit's and of the whole network's answer, ``(N,)``.
+
+    Returns:
+        Rows of ``threshold``, ``exit_share``; ``exited`` and ``exited_by_whole``: score of those
+        that exit, by the exit's answer and by the whole network's; ``onward_by_exit`` and
+        ``onward``: of those that go on, likewise; ``all``: of all pictures, each by its own way.
+    """
+    thresholds = [round(float(np.quantile(confidence, 1.0 - share)), 4) for share in EXIT_SHARES]
+    return [_threshold_row(t, confidence >= t, early, whole) for t in thresholds]
+
+
+def _threshold_row(
+    threshold: float,
+    exits: NDArray[np.bool_],
+    early: NDArray[np.float64],
+    whole: NDArray[np.float64],
+) -> dict[str, Any]:
+    return {
+        "threshold": threshold,
+        "exit_share": round(float(exits.mean()), 4),
+        "exited": interval(early[exits]),
+        "exited_by_whole": interval(whole[exits]),
+        "onward_by_exit": interval(early[~exits]),
+        "onward": interval(whole[~exits]),
+        "all": interval(np.where(exits, early, whole)),
+    }
+
+
 # --- costs ------------------------------------------------------------------------------------
 
 
@@ -231,11 +294,39 @@ def payload_bits(
     }
 
 
-def _macs_of_schemes(macs: Mapping[str, float]) -> dict[str, dict[str, float]]:
+def costs(model: SplitModel, height: int, width: int) -> dict[str, Any]:
+    """The card's section on computation per image: ``macs`` by scheme, and all parts' operators."""
+    parts = count_operators(model, height, width)
     return {
-        scheme.value: {"device_macs": cost.device_macs, "edge_macs": cost.edge_macs}
-        for scheme, cost in workloads(macs).items()
+        "macs": _macs_of_schemes(parts),
+        "macs_by_part": {part: float(total_macs(work)) for part, work in parts.items()},
+        "operators_by_part": {part: [one.row() for one in work] for part, work in parts.items()},
     }
+
+
+def _macs_of_schemes(parts: Mapping[str, Operators]) -> dict[str, dict[str, float]]:
+    ways = {scheme.value: work for scheme, work in workloads(parts).items()}
+    if "exit_head" in parts:
+        ways["exit"] = exit_workload(parts)
+    return {
+        way: {"device_macs": float(work.device_macs), "edge_macs": float(work.edge_macs)}
+        for way, work in ways.items()
+    }
+
+
+def refresh_costs(folder: Path) -> None:
+    """Count a trained network's computation anew and write it to its card; all else stays.
+
+    Raises:
+        ArtefactError: Weights or card are missing, damaged, or do not belong together.
+    """
+    artefact = load_artefact(folder.parent, folder.name, with_costs=False)
+    card = artefact.card
+    fresh = costs(artefact.model, card["height"], card["width"])
+    kept: dict[str, Any] = {}
+    for key, value in card.items():
+        kept |= fresh if key == "macs" else {} if key in fresh else {key: value}
+    write_card(folder, kept)
 
 
 def parameters(model: SplitModel) -> dict[str, int]:

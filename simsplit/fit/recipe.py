@@ -20,7 +20,7 @@ from pydantic import (
 
 from simsplit.errors import ScenarioError
 
-KINDS = ("multitask", "digits", "bler_table")
+KINDS = ("multitask", "multitask_exit", "digits", "bler_table")
 
 
 class Shares(BaseModel):
@@ -45,14 +45,15 @@ class NetRecipe(BaseModel):
     follows whichever is further, steps or seconds.
 
     ``start_from`` names the model whose weights training starts from; ``train_only: jscc`` leaves
-    all but the JSCC bottleneck as it is there, and every batch is ``shares.jscc`` images.
+    all but the JSCC bottleneck as it is there, and every batch is ``shares.jscc`` images;
+    ``train_only: exit`` adds an early exit to it, and every batch is ``shares.direct`` images.
     ``nested`` makes the JSCC code nested: its transmissions are cut at random, uniformly from
     ``shortest_prefix`` k to k symbols, except for a share ``full_share`` of them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["multitask", "digits"]
+    kind: Literal["multitask", "multitask_exit", "digits"]
     dataset: str
     height: PositiveInt
     width: PositiveInt
@@ -75,7 +76,7 @@ class NetRecipe(BaseModel):
     disparity_weight: Annotated[float, Field(ge=0)] = 0.4
     reconstruction_weight: Annotated[float, Field(ge=0)] = 0.1
     start_from: str | None = None
-    train_only: Literal["jscc"] | None = None
+    train_only: Literal["jscc", "exit"] | None = None
     nested: bool = False
     shortest_prefix: Annotated[float, Field(gt=0, le=1)] = 0.125
     full_share: Annotated[float, Field(ge=0, le=1)] = 0.25
@@ -84,12 +85,16 @@ class NetRecipe(BaseModel):
     def _frozen_parts_come_from_somewhere(self) -> Self:
         if self.train_only is not None and self.start_from is None:
             raise ValueError("train_only needs start_from, the model with the other parts")
+        if (self.train_only == "exit") != (self.kind == "multitask_exit"):
+            raise ValueError("train_only: exit and kind: multitask_exit need each other")
         return self
 
     @property
     def batch(self) -> int:
         """Images per step."""
-        return self.shares.batch if self.train_only is None else self.shares.jscc
+        if self.train_only is None:
+            return self.shares.batch
+        return self.shares.jscc if self.train_only == "jscc" else self.shares.direct
 
     @property
     def digest(self) -> str:

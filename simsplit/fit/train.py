@@ -119,13 +119,13 @@ def start(recipe: NetRecipe) -> Fitting:
     model = _fresh_model(recipe) if recipe.start_from is None else _started_model(recipe)
     if recipe.nested:
         model.jscc.nest()
-    learned = model if recipe.train_only is None else model.jscc
-    learned.requires_grad_(True)
+    model.train(recipe.train_only is None)  # frozen parts keep their batch statistics too
+    learned = model if recipe.train_only is None else model.get_submodule(recipe.train_only)
+    learned.train().requires_grad_(True)
     optimizer = torch.optim.AdamW(
         learned.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
     )
-    # frozen parts keep their batch statistics too; the JSCC bottleneck has none
-    return Fitting(recipe, model.train(recipe.train_only is None), optimizer)
+    return Fitting(recipe, model, optimizer)
 
 
 def _fresh_model(recipe: NetRecipe) -> SplitModel:
@@ -137,10 +137,19 @@ def _fresh_model(recipe: NetRecipe) -> SplitModel:
 def _started_model(recipe: NetRecipe) -> SplitModel:
     artefact = load_artefact(models_dir(), str(recipe.start_from))
     there = tuple(artefact.card[key] for key in ("kind", "height", "width"))
-    if there != (recipe.kind, recipe.height, recipe.width):
-        message = "that model is of another kind or size, {} {}x{}".format(*there)
-        raise ScenarioError(message, path="start_from", value=recipe.start_from)
-    return artefact.model
+    if there == (recipe.kind, recipe.height, recipe.width):
+        return artefact.model
+    if there == ("multitask", recipe.height, recipe.width) and recipe.train_only == "exit":
+        return _with_exit(recipe, artefact.model)
+    message = "that model is of another kind or size, {} {}x{}".format(*there)
+    raise ScenarioError(message, path="start_from", value=recipe.start_from)
+
+
+def _with_exit(recipe: NetRecipe, start: SplitModel) -> SplitModel:
+    """The model with a fresh early exit; everything else is its own and frozen."""
+    model = _fresh_model(recipe).requires_grad_(False)
+    model.load_state_dict(start.state_dict(), strict=False)
+    return model
 
 
 def as_tensors(arrays: Arrays) -> Batch:
@@ -158,9 +167,10 @@ def _training_data(run: Fitting, arrays: Arrays) -> Batch:
     if run.recipe.train_only is None:
         return data
     images, inference = data.pop("image").numpy(), Inference(run.model)
-    data["feature"] = torch.from_numpy(inference.features(images))
+    behind = inference.exit_features if run.recipe.train_only == "exit" else inference.features
+    data["feature"] = torch.from_numpy(behind(images))
     if run.recipe.flip:
-        data["mirrored"] = torch.from_numpy(inference.features(images[:, :, ::-1]))
+        data["mirrored"] = torch.from_numpy(behind(images[:, :, ::-1]))
     return data
 
 
@@ -183,8 +193,7 @@ def take_step(run: Fitting, data: Batch, weights: Tensor) -> float:
     batch = draw_batch(data, run, generator)
     for group in run.optimizer.param_groups:
         group["lr"] = run.recipe.learning_rate * schedule(run)
-    feature = _arrived_features(run, batch, generator)
-    loss = _loss(run.recipe, run.model.answer(feature), batch, weights)
+    loss = _loss(run.recipe, _answers(run, batch, generator), batch, weights)
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(run.model.parameters(), 5.0)
@@ -228,6 +237,12 @@ def _flip(values: Tensor, flipped: Tensor) -> Tensor:
     if values.ndim < 3:
         return values
     return torch.where(flipped.view(-1, *[1] * (values.ndim - 1)), values.flip(2), values)
+
+
+def _answers(run: Fitting, batch: Batch, generator: torch.Generator) -> Batch:
+    if run.recipe.train_only == "exit":
+        return run.model.exit_answer(batch["feature"])
+    return run.model.answer(_arrived_features(run, batch, generator))
 
 
 def _arrived_features(run: Fitting, batch: Batch, generator: torch.Generator) -> Tensor:

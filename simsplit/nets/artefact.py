@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,19 @@ from safetensors.torch import load_file, save_file
 from simsplit.errors import ArtefactError
 from simsplit.nets.contract import SplitModel
 from simsplit.nets.digits import DigitsNet
-from simsplit.nets.multitask import MultitaskNet
+from simsplit.nets.multitask import MultitaskExitNet, MultitaskNet
 
 WEIGHTS = "weights.safetensors"
 CARD = "card.json"
 RECIPE = "recipe.yaml"
+_IDENTITY = {"kind", "height", "width", "weights_digest", "recipe_digest"}
+_COSTS = {"macs_by_part", "operators_by_part"}
+NETWORKS: dict[str, Callable[[int, int], SplitModel]] = {
+    "multitask": MultitaskNet,
+    "multitask_exit": MultitaskExitNet,
+    "digits": DigitsNet,
+}
+_OPERATOR_ROW = re.compile(r'\[\s+"[^"]*",\s+"[^"]*",\s+[-.\d](?:[^"\[\]]|"[^"]*")*\]')
 _TABLES = "entropy_tables."  # prefix of the integer tables among the tensors
 
 Tables = dict[int, NDArray[np.int64]]  # bit depth → (channels, 2^bits) frequencies
@@ -45,18 +54,27 @@ class Artefact:
 
 
 def build_model(kind: str, height: int, width: int) -> SplitModel:
-    """A fresh network of kind ``multitask`` or ``digits`` for images of a size in px."""
-    return MultitaskNet(height, width) if kind == "multitask" else DigitsNet(height, width)
+    """A fresh network of a kind, one of ``NETWORKS``, for images of a size in px.
+
+    Raises:
+        KeyError: There is no such kind.
+    """
+    return NETWORKS[kind](height, width)
 
 
-def load_artefact(models_dir: Path, name: str) -> Artefact:
+def load_artefact(models_dir: Path, name: str, *, with_costs: bool = True) -> Artefact:
     """A trained network in evaluation mode.
+
+    Args:
+        models_dir: Folder of all trained things.
+        name: The network's folder in it.
+        with_costs: False accepts a card that does not hold the work of every operator.
 
     Raises:
         ArtefactError: Folder, weights or card are missing, damaged, or do not belong together.
     """
     folder = models_dir / name
-    card = read_card(folder)
+    card = read_card(folder, with_costs=with_costs)
     weights = folder / WEIGHTS
     if file_digest(weights) != card["weights_digest"]:
         raise _untrained("the weights are not those of card.json", folder, weights)
@@ -73,8 +91,8 @@ def load_artefact(models_dir: Path, name: str) -> Artefact:
     return Artefact(name, model.eval().requires_grad_(False), tables, card)
 
 
-def read_card(folder: Path) -> dict[str, Any]:
-    """``card.json`` of a model's folder.
+def read_card(folder: Path, *, with_costs: bool = True) -> dict[str, Any]:
+    """``card.json`` of a model's folder; ``with_costs`` asks for the work of every operator too.
 
     Raises:
         ArtefactError: The folder, its card or its weights are missing or damaged.
@@ -86,9 +104,14 @@ def read_card(folder: Path) -> dict[str, Any]:
         card = json.loads((folder / CARD).read_text())
     except json.JSONDecodeError as error:
         raise _untrained(f"damaged card ({error})", folder, folder / CARD) from None
-    missing = {"kind", "height", "width", "weights_digest", "recipe_digest"} - set(card)
+    missing = _IDENTITY - set(card)
     if missing:
         raise _untrained(f"the card lacks {', '.join(sorted(missing))}", folder, folder / CARD)
+    uncounted = _COSTS - set(card) if with_costs else set()
+    if uncounted:
+        message = f"the card lacks {', '.join(sorted(uncounted))}, what the network's parts cost"
+        command = f"simsplit.fit.card.refresh_costs(Path('{folder}'))"
+        raise ArtefactError(f"{message}; count it with `{command}`", path=str(folder / CARD))
     return dict(card)
 
 
@@ -104,9 +127,10 @@ def write_weights(folder: Path, model: SplitModel, tables: Mapping[int, NDArray[
 
 
 def write_card(folder: Path, card: Mapping[str, Any]) -> None:
-    """Write ``card.json`` (aside, then renamed)."""
+    """Write ``card.json`` (aside, then renamed), one operator a line."""
     partial = folder / f"partial.{CARD}"
-    partial.write_text(json.dumps(card, indent=1) + "\n")
+    text = _OPERATOR_ROW.sub(_on_one_line, json.dumps(card, indent=1))
+    partial.write_text(text + "\n")
     partial.replace(folder / CARD)
 
 
@@ -123,6 +147,10 @@ def recipe_digest(path: Path) -> str:
 def mapping_digest(content: Any) -> str:
     """SHA-256 of a recipe's mapping in canonical JSON."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _on_one_line(row: re.Match[str]) -> str:
+    return json.dumps(json.loads(row.group()))
 
 
 def _is_table(key: str) -> bool:

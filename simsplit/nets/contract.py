@@ -17,10 +17,12 @@ class SplitModel(nn.Module, ABC):
 
     Three paths lead over the cut, all ending in a feature of the same shape for the same heads:
     direct ``answer(encode(x))``; digital ``answer(digital_decode(q(digital_encode(encode(x)))))``;
-    JSCC ``answer(jscc_decode(channel(jscc_encode(encode(x)))))``.
+    JSCC ``answer(jscc_decode(channel(jscc_encode(encode(x)))))``. A network may have an early exit:
+    ``exit_answer(exit_trunk(x))`` from the first part of its trunk.
     """
 
     splits: ClassVar[tuple[str, ...]] = ()  # names of the cuts this network offers
+    has_exit: ClassVar[bool] = False
 
     def __init__(self, digital: DigitalBottleneck, jscc: JsccBottleneck) -> None:
         super().__init__()
@@ -38,6 +40,22 @@ class SplitModel(nn.Module, ABC):
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """The whole network without any bottleneck."""
         return self.answer(self.encode(images))
+
+    def exit_trunk(self, images: Tensor) -> Tensor:
+        """The part of ``encode`` that the early exit shares: images → feature ``(B, C, h, w)``.
+
+        Raises:
+            NotImplementedError: The network has no exit.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no early exit")
+
+    def exit_answer(self, feature: Tensor) -> dict[str, Tensor]:
+        """The exit's head: feature of ``exit_trunk`` → answers named as those of ``answer``.
+
+        Raises:
+            NotImplementedError: The network has no exit.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no early exit")
 
     def digital_encode(self, feature: Tensor) -> Tensor:
         """Feature → real latent ``(B, L, h, w)`` to be quantised."""

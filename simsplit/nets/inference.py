@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from simsplit.nets.contract import SplitModel, as_images
+from simsplit.nets.costs import record
+from simsplit.operators import Operators
 
 FORWARD_BATCH = 8
 
@@ -24,7 +25,7 @@ Floats = NDArray[np.float32]
 
 
 class Inference:
-    """The five ways through a split network, over any number of samples N.
+    """The ways through a split network, over any number of samples N.
 
     Args:
         model: A trained network in evaluation mode.
@@ -61,17 +62,54 @@ class Inference:
             Streets: ``segmentation`` uint8 ``(N, H, W)``, ``disparity`` float32 ``(N, H, W)`` px,
             ``reconstruction`` uint8 ``(N, H, W, 3)``. Digits: ``label`` uint8 ``(N,)``.
         """
-        names: list[str] = []
+        return _answers(self._model.answer, features)
 
-        def final(batch: Tensor) -> tuple[Tensor, ...]:
-            finished = _finished(self._model.answer(batch))
-            names[:] = list(finished)
-            return tuple(finished.values())
+    def confidence(self, features: Floats) -> NDArray[np.float64]:
+        """Features → confidence of their answers ``(N,)`` in [0, 1]; see `confidence_of`."""
+        return _confidence(self._model.answer, features)
 
-        return dict(zip(names, _run(final, features), strict=True)) if len(features) else {}
+    def exit_features(self, images: NDArray[np.uint8]) -> Floats:
+        """Pictures ``(N, H, W, 1 or 3)`` → features ahead of the early exit ``(N, C, h, w)``."""
+        return _one(lambda batch: self._model.exit_trunk(as_images(batch)), images)
+
+    def exit_answers(self, features: Floats) -> dict[str, NDArray[Any]]:
+        """Features of ``exit_features`` → the early exit's answers, as those of ``answers``."""
+        return _answers(self._model.exit_answer, features)
+
+    def exit_confidence(self, features: Floats) -> NDArray[np.float64]:
+        """Features of ``exit_features`` → confidence of the exit's answers ``(N,)`` in [0, 1]."""
+        return _confidence(self._model.exit_answer, features)
 
     def _model_encode(self, images: Tensor) -> Tensor:
         return self._model.encode(as_images(images))
+
+
+def confidence_of(answers: dict[str, Tensor]) -> Tensor:
+    """Largest softmax probability: mean over pixels of ``segmentation``, or of ``label``; ``(B,)``.
+
+    Source: maximum softmax probability, Hendrycks and Gimpel, ICLR 2017, section 2.
+    """
+    logits = answers["segmentation"] if "segmentation" in answers else answers["label"]
+    return logits.softmax(dim=1).amax(dim=1).reshape(len(logits), -1).mean(dim=1)
+
+
+def _confidence(
+    answer: Callable[[Tensor], dict[str, Tensor]], features: Floats
+) -> NDArray[np.float64]:
+    return _one(lambda batch: confidence_of(answer(batch)), features).astype(np.float64)
+
+
+def _answers(
+    answer: Callable[[Tensor], dict[str, Tensor]], features: Floats
+) -> dict[str, NDArray[Any]]:
+    names: list[str] = []
+
+    def final(batch: Tensor) -> tuple[Tensor, ...]:
+        finished = _finished(answer(batch))
+        names[:] = list(finished)
+        return tuple(finished.values())
+
+    return dict(zip(names, _run(final, features), strict=True)) if len(features) else {}
 
 
 def _finished(answers: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -125,29 +163,27 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def count_macs(model: SplitModel, height: int, width: int) -> dict[str, float]:
-    """Multiply-accumulates of every part for one image, counted by running it.
-
-    Source: ``torch.utils.flop_counter`` counts convolutions and matrix products, two operations
-    per multiply-accumulate; additions, activations and normalisations are left out.
+def count_operators(model: SplitModel, height: int, width: int) -> dict[str, Operators]:
+    """The work of every part for one image, recorded by running it; see `simsplit.nets.costs`.
 
     Returns:
         ``encode``, ``answer``, ``digital_encode``, ``digital_decode``, ``jscc_encode``,
-        ``jscc_decode``.
+        ``jscc_decode``; with an early exit also ``exit_trunk``, the part of ``encode`` that the
+        exit shares, and ``exit_head``. Every operator bears the name of its part.
     """
-    macs: dict[str, float] = {}
-
-    def counted(name: str, forward: Callable[..., Any], *inputs: Tensor) -> Any:
-        with FlopCounterMode(display=False) as counter:
-            result = forward(*inputs)
-        macs[name] = counter.get_total_flops() / 2.0
-        return result
-
+    image = torch.zeros(1, 3, height, width)
     with torch.inference_mode():
-        feature = counted("encode", model.encode, torch.zeros(1, 3, height, width))
-        latent = counted("digital_encode", model.digital_encode, feature)
-        counted("digital_decode", model.digital_decode, latent)
-        symbols = counted("jscc_encode", model.jscc_encode, feature)
-        counted("jscc_decode", model.jscc_decode, symbols, torch.ones(1, model.symbol_count))
-        counted("answer", model.answer, feature)
-    return macs
+        feature = model.encode(image)
+        latent, symbols = model.digital_encode(feature), model.jscc_encode(feature)
+        calls: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
+            "encode": (model.encode, (image,)),
+            "digital_encode": (model.digital_encode, (feature,)),
+            "digital_decode": (model.digital_decode, (latent,)),
+            "jscc_encode": (model.jscc_encode, (feature,)),
+            "jscc_decode": (model.jscc_decode, (symbols, torch.ones(1, model.symbol_count))),
+            "answer": (model.answer, (feature,)),
+        }
+        if model.has_exit:
+            calls["exit_trunk"] = (model.exit_trunk, (image,))
+            calls["exit_head"] = (model.exit_answer, (model.exit_trunk(image),))
+    return {part: record(call, *inputs, name=part) for part, (call, inputs) in calls.items()}

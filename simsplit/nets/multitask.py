@@ -2,7 +2,7 @@
 
 Trunk: He et al., CVPR 2016, basic blocks, half the widths, ending with stage 3. Heads: 1x1
 convolutions and pixel shuffle (Shi et al., CVPR 2016) from a trunk at stride 8, which costs a
-quarter of full-resolution 3x3 heads.
+quarter of full-resolution 3x3 heads. The early exit, if there is one, answers behind stage 2.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from simsplit.nets.deepjscc import JsccBottleneck
 
 STRIDE = 16  # pixels per feature position at the cut
 DISPARITY_SCALE_PX = 4.0  # the disparity head answers in this unit
+_EXIT_AFTER = 8  # children of the trunk up to the end of stage 2
 
 
 class ResidualBlock(nn.Module):
@@ -117,9 +118,79 @@ class MultitaskNet(SplitModel):
             ``reconstruction`` ``(B, 3, H, W)``, meant for [0, 1] but not clipped.
         """
         wide = self.refine(torch.relu(functional.pixel_shuffle(self.widen(feature), 2)))
-        disparity = functional.pixel_shuffle(self.range(wide), 8).squeeze(1)
-        return {
-            "segmentation": functional.pixel_shuffle(self.segment(wide), 8),
-            "disparity": DISPARITY_SCALE_PX * functional.softplus(disparity),
-            "reconstruction": 0.5 + functional.pixel_shuffle(self.rebuild(wide), 8),
-        }
+        return _full_resolution(self.segment(wide), self.range(wide), self.rebuild(wide))
+
+
+def _full_resolution(segment: Tensor, distance: Tensor, rebuild: Tensor) -> dict[str, Tensor]:
+    """Answers from what the last convolutions give at stride 8, 64 values per pixel block."""
+    disparity = functional.pixel_shuffle(distance, 8).squeeze(1)
+    return {
+        "segmentation": functional.pixel_shuffle(segment, 8),
+        "disparity": DISPARITY_SCALE_PX * functional.softplus(disparity),
+        "reconstruction": 0.5 + functional.pixel_shuffle(rebuild, 8),
+    }
+
+
+class SeparableBlock(nn.Module):
+    """Residual depthwise 5x5 and 1x1 convolution (Chollet, CVPR 2017): context for few products."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, channels, 5, 1, 2, groups=channels, bias=False),
+            nn.Conv2d(channels, channels, 1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+        )
+
+    def forward(self, feature: Tensor) -> Tensor:
+        """``(B, C, h, w)`` → the same shape."""
+        added: Tensor = feature + self.body(feature)
+        return added
+
+
+class ExitHead(nn.Module):
+    """Segmentation, disparity and reconstruction from a feature at stride 8, with few products.
+
+    Args:
+        channels: Of the feature.
+        classes: Segmentation classes.
+        narrow: Channels ahead of the last convolution, which costs most.
+    """
+
+    def __init__(self, channels: int, classes: int, narrow: int = 48) -> None:
+        super().__init__()
+        self.context = nn.Sequential(SeparableBlock(channels), SeparableBlock(channels))
+        self.narrow = nn.Sequential(
+            nn.Conv2d(channels, narrow, 1, bias=False), nn.BatchNorm2d(narrow), nn.ReLU()
+        )
+        self.last = nn.Conv2d(narrow, (classes + 1 + 3) * 64, 1)
+        self.sizes = [classes * 64, 64, 3 * 64]
+
+    def forward(self, feature: Tensor) -> dict[str, Tensor]:
+        """``(B, channels, H/8, W/8)`` → answers as those of the whole network."""
+        return _full_resolution(*self.last(self.narrow(self.context(feature))).split(self.sizes, 1))
+
+
+class MultitaskExitNet(MultitaskNet):
+    """The multi-task network with an early exit behind stage 2, at stride 8.
+
+    Args:
+        height, width: Image size in pixels, multiples of 16.
+    """
+
+    has_exit: ClassVar[bool] = True
+
+    def __init__(self, height: int = 64, width: int = 128) -> None:
+        super().__init__(height, width)
+        self.exit = ExitHead(64, 8)
+
+    def exit_trunk(self, images: Tensor) -> Tensor:
+        """Images ``(B, 3, H, W)`` in [0, 1] → feature behind stage 2 ``(B, 64, H/8, W/8)``."""
+        feature: Tensor = self.trunk[:_EXIT_AFTER](4.0 * images - 2.0)
+        return feature
+
+    def exit_answer(self, feature: Tensor) -> dict[str, Tensor]:
+        """Feature behind stage 2 → answers, named and shaped as those of ``answer``."""
+        answers: dict[str, Tensor] = self.exit(feature)
+        return answers

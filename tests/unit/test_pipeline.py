@@ -5,15 +5,23 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 
 from simsplit.errors import ArtefactError, ScenarioError
+from simsplit.fit.card import costs
 from simsplit.messages import Delivery, Scheme
-from simsplit.pipeline import Pipeline, lost_scores, open_pipeline, task_scores, workloads
+from simsplit.nets.digits import DigitsNet
+from simsplit.nets.inference import Inference
+from simsplit.operators import Operator, total_macs
+from simsplit.pipeline import Pipeline, lost_scores, open_pipeline, task_scores
+from simsplit.prepared import exit_workload, workloads
 from simsplit.scenario import OperatingPoint
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -26,6 +34,7 @@ POINTS = [
         {"name": "local", "scheme": "local"},
         {"name": "png", "scheme": "raw", "codec": {"kind": "png"}},
         {"name": "jpeg", "scheme": "raw", "codec": {"kind": "jpeg", "quality": 75}},
+        {"name": "pixels", "scheme": "raw", "codec": {"kind": "pixels"}},
         {"name": "webp", "scheme": "raw", "codec": {"kind": "webp", "quality": 75}},
         {"name": "coded", "scheme": "separate", "split": "stage2", "codec": {"kind": "entropy"}},
         {"name": "tiles", "scheme": "separate", "codec": {"kind": "png_tiles", "bits": 6}},
@@ -69,11 +78,14 @@ def accuracy(pipeline: Pipeline, name: str, delivery: Callable[[int], Delivery] 
 
 class TestActOne:
     def test_digital_sizes_are_the_bytes(self, chain: Pipeline) -> None:
-        for name in ("png", "jpeg", "webp", "coded", "tiles"):
+        for name in ("png", "pixels", "jpeg", "webp", "coded", "tiles"):
             prepared = chain.prepare()[name]
             assert prepared.payload_bits.tolist() == [len(p) * 8 for p in prepared.payloads]
             assert prepared.payload_bits.min() > 0 and not prepared.channel_uses.any()
             assert prepared.symbols is None
+
+    def test_bare_pixels_are_a_byte_each(self, chain: Pipeline) -> None:
+        assert set(chain.prepare()["pixels"].payload_bits.tolist()) == {8 * 8 * 8}
 
     def test_jscc_sends_unit_power_symbols_and_no_bits(self, chain: Pipeline) -> None:
         prepared = chain.prepare()["jscc"]
@@ -128,8 +140,9 @@ class TestActThree:
 
     def test_png_and_local_are_the_same_network_on_the_same_picture(self, chain: Pipeline) -> None:
         requests = [(i, sent(i)) for i in range(SAMPLES)]
-        local, png = (chain.score([(n, i, d) for i, d in requests]) for n in ("local", "png"))
-        assert local == png
+        ways = ("local", "png", "pixels")
+        local, png, pixels = (chain.score([(n, i, d) for i, d in requests]) for n in ways)
+        assert local == png == pixels
 
     def test_a_local_retry_is_as_good_as_local(self, chain: Pipeline) -> None:
         retried = [Delivery(i, False, computed_locally=True) for i in range(SAMPLES)]
@@ -233,7 +246,19 @@ def test_streets_scores_by_hand() -> None:
     assert scores["psnr_db"] == pytest.approx(20 * np.log10(5))
 
 
+def work(part: str, macs: float) -> tuple[Operator, ...]:
+    return (Operator(part, "conv", macs, 1.0, 1.0),)
+
+
 class TestCosts:
+    parts: ClassVar[dict[str, tuple[Operator, ...]]] = {
+        part: work(part, macs)
+        for part, macs in {
+            **{"encode": 10, "answer": 4, "digital_encode": 1, "digital_decode": 2},
+            **{"jscc_encode": 3, "jscc_decode": 5},
+        }.items()
+    }
+
     def test_work_moves_but_the_whole_stays(self, chain: Pipeline) -> None:
         whole = chain.workload("local").device_macs
         assert chain.workload("local").edge_macs == 0
@@ -241,19 +266,155 @@ class TestCosts:
         for name in ("coded", "jscc"):
             cost = chain.workload(name)
             assert 0 < cost.device_macs < whole and cost.device_macs + cost.edge_macs > whole
-            assert cost.local_macs == whole
+            assert total_macs(cost.local) == whole and cost.exit_head == ()
 
     def test_workloads_add_up(self) -> None:
-        parts = {"encode": 10, "answer": 4, "digital_encode": 1, "digital_decode": 2}
-        costs = workloads(parts | {"jscc_encode": 3, "jscc_decode": 5})
+        costs = workloads(self.parts)
         assert (costs[Scheme.SEPARATE].device_macs, costs[Scheme.SEPARATE].edge_macs) == (11, 6)
         assert (costs[Scheme.JSCC].device_macs, costs[Scheme.JSCC].edge_macs) == (13, 9)
+
+    def test_an_exit_costs_what_the_point_does_not_compute_anyway(self) -> None:
+        parts = self.parts | {"exit_trunk": work("exit_trunk", 6), "exit_head": work("head", 2)}
+        beyond = {scheme: total_macs(c.exit_head) for scheme, c in workloads(parts).items()}
+        head, trunk_and_head = 2, 8
+        assert beyond.pop(Scheme.RAW) == trunk_and_head
+        assert set(beyond.values()) == {head}
+        cost = exit_workload(parts)
+        assert (cost.device_macs, cost.edge_macs, total_macs(cost.local)) == (8, 0, 14)
+        assert cost.exit_head == parts["exit_head"]
+
+    def test_points_of_one_tail_may_share_a_batch(self, chain: Pipeline) -> None:
+        tails = {point.name: chain.workload(point.name).tail for point in POINTS}
+        assert tails.pop("local") == ""
+        assert tails.pop("jscc") == "digits_cnn/jscc/stage2"
+        assert {tails.pop(name) for name in ("coded", "tiles")} == {"digits_cnn/separate/stage2"}
+        assert set(tails.values()) == {"digits_cnn/raw"}
 
     def test_headline(self, chain: Pipeline) -> None:
         assert chain.headline_metric == "accuracy"
 
 
+class DigitsExitNet(DigitsNet):
+    """The digits network with an untrained exit behind its first convolution."""
+
+    has_exit = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(5)
+            self.exit = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(256, 10))
+
+    def exit_trunk(self, images: torch.Tensor) -> torch.Tensor:
+        return self.trunk[:2](2.0 * images - 1.0)
+
+    def exit_answer(self, feature: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"label": 40.0 * self.exit(feature)}
+
+
+EXIT = OperatingPoint(name="early", scheme="local", exit=True)
+
+
+def opened_with_exit(cache_dir: Path | None = None) -> Pipeline:
+    plain, model = opened(), DigitsExitNet()
+    model.load_state_dict(plain.artefact.model.state_dict(), strict=False)
+    model.eval().requires_grad_(False)
+    artefact = replace(plain.artefact, model=model, card=plain.artefact.card | costs(model, 8, 8))
+    points = {point.name: point for point in [*POINTS, EXIT]}
+    return Pipeline(artefact, Inference(model), points, plain.truth, 7, cache_dir)
+
+
+@pytest.fixture(scope="module")
+def early() -> Pipeline:
+    return opened_with_exit()
+
+
+@pytest.fixture(scope="module")
+def probabilities(early: Pipeline) -> NDArray[np.float64]:
+    """The exit's softmax ``(N, 10)`` in plain numpy."""
+    images = early.truth["image"].astype(np.float32).transpose(0, 3, 1, 2) / 255.0
+    model = early.artefact.model
+    with torch.inference_mode():
+        feature = model.exit_trunk(torch.from_numpy(images.repeat(3, axis=1)))
+        logits = model.exit_answer(feature)["label"].double().numpy()
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return raised / raised.sum(axis=1, keepdims=True)
+
+
+class TestEarlyExit:
+    def test_confidence_is_the_largest_probability(
+        self, early: Pipeline, probabilities: NDArray[np.float64]
+    ) -> None:
+        found = early.prepare()["early"].confidence
+        assert found is not None and found.dtype == np.float64 and found.shape == (SAMPLES,)
+        assert 0.0 < found.min() < found.max() <= 1.0
+        np.testing.assert_allclose(found, probabilities.max(axis=1), atol=1e-5)
+
+    def test_only_the_exit_is_confident(self, early: Pipeline) -> None:
+        known = {name for name, p in early.prepare().items() if p.confidence is not None}
+        assert known == {"early"}
+
+    def test_what_arrived_is_the_exits_answer(
+        self, early: Pipeline, probabilities: NDArray[np.float64]
+    ) -> None:
+        right = probabilities.argmax(axis=1) == early.truth["label"]
+        assert 0 < right.sum() < SAMPLES
+        for on_device in (False, True):
+            asked = [("early", i, Delivery(i, True, on_device)) for i in range(SAMPLES)]
+            scored = [outcome.as_dict()["accuracy"] for outcome in early.score(asked)]
+            assert scored == right.astype(float).tolist()
+
+    def test_a_retry_is_the_whole_network_and_a_loss_is_nothing(self, early: Pipeline) -> None:
+        retried = [("early", i, Delivery(i, False, True)) for i in range(SAMPLES)]
+        whole = [("local", i, sent(i)) for i in range(SAMPLES)]
+        assert early.score(retried) == early.score(whole)
+        assert early.score([("early", 0, Delivery(0, False))])[0].as_dict() == {"accuracy": 0.0}
+
+    def test_other_points_are_as_without_an_exit(self, early: Pipeline, chain: Pipeline) -> None:
+        asked = [(p.name, i, sent(i, 3.0)) for p in POINTS for i in range(9)]
+        assert early.score(asked) == chain.score(asked)
+
+    def test_company_changes_no_bit(self, early: Pipeline) -> None:
+        together = early.prepare()["early"].confidence
+        images = early.truth["image"]
+        assert together is not None
+        for row in (0, 8, 59):
+            alone = early.inference.exit_features(images[row : row + 1])
+            assert early.inference.exit_confidence(alone)[0] == together[row]
+        asked = [(name, i, sent(i)) for i in range(SAMPLES) for name in ("early", "local")]
+        fresh = opened_with_exit()
+        assert [fresh.score([one])[0] for one in asked[:30]] == early.score(asked)[:30]
+
+    def test_work_of_the_exit(self, early: Pipeline) -> None:
+        cost, macs = early.workload("early"), early.artefact.card["macs_by_part"]
+        assert macs["exit_head"] == 256 * 10 and macs["exit_trunk"] == 9 * 3 * 16 * 16
+        assert cost.device_macs == macs["exit_trunk"] + macs["exit_head"] and cost.edge == ()
+        assert cost.local == early.workload("local").local and cost.tail == ""
+
+    def test_the_cache_keeps_the_confidence(self, early: Pipeline, tmp_path: Path) -> None:
+        opened_with_exit(tmp_path).prepare()
+        again = opened_with_exit(tmp_path)
+        again._make = lambda *_: pytest.fail("not from the cache")  # type: ignore[method-assign]
+        cached = again.prepare()
+        np.testing.assert_array_equal(
+            cached["early"].confidence, early.prepare()["early"].confidence
+        )
+        assert cached["local"].confidence is None
+
+    def test_a_model_without_an_exit(self) -> None:
+        message = r"operating_points\[7\]\.exit: .*'digits_cnn' has no.*streets_exit.*'early'"
+        points = [*POINTS[:7], EXIT]
+        with pytest.raises(ScenarioError, match=message):
+            opened(operating_points=points)
+
+
 class TestMistakes:
+    def test_a_codec_of_another_network(self) -> None:
+        said = {"name": "t", "scheme": "separate", "split": "stage2", "network": "other"}
+        point = OperatingPoint.model_validate(said | {"codec": {"kind": "tensor"}})
+        with pytest.raises(ScenarioError, match=r"no codec of the model's own.*'t'"):
+            opened(operating_points=[point]).prepare()
+
     def test_missing_weights(self, tmp_path: Path) -> None:
         with pytest.raises(ArtefactError, match=r"run `simsplit train .*digits_cnn/recipe\.yaml`"):
             opened(models_dir=tmp_path)

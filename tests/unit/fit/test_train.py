@@ -207,6 +207,95 @@ class TestNestedFromAnother:
         assert len(batch["feature"]) == run.recipe.shares.jscc
 
 
+class TestExitFromAnother:
+    """An early exit trained behind the frozen first stages of another model."""
+
+    STREETS: ClassVar[dict[str, Any]] = {
+        **{"dataset": "streets", "height": 32, "width": 64, "flip": True},
+        **{"train_images": 16, "test_images": 6, "steps": 3},
+    }
+    EXIT: ClassVar[dict[str, Any]] = STREETS | {
+        **{"kind": "multitask_exit", "start_from": "tiny", "train_only": "exit"},
+        **{"shares": {"direct": 4}, "steps": 8},
+    }
+
+    @pytest.fixture(autouse=True)
+    def _start(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for module in (training, cards):
+            monkeypatch.setattr(module, "models_dir", lambda: tmp_path)
+        train(recipe_in(tmp_path / "tiny", **self.STREETS, kind="multitask"))
+
+    def test_only_the_exit_is_trained(self, tmp_path: Path) -> None:
+        losses: list[float] = []
+        recipe = recipe_in(tmp_path / "early", **self.EXIT)
+        made = train(recipe, progress=lambda step, steps, loss: losses.append(loss))
+        before, after = weights(tmp_path / "tiny"), weights(made)
+        assert all(torch.equal(before[key], after[key]) for key in before)
+        assert all(key.startswith("exit.") for key in set(after) - set(before))
+        assert losses[-1] < losses[0]
+        assert int(after["exit.narrow.1.num_batches_tracked"]) == 8
+
+    def test_an_interrupted_run_ends_as_an_undisturbed_one(self, tmp_path: Path) -> None:
+        undisturbed = weights(train(recipe_in(tmp_path / "a", **self.EXIT)))
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe_in(tmp_path / "b", **self.EXIT), progress=Interrupt(7))
+        resumed = weights(train(tmp_path / "b" / "recipe.yaml"))
+        assert all(torch.equal(undisturbed[key], resumed[key]) for key in resumed)
+
+    def test_the_card_tells_what_the_exit_is_worth(self, tmp_path: Path) -> None:
+        made = train(recipe_in(tmp_path / "early", **self.EXIT))
+        card = json.loads((made / "card.json").read_text())
+        assert card["exit"]["scores"].keys() == card["scores"]["direct"].keys()
+        assert len(card["exit"]["thresholds"]) == len(cards.EXIT_SHARES)
+        macs = card["macs_by_part"]
+        exit_macs = macs["exit_trunk"] + macs["exit_head"]
+        assert card["macs"]["exit"] == {"device_macs": exit_macs, "edge_macs": 0.0}
+        assert load_artefact(tmp_path, "early").model.has_exit
+
+    def test_a_batch_is_the_direct_share(self) -> None:
+        assert parse_net_recipe(TINY | self.EXIT).batch == 4
+
+    @pytest.mark.parametrize("change", [{"kind": "multitask"}, {"train_only": None}])
+    def test_kind_and_trained_part_belong_together(self, change: dict[str, Any]) -> None:
+        with pytest.raises(ScenarioError, match="need each other"):
+            parse_net_recipe(TINY | self.EXIT | change)
+
+    def test_another_size_is_no_start(self) -> None:
+        with pytest.raises(ScenarioError, match=r"start_from: .*multitask 32x64"):
+            start(parse_net_recipe(TINY | self.EXIT | {"width": 32}))
+
+
+def test_table_of_thresholds_by_hand() -> None:
+    confidence = np.arange(10) / 10
+    early, whole = np.where(np.arange(10) >= 5, 1.0, 0.0), np.full(10, 0.8)
+    rows = cards.threshold_table(confidence, early, whole)
+    shares = [row["exit_share"] for row in rows]
+    assert shares == sorted(shares) and all(
+        abs(s - e) <= 0.1 for s, e in zip(shares, cards.EXIT_SHARES, strict=True)
+    )
+    half = rows[2]
+    assert (half["threshold"], half["exit_share"]) == (0.45, 0.5)
+    means = {name: half[name]["mean"] for name in ("exited", "exited_by_whole", "onward", "all")}
+    assert means == pytest.approx(
+        {"exited": 1.0, "exited_by_whole": 0.8, "onward": 0.8, "all": 0.9}
+    )
+    assert half["onward_by_exit"]["mean"] == 0.0
+
+
+def test_costs_counted_anew_change_nothing_else(tmp_path: Path) -> None:
+    folder = train(recipe_in(tmp_path / "tiny"))
+    file = folder / "card.json"
+    told = file.read_text()
+    old = json.loads(told)
+    old |= {"macs": {}, "macs_by_part": {}}
+    del old["operators_by_part"]
+    file.write_text(json.dumps(old))
+    with pytest.raises(ArtefactError, match="refresh_costs"):
+        load_artefact(tmp_path, "tiny")
+    cards.refresh_costs(folder)
+    assert file.read_text() == told
+
+
 class TestRecipes:
     def parse(self, **changes: Any) -> Any:
         return parse_net_recipe(TINY | changes)
