@@ -282,15 +282,15 @@ def test_harvest_beyond_the_mean_power_keeps_it_alive():
     assert device.station_extra()["battery_spilled_j"] == pytest.approx(spilled_j, abs=1e-9)
 
 
-def test_asking_seldom_gives_the_same_level():
-    """Following is exact between changes of power: nobody needs to ask in between."""
-    levels = []
-    for step_s in (0.0625, 240.0):
-        battery = Battery(capacity_j=20.0, initial_share=0.5, harvest_w=1.4)
-        device = made(1.0, battery=battery)
-        periodic(device, 4.0)
-        for now_s in np.arange(step_s, 240.0 + step_s / 2, step_s):
-            device.env.run(until=now_s)
-            share = device.battery_share
-        levels.append((share, device.station_extra()["battery_spilled_j"]))
-    assert levels[0] == pytest.approx(levels[1], rel=1e-12)
+def test_a_load_after_a_long_charge_that_nobody_watched():
+    """Full after 10 J / 0.9 W = 11.1 s; the computation at 15 s then takes 1.6 J from 20 J."""
+    device = made(1.0, battery=Battery(capacity_j=20.0, initial_share=0.5, harvest_w=1.4))
+
+    def late():
+        yield device.env.timeout(15.0)
+        yield from device.compute(Request(0, 0, 0, "g", "point", "raw", 0, 15.0))
+
+    device.env.process(late())
+    device.env.run(until=16.0)
+    assert device.battery_share * 20.0 == pytest.approx(20.0 - (COMPUTE_W - 1.4), rel=1e-12)
+    assert device.station_extra()["battery_spilled_j"] == pytest.approx(10.0 + 0.9 * 15.0 - 20.0)

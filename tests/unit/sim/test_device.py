@@ -160,3 +160,11 @@ def test_the_receiver_drains_the_battery_without_being_disturbed():
     for _ in range(2):
         assert device.battery_share == pytest.approx(1.0 - (10.5 * 0.5 + listened_s) / 100.0)
     assert device.receiver.ledger.total_j == 0.0
+
+
+def test_a_device_that_begins_on_an_empty_battery_is_off():
+    device = made(battery=Battery(capacity_j=10.0, initial_share=0.0, harvest_w=0.1))
+    device.env.run(until=50.0)
+    assert not device.has_power()
+    assert device.processor.joules("idle") == pytest.approx(50.0 * 0.1)
+    assert device.battery_share == pytest.approx(0.0, abs=1e-9)
