@@ -442,5 +442,6 @@ def _console() -> Console:
 
 
 def main() -> None:
-    """Entry point of the ``simsplit`` command."""
+    """Entry point of the ``simsplit`` command; a user's own modules may lie in this folder."""
+    sys.path.append(str(Path.cwd()))
     app()

@@ -304,7 +304,7 @@ def _edge_busy(
 
 def _workload(scenario: Scenario, group: DeviceGroup, card: Mapping[str, Any]) -> Workload | None:
     """Operators of the group's operating point by the model's card; None: not known beforehand."""
-    from simsplit.pipeline import exit_workload, workloads
+    from simsplit.prepared import exit_workload, workloads
 
     point = fixed_point(scenario, group)
     rows = card.get("operators_by_part")

@@ -406,6 +406,11 @@ def _check_model(scenario: Scenario) -> None:
             path="model",
             value=scenario.model,
         )
+    exits = "exit_head" in (card.get("macs_by_part") or {})
+    for index, point in enumerate(scenario.operating_points):
+        if point.exit and not exits:
+            path = f"operating_points[{index}].exit"
+            raise ScenarioError(f"model '{scenario.model}' has no early exit", path=path)
     splits = [str(s) for s in card.get("splits") or _SPLITS.get(scenario.model, ())]
     for index, point in enumerate(scenario.operating_points):
         if point.split is not None:

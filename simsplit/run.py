@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from simsplit.results import Result
     from simsplit.sim.device import DevicePower
     from simsplit.sim.place import Positions
-    from simsplit.sim.request import Plan
+    from simsplit.sim.request import Plan, Request
     from simsplit.sim.world import History, Machines, MakeBlocks
 
+IN_TIME = ("miou", "accuracy")  # scores that are also given with late answers worth nothing
 Progress = Callable[[str, int, int], None]  # act, done, total
 Source = str | Path | Mapping[str, Any] | Scenario
 
@@ -367,8 +368,16 @@ def score(
     for start in range(0, len(asked), step):
         outcomes += pipeline.score(asked[start : start + step])
         tell("score", min(start + step, len(asked)), len(asked))
-    rows = [
-        request.row() | {f"score_{name}": value for name, value in outcome.scores}
-        for request, outcome in zip(requests, outcomes, strict=True)
-    ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        [_scored_row(r, outcome.as_dict()) for r, outcome in zip(requests, outcomes, strict=True)]
+    )
+
+
+def _scored_row(request: Request, scores: Mapping[str, float]) -> dict[str, Any]:
+    """The request's row with its scores; the headline score also with late answers worth 0."""
+    row = request.row()
+    for name, value in scores.items():
+        row[f"score_{name}"] = value
+        if name in IN_TIME:
+            row[f"score_{name}_in_time"] = value if row["deadline_met"] else 0.0
+    return row

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from simsplit import channel
 from simsplit.body import Battery, Heat
-from simsplit.policies import Fixed, Policy, points_of
+from simsplit.policies import Fixed, Policy, needs_deadline, points_of
 from simsplit.radio import Cell
 from simsplit.serving import Edge as Edge
 from simsplit.spec import Count, Level, Name, NonNegative, Number, Positive, Spec, Whole
@@ -288,6 +288,8 @@ class DeviceGroup(Spec):
     def _one_choice(self) -> DeviceGroup:
         if (self.operating_point is None) == (self.policy is None):
             raise ValueError("say either operating_point or policy")
+        if self.policy is not None and needs_deadline(self.policy) and self.deadline_s is None:
+            raise ValueError(f"policy '{self.policy.kind}' needs a deadline_s")
         if self.battery_j is not None and self.battery is not None:
             raise ValueError("say either battery_j or battery")
         return self

@@ -3,8 +3,10 @@
 Channel: the device's last report, as old as the cell's reports are. Rate: bits per resource
 element of the MCS that this report gives on the whole band, times the share of transmissions that
 arrive at the target block error rate, times the resource elements per second that the device
-measured on its own transfers. Server: its last load report. The oracle gets the channel, the
-competing devices and the server's queue of this very moment.
+measured on its own transfers. What was measured fades towards the whole cell's speed with a time
+constant of 10 s, so that one bad spell does not keep a device from ever trying again. Server: its
+last load report. The oracle gets the channel, the competing devices and the server's queue of this
+very moment.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from simsplit.sim.radio_network import RadioNetwork
 from simsplit.sim.request import Plan, Request
 from simsplit.units import dbm_to_w
 
+MEMORY_S = 10.0  # of a measured rate
 METERED_SLOTS = 8  # a shorter transfer says more about its padding than about the cell
 ANSWER_SLOTS = 1.5  # of a downlink over the air: half a slot of waiting and one of sending
 
@@ -49,6 +52,7 @@ class Informer:
         self._share = uplink_share(radio.frame)
         self._whole_per_s = uplink.elements(uplink.n_prb) / cell.slot_s * self._share
         self._meters = [RateMeter(self._whole_per_s) for _ in uplink.bearers]
+        self._measured_s = [-math.inf for _ in uplink.bearers]
         self._success = 1.0
         if isinstance(cell.mcs, AdaptiveMcs):
             self._success = 1.0 - cell.mcs.bler_target
@@ -58,7 +62,7 @@ class Informer:
         bearer = self._radio.uplink.bearers[device.index]
         bits = self._bits_per_re(bearer) * self._success
         snr_db = self._radio.uplink.reported_db(bearer)
-        per_s = self._meters[device.index].per_s
+        per_s = self._believed_per_s(device.index)
         return self._made(device, snr_db, bits, per_s, self._edge.reports.known(self.env.now))
 
     def truth(self, device: Device) -> Knowledge:
@@ -79,6 +83,12 @@ class Informer:
         seconds = request.radio_end_s - request.radio_start_s
         if seconds > METERED_SLOTS * self._cell.slot_s:
             self._meters[device.index].observe(request.channel_uses, seconds)
+            self._measured_s[device.index] = self.env.now
+
+    def _believed_per_s(self, device: int) -> float:
+        """The metered speed, fading towards the whole cell's since it was last measured."""
+        kept = math.exp((self._measured_s[device] - self.env.now) / MEMORY_S)
+        return self._whole_per_s + kept * (self._meters[device].per_s - self._whole_per_s)
 
     def _bits_per_re(self, bearer: Bearer) -> float:
         """Of the whole band at the MCS that the last report gives."""
@@ -144,14 +154,10 @@ def _mean(values: Sequence[int]) -> float:
     return sum(values) / len(values)
 
 
-def exit_seconds(plans: Mapping[str, Plan], exit_point: str, machine: str) -> dict[str, float]:
+def exit_seconds(plans: Mapping[str, Plan], machine: str) -> dict[str, float]:
     """Point → extra device seconds if an exit was tried first and was not confident.
 
-    The exit's head alone where the device has run the exit's trunk anyway; where it would have run
-    nothing (``raw``), the whole exit.
+    The exit's head alone where the device runs the exit's trunk anyway; where it would have run
+    nothing (``raw``), trunk and head (see `Workload.exit_head`).
     """
-    spent_s = plans[exit_point].device_s[machine]
-    return {
-        name: spent_s if plan.scheme is Scheme.RAW else plan.exit_s.get(machine, 0.0)
-        for name, plan in plans.items()
-    }
+    return {name: plan.exit_s[machine] for name, plan in plans.items() if machine in plan.exit_s}

@@ -16,6 +16,7 @@ from simsplit.scenario import DeviceGroup, Scenario
 from simsplit.seeds import Cause, generator
 from simsplit.sim.blocks import BlockChannel, TableBlocks
 from simsplit.sim.cell import SharedChannel
+from simsplit.sim.decision import Decision
 from simsplit.sim.device import Device, DevicePower, arrival_gaps_s
 from simsplit.sim.edge import EdgeServer
 from simsplit.sim.frame import downlink_share, uplink_share
@@ -162,7 +163,7 @@ class World:
         offered = {name: plans[name] for name in names}
         machine, exits = device.group.machine, {}
         if isinstance(spec, EarlyExit):
-            exits = exit_seconds(offered, spec.exit, machine)
+            exits = exit_seconds(offered, machine)
         return build_policy(
             spec,
             costs_of(offered, machine, true=isinstance(spec, Oracle)),
@@ -203,15 +204,21 @@ class World:
             yield self.env.timeout(gap_s)
             if self._arrivals_over or self.env.now >= self.scenario.duration_s:
                 return
-            request = self._new_request(device, int(samples.integers(self.scenario.task.samples)))
+            sample = int(samples.integers(self.scenario.task.samples))
             if device.has_power():
+                decision = device.policy.choose(self._told(device), sample)
+                request = self._new_request(device, sample, decision)
                 self.env.process(self._live(request, device))
             else:
-                request.close("no_power", self.env.now)
+                self._new_request(device, sample).close("no_power", self.env.now)
 
-    def _new_request(self, device: Device, sample: int) -> Request:
+    def _new_request(
+        self, device: Device, sample: int, decision: Decision | None = None
+    ) -> Request:
+        """A request's record; without a decision (no power) it counts for the first point."""
         request_id = self.replication * REQUESTS_PER_REPLICATION + len(self.requests)
-        decision = device.policy.choose(self._told(device), sample)
+        if decision is None:
+            decision = Decision(self.scenario.points_of(device.group)[0].name)
         point = decision.point
         request = Request(
             request_id,
