@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, overload
 
@@ -63,8 +63,9 @@ class Stream:
 
     def plan(self) -> Plan:
         """Its costs."""
-        sizes: tuple[list[int], ...] = ([self.bits], [0], [self.answer_bits])
-        return Plan(Scheme.RAW, *sizes, {}, {}, self.edge_s, cloud_s=self.cloud_s, tail=self.tail)
+        bits, answer = [self.bits], [self.answer_bits]
+        plan = Plan(Scheme.RAW, bits, [0], answer, {}, {}, self.edge_s)
+        return replace(plan, cloud_s=self.cloud_s, tail=self.tail)
 
     def times_s(self, count: int, seed: int, number: int) -> Floats:
         """When its requests come."""
@@ -133,7 +134,7 @@ def waits_s(requests: Sequence[Request]) -> Floats:
     return np.array([r.edge_start_s - r.edge_arrival_s for r in requests[WARM_UP:]])
 
 
-def _mean(values: Floats | Sequence[float]) -> float:
+def _mean(values: NDArray[Any] | Sequence[float]) -> float:
     return float(np.mean(values))
 
 
@@ -161,7 +162,8 @@ def stationary(transitions: Floats) -> Floats:
     """Stationary distribution of a chain with rows summing to one."""
     size = len(transitions)
     equations = np.vstack([transitions.T - np.eye(size), np.ones(size)])
-    return np.linalg.lstsq(equations, np.append(np.zeros(size), 1.0), rcond=None)[0]
+    solution = np.linalg.lstsq(equations, np.append(np.zeros(size), 1.0), rcond=None)[0]
+    return np.asarray(solution, dtype=float)
 
 
 def _poisson_rows(left: Sequence[int], means: Sequence[float], size: int) -> Floats:

@@ -153,7 +153,6 @@ class Server:
         while self._line or (yield from self._rest(since_s)):
             if not self._line:
                 continue  # another worker took what this one was called for
-            self._change()
             batch = Batch(self.env.event(), self._line.take(self.spec.max_batch))
             yield from self._gather(batch)
             yield from self._run(index, batch.jobs)

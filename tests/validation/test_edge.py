@@ -241,9 +241,9 @@ def test_mdc_wait_and_utilisation(workers, rho):
     service_s = 0.02
     rate_hz = workers * rho / service_s
     waits, busy = [], []
-    for seed in range(200, 230):
+    for seed in range(200, 220):
         spec = Edge(workers=workers, max_batch=1)
-        driven = drive(spec, [Stream([service_s], rate_hz)], count=15_000, seed=seed)
+        driven = drive(spec, [Stream([service_s], rate_hz)], count=8000, seed=seed)
         waits.append(float(waits_s(driven.requests).mean()))
         busy.append(driven.station()["utilisation"])
     expected_s = theory.wait_mdc_s(workers, service_s, rate_hz, 500)
@@ -256,8 +256,8 @@ def test_mdc_wait_and_utilisation(workers, rho):
 def test_bulk_queue_over_loads(size, rate_hz):
     seconds = [0.008 + 0.001 * n for n in range(size)]
     batches, waits, busy = [], [], []
-    for seed in range(240, 270):
-        driven = drive(Edge(max_batch=size), [Stream(seconds, rate_hz)], count=12_000, seed=seed)
+    for seed in range(240, 260):
+        driven = drive(Edge(max_batch=size), [Stream(seconds, rate_hz)], count=8000, seed=seed)
         station = driven.station()
         batches.append(station["mean_batch"])
         busy.append(station["utilisation"])
@@ -277,7 +277,7 @@ def test_three_priorities():
         for n, (rate, s) in enumerate(zip(rates_hz, services_s, strict=True))
     ]
     means = [[], [], []]
-    for seed in range(280, 310):
+    for seed in range(280, 300):
         spec = Edge(max_batch=1, discipline="priority")
         rows = drive(spec, streams, count=6000, seed=seed).requests
         rows = [r for r in rows if r.arrival_s < 190.0][WARM_UP:]

@@ -134,6 +134,15 @@ def test_a_batch_is_filled_in_the_order_of_the_discipline():
     assert rows[1].edge_start_s == pytest.approx(0.02)
 
 
+def test_a_batch_waits_until_its_oldest_job_has_waited_long_enough_whoever_is_first():
+    other = Stream([0.01] * 4, at_s=[0.0])  # alone from 0.012 to 0.022
+    old = Stream([0.01] * 4, at_s=[0.011], tail="t")
+    urgent = Stream([0.01] * 4, at_s=[0.014], deadline_s=0.1, tail="t")
+    spec = Edge(max_batch=4, max_wait_s=0.012, discipline="edf")
+    rows = drive(spec, [other, old, urgent]).requests
+    assert [r.edge_start_s for r in rows] == pytest.approx([0.012, 0.023, 0.023])
+
+
 def test_without_room_only_free_workers_accept():
     requests, edge = serve(Edge(workers=2, max_batch=1, queue_capacity=0), [0.0, 0.0, 0.0, 0.011])
     assert [r.status for r in requests] == ["open", "open", "rejected", "open"]

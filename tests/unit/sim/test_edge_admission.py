@@ -73,6 +73,12 @@ def test_a_gathering_batch_says_when_it_will_start():
     assert statuses(spec, [first, joins]) == [False, True]
 
 
+def test_the_wait_for_company_counts():
+    spec = {"max_batch": 2, "max_wait_s": 0.05, "admission": DEADLINE}
+    assert statuses(spec, [Stream([0.01, 0.01], at_s=[0.0], deadline_s=0.055)]) == [True]
+    assert statuses(spec, [Stream([0.01, 0.01], at_s=[0.0], deadline_s=0.065)]) == [False]
+
+
 @pytest.mark.parametrize(
     "admission",
     [{"kind": "rate"}, {"kind": "rate", "rate_hz": 0.0}, {"kind": "deadline", "margin_s": 1.0}],
