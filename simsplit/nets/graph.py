@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from simsplit.nets.answer import Answer, Layout
 from simsplit.nets.costs import Recorder, every_product_visible
-from simsplit.nets.tracing import operations, readable_names
+from simsplit.nets.tracing import operations, readable_names, same_entries
 from simsplit.operators import Operators
 
 _SHAPE_ATTRIBUTES = {"shape", "dtype", "device", "ndim", "is_cuda", "layout", "is_quantized"}
@@ -73,6 +73,7 @@ class Graph:
         known: Nodes that both sides of any cut can have for nothing: parameters, constants,
             shapes, and what is computed from these alone.
         answer: Structure of the output.
+        original: The module as it was given, in evaluation mode.
     """
 
     module: fx.GraphModule
@@ -80,6 +81,7 @@ class Graph:
     steps: tuple[Step, ...]
     known: frozenset[fx.Node]
     answer: Answer
+    original: nn.Module = field(repr=False)
 
     @cached_property
     def place(self) -> dict[fx.Node, int]:
@@ -99,6 +101,19 @@ class Graph:
     def operators_before(self) -> tuple[int, ...]:
         """For a cut before step i: how many of ``operators`` come before it."""
         return tuple(accumulate((len(step.operators) for step in self.steps), initial=0))
+
+    @cached_property
+    def takes_batches(self) -> bool:
+        """Does the graph answer as the module does for two samples at once, bit for bit?
+
+        What torch.export traced may have the example's batch of 1 written into it.
+        """
+        two = torch.rand((2, *self.example_shape[1:]), generator=torch.Generator().manual_seed(0))
+        try:
+            with torch.no_grad():
+                return same_entries(self.module(two.clone()), self.original(two.clone()))
+        except Exception:
+            return False
 
     @cached_property
     def grown(self) -> dict[fx.Node, tuple[int, ...]]:
@@ -140,7 +155,7 @@ def trace(module: nn.Module, example: Tensor, leaves: Iterable[str] = ()) -> Gra
     with torch.no_grad(), every_product_visible(), observer.recorder:
         observer.run(example.clone())
     steps = tuple(observer.steps.values())
-    return Graph(traced, tuple(example.shape), steps, _known(steps), answer)
+    return Graph(traced, tuple(example.shape), steps, _known(steps), answer, module)
 
 
 @dataclass

@@ -112,10 +112,10 @@ def _answer(traced: fx.GraphModule, example: Tensor, expected: object) -> Answer
     rebuilt = (
         type(given) is not type(expected) or tree_flatten(given)[1] != tree_flatten(expected)[1]
     )
-    return Answer.of(expected, rebuilt=rebuilt) if _same_entries(given, expected) else None
+    return Answer.of(expected, rebuilt=rebuilt) if same_entries(given, expected) else None
 
 
-def _same_entries(one: object, other: object) -> bool:
+def same_entries(one: object, other: object) -> bool:
     """Equal entries at equal places, whatever the containers' types."""
     (ours, _), (theirs, _) = tree_flatten_with_path(one), tree_flatten_with_path(other)
     alike = (
@@ -127,13 +127,13 @@ def _same_entries(one: object, other: object) -> bool:
 
 def same(one: object, other: object) -> bool:
     """Are two results equal in structure and, bit for bit, in every tensor?"""
-    return tree_flatten(one)[1] == tree_flatten(other)[1] and _same_entries(one, other)
+    return tree_flatten(one)[1] == tree_flatten(other)[1] and same_entries(one, other)
 
 
 def _equal(one: object, other: object) -> bool:
     if isinstance(one, Tensor) and isinstance(other, Tensor):
         alike = one.shape == other.shape and one.dtype == other.dtype
-        return alike and torch.equal(torch.nan_to_num(one), torch.nan_to_num(other))
+        return alike and bool(((one == other) | (one.isnan() & other.isnan())).all())
     return type(one) is type(other) and one == other
 
 
