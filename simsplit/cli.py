@@ -193,6 +193,51 @@ def splits(
 
 @app.command()
 @_guarded
+def profile(
+    model: Annotated[str, typer.Argument(help="torchvision model, or package.module:Name.")],
+    batch: Annotated[str, typer.Option("--batch", help="Batch sizes.")] = "1,2,4,8",
+    threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
+    height_px: Annotated[int, typer.Option("--height-px", min=1)] = 224,
+    width_px: Annotated[int, typer.Option("--width-px", min=1)] = 224,
+    rounds: Annotated[int, typer.Option("--rounds", min=6)] = 15,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Profile file; other networks in it stay.")
+    ] = None,
+    hardware: Annotated[
+        str | None, typer.Option("--hardware", help="Compare with this file's roofline.")
+    ] = None,
+    predictor: Annotated[
+        str | None, typer.Option("--predictor", help="Compare with this latency predictor.")
+    ] = None,
+) -> None:
+    """Measure a network on this machine, operator by operator; scenarios can name the file."""
+    from simsplit.fit.measure import MEASURED, comparison, measure_network, measured_rows
+
+    found = measure_network(
+        model,
+        batches=_whole_numbers(batch),
+        threads=threads,
+        size_px=(height_px, width_px),
+        rounds=rounds,
+        out=out,
+    )
+    _print_table(found.title, list(MEASURED), measured_rows(found))
+    for line in comparison(found, hardware, predictor):
+        typer.echo(line)
+    typer.echo(f"Profile: {found.file}")
+
+
+def _whole_numbers(text: str) -> list[int]:
+    from simsplit.errors import ScenarioError
+
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdigit() and int(part) for part in parts):
+        raise ScenarioError("batch sizes read 1,2,4", path="--batch", value=text)
+    return [int(part) for part in parts]
+
+
+@app.command()
+@_guarded
 def show(result: Path, as_json: JsonOption = False) -> None:
     """Print the table of a result folder."""
     from simsplit.results import read_result

@@ -55,8 +55,8 @@ class Workload:
     Attributes:
         device, edge: Head and encoder; decoder and tail.
         local: The whole network on the device, for ``on_loss: retry_locally``.
-        exit_head: What a tried early exit costs beyond what the point computes anyway: its head, and
-            for ``raw`` its trunk too; empty if the network has none.
+        exit_head: What a tried early exit costs beyond what the point computes anyway: its head,
+            and for ``raw`` its trunk too; empty if the network has none.
         network: What a measured profile calls the network; empty: none was measured.
         tail: What requests of one batch at the server must share; empty: the operating point.
     """

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def _graph(network_json: str, height: int, width: int) -> Graph:
         spec.source,
         height=height,
         width=width,
-        weights=spec.weights,
+        weights="random" if spec.weights == "random" else Path(spec.weights),
         seed=spec.seed,
         options=spec.options,
     )

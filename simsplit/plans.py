@@ -15,7 +15,7 @@ from simsplit.hardware import Hardware, load_hardware
 from simsplit.load import models_dir
 from simsplit.messages import Prepared, Scheme, Workload
 from simsplit.operators import Operators
-from simsplit.predictor import LatencyModel
+from simsplit.predictor import LatencyModel, read_model
 from simsplit.profiles import Profile, read_profile
 from simsplit.scenario import OperatingPoint, Scenario
 from simsplit.sim.request import Plan
@@ -60,7 +60,7 @@ def _profile(path: str | None) -> Profile | None:
 
 @lru_cache(maxsize=8)
 def _predictor(name: str | None) -> LatencyModel | None:
-    return None if name is None else LatencyModel.load(models_dir() / name)
+    return None if name is None else read_model(models_dir() / name)
 
 
 @lru_cache(maxsize=64)

@@ -124,15 +124,14 @@ _MEASURED = ("latency_s", "latency_sem_s", "energy_j", "compute_s", "payload_bit
 
 def _in_one_situation(part: DataFrame) -> DataFrame:
     part = part.copy()
-    part["rate_bps"] = part.loc[part["payload_bits"].idxmax(), "rate_bps"]
+    largest = int(part["payload_bits"].to_numpy(float).argmax())
+    part["rate_bps"] = part["rate_bps"].to_numpy(float)[largest]
     part["device_share"] = part["compute_s"] / part["compute_s"].max()
-    by = part.set_index("policy")
-    part["regret"] = np.nan
-    if ORACLE in by.index:
-        part["regret"] = part["latency_s"] / by.loc[ORACLE, "latency_s"] - 1.0
-    ends = [name for name in by.index if name in ("cloud", "mobile")]
+    oracle = part.loc[part["policy"] == ORACLE, "latency_s"].to_numpy(float)
+    part["regret"] = part["latency_s"] / oracle[0] - 1.0 if len(oracle) else np.nan
+    ends = part[part["policy"].isin(["cloud", "mobile"])]
     for measure in ("latency_s", "energy_j"):
-        best = by.loc[ends, measure].min() if ends else np.nan
+        best = float(ends[measure].min()) if len(ends) else np.nan
         part[f"gain_{measure[:-2]}"] = best / part[measure]
     return part
 

@@ -148,7 +148,8 @@ def _hardware_files(name: str) -> dict[str, Path]:
     if hardware.profile is not None:
         files[f"profile.{name}"] = Path(hardware.profile)
     if hardware.predictor is not None:
-        files[f"predictor.{name}"] = models_dir() / hardware.predictor / "card.json"
+        for file in ("card.json", "table.npz"):
+            files[f"predictor.{name}.{file}"] = models_dir() / hardware.predictor / file
     return files
 
 

@@ -20,7 +20,7 @@ from pydantic import (
 
 from simsplit.errors import ScenarioError
 
-KINDS = ("multitask", "multitask_exit", "digits", "bler_table")
+KINDS = ("multitask", "multitask_exit", "digits", "bler_table", "latency")
 
 
 class Shares(BaseModel):

@@ -63,6 +63,11 @@ def train(
         from simsplit.fit.calibrate import calibrate
 
         return calibrate(content, out_dir, _without_loss(progress))
+    if content["kind"] == "latency":
+        from simsplit.fit.latency import make
+
+        make(recipe_path.parent)
+        return recipe_path.parent
     recipe = parse_net_recipe(content)
     if max_steps is not None:
         recipe = recipe.model_copy(update={"steps": min(max_steps, recipe.steps)})
