@@ -65,6 +65,7 @@ def test_cobham_conserves_work():
     assert float(loads @ waits) == pytest.approx(float(loads.sum() * fifo_s))
 
 
+@pytest.mark.slow
 def test_the_intervals_tell_models_apart():
     """M/M/3 is no M/D/3, batches of 4 none of 3, and 5 % slower is slower: all would be seen."""
     mmc = theory.edge_mmc()[0]
