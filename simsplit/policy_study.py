@@ -9,7 +9,8 @@ whose policy was swept; all policies see the same arrivals, places and fading.
 * ``device_share``: compute seconds on the device over those of the whole network there.
 * ``rate_bps``: payload bits over seconds on the air of the largest payload among the policies.
 * ``regret``: latency over that of the oracle, minus 1. ``against_ends``: latency of the better of
-  the two fixed ends over that of the policy (above 1: a gain), and the same of energy.
+  the two fixed ends over that of the policy (above 1: a gain), and the same of energy;
+  ``over_cloud``: latency of the fixed end ``cloud`` over that of the policy.
 """
 
 from __future__ import annotations
@@ -133,6 +134,8 @@ def _in_one_situation(part: DataFrame) -> DataFrame:
     for measure in ("latency_s", "energy_j"):
         best = float(ends[measure].min()) if len(ends) else np.nan
         part[f"gain_{measure[:-2]}"] = best / part[measure]
+    cloud = part.loc[part["policy"] == "cloud", "latency_s"].to_numpy(float)
+    part["over_cloud"] = cloud[0] / part["latency_s"] if len(cloud) else np.nan
     return part
 
 
@@ -150,6 +153,7 @@ def gains(frame: DataFrame) -> DataFrame:
                 "mean_gain_latency": float(part["gain_latency"].mean()),
                 "largest_gain_latency": float(part["gain_latency"].max()),
                 "smallest_gain_latency": float(part["gain_latency"].min()),
+                "mean_over_cloud_latency": float(part["over_cloud"].mean()),
                 "mean_gain_energy": float(part["gain_energy"].mean()),
                 "largest_gain_energy": float(part["gain_energy"].max()),
             }
@@ -160,6 +164,13 @@ def gains(frame: DataFrame) -> DataFrame:
 
 
 # --- the figure -------------------------------------------------------------------------------
+
+
+PANELS = (
+    ("latency_s", 1e3, "mean latency [ms]"),
+    ("energy_j", 1e3, "device energy [mJ]"),
+    ("device_share", 1e2, "work on device [%]"),
+)
 
 
 def plot_study(sweep_dir: Path, out: Path) -> list[Path]:
@@ -173,16 +184,16 @@ def plot_study(sweep_dir: Path, out: Path) -> list[Path]:
     gains(frame).to_csv(out / "policy_gains.csv", index=False, float_format="%.4g")
     networks = list(dict.fromkeys(frame["network"]))
     axis, label = _abscissa(frame)
-    with page_figure(2, len(networks)) as (figure, grid):
+    with page_figure(len(PANELS), len(networks)) as (figure, grid):
         for column, network in enumerate(networks):
             part = frame[frame["network"] == network]
-            _panel(grid[0][column], part, axis, "latency_s", 1e3)
-            _panel(grid[1][column], part, axis, "device_share", 100.0)
+            for row, (measure, scale, _) in enumerate(PANELS):
+                _panel(grid[row][column], part, axis, measure, scale)
             grid[0][column].set_title(network or " ", fontsize=8)
-            grid[0][column].set_yscale("log")
-            grid[1][column].set_xlabel(label)
-        grid[0][0].set_ylabel("mean latency [ms]")
-        grid[1][0].set_ylabel("work on the device [%]")
+            grid[-1][column].set_xlabel(label)
+        for row, (measure, _, title) in enumerate(PANELS):
+            grid[row][0].set_ylabel(title)
+            grid[row][0].set_yscale("linear" if measure == "device_share" else "log")
         lines, names = grid[0][0].get_legend_handles_labels()
         figure.legend(lines, names, loc="outside upper center", ncols=len(names))
         paths = save(figure, out / "policies")

@@ -39,14 +39,28 @@ class GridNetwork:
 
 
 def grid(count: int, seed: int) -> list[GridNetwork]:
-    """``count`` random networks; every eighth is a transformer. Same seed → same networks."""
+    """``count`` random networks: of every eight one is a transformer, one has wide large layers.
+
+    Same seed → same networks.
+    """
     return [_grid_network(index, generator(seed, index)) for index in range(count)]
 
 
 def _grid_network(index: int, rng: np.random.Generator) -> GridNetwork:
     side = int(rng.choice(SIDES))
-    build = _transformer if index % 8 == 7 else _convolutional
+    build = {3: _large, 7: _transformer}.get(index % 8, _convolutional)
     return GridNetwork(f"grid{index}", build(rng, side).eval(), side)
+
+
+def _large(rng: np.random.Generator, side: int) -> nn.Sequential:
+    """As VGG begins and ends: wide layers on large pictures, large matrices."""
+    channels, wider, hidden = _width(rng, 48, 96), _width(rng, 96, 256), _width(rng, 2048, 4096)
+    first = [_conv(3, channels, 3, bias=True), nn.ReLU(True), nn.MaxPool2d(2, 2)]
+    second = [_conv(channels, wider, 3, bias=True), nn.ReLU(True), nn.MaxPool2d(2, 2)]
+    third = [_conv(wider, 2 * wider, 3, bias=True), nn.ReLU(True), nn.AdaptiveAvgPool2d(7)]
+    fourth = [_conv(2 * wider, 2 * wider, 3, bias=True), nn.ReLU(True), nn.Flatten()]
+    matrices = [nn.Linear(98 * wider, hidden), nn.ReLU(True), nn.Linear(hidden, CLASSES)]
+    return nn.Sequential(*first, *second, *third, *fourth, *matrices)
 
 
 def _convolutional(rng: np.random.Generator, side: int) -> nn.Sequential:

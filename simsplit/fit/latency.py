@@ -48,7 +48,7 @@ FEWEST_FOR_KERNEL = 24
 FOLDS = 5
 MOST_CENTRES = 500
 MOST_FOR_SCALES = 250
-RESAMPLES = 2000
+RESAMPLES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +212,7 @@ def fit_kernel(samples: Sequence[Sample], seed: int = 0) -> Regression:
     )
     centres = points / scales
     kernel = variance * gaussian(centres, centres) + noise * np.eye(len(centres))
-    weights: Floats = variance * np.linalg.solve(kernel, left - offset)
+    weights = np.asarray(variance * np.linalg.solve(kernel, left - offset), dtype=np.float64)
     return replace(affine, smooth=Smooth(scales, centres, weights, offset))
 
 
@@ -393,8 +393,10 @@ def _grid_subjects(part: Mapping[str, Any], seed: int) -> list[Subject]:
     from simsplit.fit.profile import subject
 
     return [
-        subject(one.name, one.network, one.side, one.side, part["batches"])
-        for one in grid(int(part["count"]), seed)
+        subject(
+            one.name, one.network, one.side, one.side, part["batches"][i % len(part["batches"])]
+        )
+        for i, one in enumerate(grid(int(part["count"]), seed))
     ]
 
 

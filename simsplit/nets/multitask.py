@@ -2,7 +2,7 @@
 
 Trunk: He et al., CVPR 2016, basic blocks, half the widths, ending with stage 3. Heads: 1x1
 convolutions and pixel shuffle (Shi et al., CVPR 2016) from a trunk at stride 8, which costs a
-quarter of full-resolution 3x3 heads. The early exit, if there is one, answers behind stage 2.
+quarter of full-resolution 3x3 heads. The early exit, if there is one, answers behind stage 1.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from simsplit.nets.deepjscc import JsccBottleneck
 
 STRIDE = 16  # pixels per feature position at the cut
 DISPARITY_SCALE_PX = 4.0  # the disparity head answers in this unit
-_EXIT_AFTER = 8  # children of the trunk up to the end of stage 2
+_EXIT_AFTER = 6  # children of the trunk up to the end of stage 1
 
 
 class ResidualBlock(nn.Module):
@@ -121,13 +121,15 @@ class MultitaskNet(SplitModel):
         return _full_resolution(self.segment(wide), self.range(wide), self.rebuild(wide))
 
 
-def _full_resolution(segment: Tensor, distance: Tensor, rebuild: Tensor) -> dict[str, Tensor]:
-    """Answers from what the last convolutions give at stride 8, 64 values per pixel block."""
-    disparity = functional.pixel_shuffle(distance, 8).squeeze(1)
+def _full_resolution(
+    segment: Tensor, distance: Tensor, rebuild: Tensor, stride: int = 8
+) -> dict[str, Tensor]:
+    """Answers from what the last convolutions give, stride² values per block of pixels."""
+    disparity = functional.pixel_shuffle(distance, stride).squeeze(1)
     return {
-        "segmentation": functional.pixel_shuffle(segment, 8),
+        "segmentation": functional.pixel_shuffle(segment, stride),
         "disparity": DISPARITY_SCALE_PX * functional.softplus(disparity),
-        "reconstruction": 0.5 + functional.pixel_shuffle(rebuild, 8),
+        "reconstruction": 0.5 + functional.pixel_shuffle(rebuild, stride),
     }
 
 
@@ -150,30 +152,33 @@ class SeparableBlock(nn.Module):
 
 
 class ExitHead(nn.Module):
-    """Segmentation, disparity and reconstruction from a feature at stride 8, with few products.
+    """Segmentation, disparity and reconstruction from an early feature, with few products.
 
     Args:
-        channels: Of the feature.
+        channels, stride: Of the feature.
         classes: Segmentation classes.
         narrow: Channels ahead of the last convolution, which costs most.
     """
 
-    def __init__(self, channels: int, classes: int, narrow: int = 48) -> None:
+    def __init__(self, channels: int, stride: int, classes: int, narrow: int = 24) -> None:
         super().__init__()
+        self.stride, per_block = stride, stride**2
         self.context = nn.Sequential(SeparableBlock(channels), SeparableBlock(channels))
         self.narrow = nn.Sequential(
             nn.Conv2d(channels, narrow, 1, bias=False), nn.BatchNorm2d(narrow), nn.ReLU()
         )
-        self.last = nn.Conv2d(narrow, (classes + 1 + 3) * 64, 1)
-        self.sizes = [classes * 64, 64, 3 * 64]
+        self.last = nn.Conv2d(narrow, (classes + 1 + 3) * per_block, 1)
+        self.sizes = [classes * per_block, per_block, 3 * per_block]
 
     def forward(self, feature: Tensor) -> dict[str, Tensor]:
-        """``(B, channels, H/8, W/8)`` → answers as those of the whole network."""
-        return _full_resolution(*self.last(self.narrow(self.context(feature))).split(self.sizes, 1))
+        """``(B, channels, H/stride, W/stride)`` → answers as those of the whole network."""
+        last = self.last(self.narrow(self.context(feature)))
+        segment, distance, rebuild = last.split(self.sizes, 1)
+        return _full_resolution(segment, distance, rebuild, self.stride)
 
 
 class MultitaskExitNet(MultitaskNet):
-    """The multi-task network with an early exit behind stage 2, at stride 8.
+    """The multi-task network with an early exit behind stage 1, at stride 4.
 
     Args:
         height, width: Image size in pixels, multiples of 16.
@@ -183,14 +188,14 @@ class MultitaskExitNet(MultitaskNet):
 
     def __init__(self, height: int = 64, width: int = 128) -> None:
         super().__init__(height, width)
-        self.exit = ExitHead(64, 8)
+        self.exit = ExitHead(channels=32, stride=4, classes=8)
 
     def exit_trunk(self, images: Tensor) -> Tensor:
-        """Images ``(B, 3, H, W)`` in [0, 1] → feature behind stage 2 ``(B, 64, H/8, W/8)``."""
+        """Images ``(B, 3, H, W)`` in [0, 1] → feature behind stage 1 ``(B, 32, H/4, W/4)``."""
         feature: Tensor = self.trunk[:_EXIT_AFTER](4.0 * images - 2.0)
         return feature
 
     def exit_answer(self, feature: Tensor) -> dict[str, Tensor]:
-        """Feature behind stage 2 → answers, named and shaped as those of ``answer``."""
+        """Feature behind stage 1 → answers, named and shaped as those of ``answer``."""
         answers: dict[str, Tensor] = self.exit(feature)
         return answers

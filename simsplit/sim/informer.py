@@ -12,7 +12,7 @@ very moment.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import simpy
@@ -30,6 +30,7 @@ from simsplit.sim.radio_network import RadioNetwork
 from simsplit.sim.request import Plan, Request
 from simsplit.units import dbm_to_w
 
+AirSeconds = Callable[[float, float], float]
 MEMORY_S = 10.0  # of a measured rate
 METERED_SLOTS = 8  # a shorter transfer says more about its padding than about the cell
 ANSWER_SLOTS = 1.5  # of a downlink over the air: half a slot of waiting and one of sending
@@ -62,21 +63,31 @@ class Informer:
         bearer = self._radio.uplink.bearers[device.index]
         bits = self._bits_per_re(bearer) * self._success
         snr_db = self._radio.uplink.reported_db(bearer)
-        per_s = self._believed_per_s(device.index)
-        return self._made(device, snr_db, bits, per_s, self._edge.reports.known(self.env.now))
+        air_s = partial(
+            air_seconds,
+            bits_per_re=bits,
+            re_per_s=self._believed_per_s(device.index),
+            slot_s=self._cell.slot_s,
+        )
+        return self._made(device, snr_db, air_s, self._edge.reports.known(self.env.now))
 
     def truth(self, device: Device) -> Knowledge:
         """The channel, the cell and the server as they are now."""
         uplink = self._radio.uplink
         bearer = uplink.bearers[device.index]
-        others = sum(bool(b.flows) for b in uplink.bearers if b.site == bearer.site and b != bearer)
+        rivals = sum(bool(b.flows) for b in uplink.bearers if b.site == bearer.site and b != bearer)
         scheme, n_prb, tb_bits = uplink.offer(bearer)
         snr_db = uplink.present_db(bearer, n_prb)
-        error = self._table.transport_block_error(
-            scheme, tb_bits, snr_db, n_re=uplink.elements(n_prb)
+        n_re = uplink.elements(n_prb)
+        error = self._table.transport_block_error(scheme, tb_bits, snr_db, n_re=n_re)
+        air_s = partial(
+            slotted_seconds,
+            bits_per_slot=tb_bits,
+            uses_per_slot=uplink.elements(uplink.n_prb),
+            error=error,
+            slot_s=self._cell.slot_s * (1 + rivals) / self._share,
         )
-        bits = tb_bits / uplink.elements(uplink.n_prb) * (1.0 - error)
-        return self._made(device, snr_db, bits, self._whole_per_s / (1 + others), self._edge.load())
+        return self._made(device, snr_db, air_s, self._edge.load())
 
     def observe(self, device: Device, request: Request) -> None:
         """Measure the rate of a transfer that just ended (not those of a few slots)."""
@@ -96,13 +107,8 @@ class Informer:
         _, _, tb_bits = uplink.offer(bearer)
         return tb_bits / uplink.elements(uplink.n_prb)
 
-    def _made(
-        self, device: Device, snr_db: float, bits_per_re: float, re_per_s: float, load: Load
-    ) -> Knowledge:
+    def _made(self, device: Device, snr_db: float, air_s: AirSeconds, load: Load) -> Knowledge:
         group, power = device.group, device.power
-        air_s = partial(
-            air_seconds, bits_per_re=bits_per_re, re_per_s=re_per_s, slot_s=self._cell.slot_s
-        )
         return Knowledge(
             now_s=self.env.now,
             snr_db=snr_db,
@@ -126,6 +132,27 @@ class Informer:
         if isinstance(spec, FixedRateDownlink):
             return spec.latency_s
         return spec.latency_s + ANSWER_SLOTS * self._cell.slot_s
+
+
+def slotted_seconds(
+    bits: float,
+    uses: float,
+    *,
+    bits_per_slot: float,
+    uses_per_slot: float,
+    error: float,
+    slot_s: float,
+) -> float:
+    """Seconds to carry a payload in whole slots, half a slot until the first, one more per error.
+
+    ``slot_s``: between two slots of this device, 1 + rivals over the direction's share of them.
+    """
+    if not bits and not uses:
+        return 0.0
+    if bits and (error >= 1.0 or not bits_per_slot):
+        return math.inf
+    slots = math.ceil(bits / bits_per_slot) / (1.0 - error) if bits else 0.0
+    return (slots + math.ceil(uses / uses_per_slot) + 0.5) * slot_s
 
 
 def costs_of(plans: Mapping[str, Plan], machine: str, *, true: bool) -> dict[str, Costs]:
