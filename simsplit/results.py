@@ -127,23 +127,32 @@ def _kpis(rows: DataFrame, replicated: bool) -> dict[str, Any]:
 def _utilisation(stations: Sequence[Mapping[str, Any]]) -> dict[str, Kpi]:
     """Work done until the run's end over the capacity of the arrival window [0, window_s).
 
-    Device busy_s / window_s; edge busy_s / (workers * window_s); radio: resource blocks x slots
-    used / (total * window_s / end_s), since its total counts the whole run. Above 1: the backlog
-    that the station worked off after the last arrival.
+    Device busy_s / window_s; edge and cloud busy_s / (on_s * window_s / end_s), where on_s counts
+    the seconds of the workers that were on; radio likewise, resource blocks x slots used over those
+    there were. Above 1: the backlog that the station worked off after the last arrival.
     """
     device = [[d["busy_s"] / s["window_s"] for d in s["devices"]] for s in stations]
     radio = [_radio_share(s, "radio") for s in stations]
-    edge = [s["edge"]["busy_s"] / (s["edge"]["workers"] * s["window_s"]) for s in stations]
+    edge = [_server_share(s, "edge") for s in stations]
     found = {
         "device_mean": statistics.over_replications([sum(d) / len(d) for d in device if d]),
         "device_max": statistics.over_replications([max(d) for d in device if d]),
         "radio": statistics.over_replications(radio),
         "edge": statistics.over_replications(edge),
     }
+    if all("cloud" in s for s in stations):
+        far = [_server_share(s, "cloud") for s in stations]
+        found["cloud"] = statistics.over_replications(far)
     if all("downlink" in s for s in stations):
         down = [_radio_share(s, "downlink") for s in stations]
         found["downlink"] = statistics.over_replications(down)
     return found
+
+
+def _server_share(station: Mapping[str, Any], tier: str) -> float:
+    use = station[tier]
+    on_s = use["on_s"] * station["window_s"] / station["end_s"]
+    return float(use["busy_s"] / on_s) if on_s else math.nan
 
 
 def _radio_share(station: Mapping[str, Any], direction: str) -> float:
@@ -160,8 +169,10 @@ def _ledger(stations: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         f"device_{state}": sum(d[state] for s in stations for d in s["devices"]) / count
         for state in states
     }
-    for state in ("idle_j", "compute_j", "total_j"):
-        ledger[f"edge_{state}"] = sum(s["edge"][state] for s in stations) / count
+    for tier in ("edge", "cloud"):
+        servers = [s[tier] for s in stations if tier in s]
+        for state in ("idle_j", "starting_j", "compute_j", "total_j") if servers else ():
+            ledger[f"{tier}_{state}"] = sum(server[state] for server in servers) / count
     return ledger
 
 

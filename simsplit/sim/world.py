@@ -264,6 +264,8 @@ class World:
             "handovers": sum(self.radio.association.handovers),
             "edge": self.edge.station(end_s),
         }
+        if self.edge.cloud is not None:
+            stations["cloud"] = self.edge.cloud.station(end_s)
         if isinstance(self.downlink, SharedChannel):
             share = downlink_share(self.radio.frame)
             stations["downlink"] = self._radio_station(self.downlink, share, end_s)

@@ -95,8 +95,8 @@ def stations(replications: int = 1, busy: float = 0.3, edge: float = 0.5) -> lis
     one = {
         "window_s": 100.0, "end_s": 102.0, "devices": devices,
         "radio": {"prb_slots_used": 20, "prb_slots_total": 100},
-        "edge": {"workers": 2, "busy_s": 200 * edge, "idle_j": 1.0, "compute_j": 2.0,
-                 "total_j": 3.0},
+        "edge": {"workers": 2, "busy_s": 200 * edge, "on_s": 204.0, "idle_j": 1.0,
+                 "starting_j": 0.0, "compute_j": 2.0, "total_j": 3.0},
     }  # fmt: skip
     return [{"replication": r} | one for r in range(replications)]
 
