@@ -59,12 +59,14 @@ class Machine:
         threads: Threads of the tensor library.
         torch: Version of the tensor library.
         dtype: Type of weights and activations, e.g. ``float32``.
+        clock: ``wall``, or ``cpu``: without the time that other programs had the processor.
     """
 
     cpu: str
     threads: int
     torch: str
     dtype: str = "float32"
+    clock: str = "wall"
 
 
 @dataclass(frozen=True)

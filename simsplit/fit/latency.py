@@ -42,7 +42,7 @@ from simsplit.seeds import generator
 if TYPE_CHECKING:
     from simsplit.fit.profile import Subject
 
-RECIPE_KEYS = ("kind", "seed", "threads", "rounds", "max_seconds", "fit", "grid", "test")
+RECIPE_KEYS = ("kind", "seed", "threads", "rounds", "max_seconds", "clock", "fit", "grid", "test")
 FEWEST_SAMPLES = 12  # a kind and form measured less often shares its kind's regression
 FEWEST_FOR_KERNEL = 24
 FOLDS = 5
@@ -373,6 +373,7 @@ def measure(recipe: Mapping[str, Any]) -> tuple[Profile, dict[str, tuple[str, ..
         threads=int(recipe["threads"]),
         repeats=int(recipe["rounds"]),
         max_seconds=float(recipe["max_seconds"]),
+        clock=str(recipe["clock"]),
     )
     return profile, {name: tuple(one.key for one in part) for name, part in parts.items()}
 

@@ -85,7 +85,9 @@ def test_another_network_is_added_to_the_file_and_the_same_one_replaced(tmp_path
     assert found["other"].date == "2030-02-03"
 
 
-@pytest.mark.parametrize("change", [{"threads": 2}, {"cpu": "another"}, {"torch": "3.0"}])
+@pytest.mark.parametrize(
+    "change", [{"threads": 2}, {"cpu": "another"}, {"torch": "3.0"}, {"clock": "cpu"}]
+)
 def test_profiles_of_different_machines_do_not_mix(tmp_path, change):
     path = tmp_path / "p.json"
     write_profile(path, profile())
@@ -98,7 +100,7 @@ def test_profiles_of_different_machines_do_not_mix(tmp_path, change):
 def test_no_host_name_in_the_file(tmp_path):
     write_profile(tmp_path / "p.json", profile())
     content = json.loads((tmp_path / "p.json").read_text())
-    assert set(content["machine"]) == {"cpu", "threads", "torch", "dtype"}
+    assert set(content["machine"]) == {"cpu", "threads", "torch", "dtype", "clock"}
 
 
 def damaged(tmp_path, mend):

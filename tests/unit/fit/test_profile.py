@@ -84,6 +84,14 @@ def test_fewer_than_six_rounds_are_refused():
         profile(small(), name="s", height=8, width=8, repeats=5)
 
 
+def test_the_cpu_clock_is_for_one_thread_and_says_so():
+    found = profile(small(), name="s", height=8, width=8, batches=(1,), repeats=6, clock="cpu")
+    assert found.machine.clock == "cpu"
+    assert found.network("s").totals[1].low_s > 0
+    with pytest.raises(ValueError, match="one thread"):
+        profile(small(), name="s", height=8, width=8, threads=2, clock="cpu")
+
+
 def test_networks_of_one_call_share_a_profile():
     subjects = [subject("a", small(), 8, 8, (1,)), subject("b", small(), 8, 8, (2,))]
     found = profile_networks(subjects, repeats=6)
