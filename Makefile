@@ -1,4 +1,4 @@
-.PHONY: run test figures clean
+.PHONY: run test figures study clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,3 +28,22 @@ figures: $(VENV)/.installed
 	$(BIN)/simsplit sweep awgn_cliff --axis cell.channel.snr_db=-5:25:1 --out results/awgn_cliff
 	$(BIN)/simsplit plot results/awgn_cliff --kind cliff --out results/published
 	cp results/awgn_cliff/points.csv results/published/awgn_cliff.csv
+
+# The studies of policies: where Neurosurgeon cuts four networks as the rate and the server's load rise, and what
+# early exit and an SNR threshold are worth. About ten minutes on two cores.
+RATES := 1,2,3,5,8,12,18,25,40,60,100,160,273
+NETWORKS := alexnet,vgg11,resnet50,mobilenet_v2
+ENDS := {kind: fixed, point: cloud},{kind: fixed, point: mobile}
+CHOOSERS := {kind: neurosurgeon, points: [cloud, cut, mobile]},{kind: oracle, points: [cloud, cut, mobile]}
+FRUGAL := {kind: neurosurgeon, objective: energy, points: [cloud, cut, mobile]}
+THRESHOLD := {kind: snr_threshold, hysteresis_db: 1, steps: [{snr_min_db: -200, point: analog}, {snr_min_db: 6, point: feature_8bit}]}
+
+study: $(VENV)/.installed
+	$(BIN)/simsplit sweep neurosurgeon --axis "networks.net.source=$(NETWORKS)" --axis cell.resource_blocks=$(RATES) --axis "devices.phone.policy=$(CHOOSERS),$(FRUGAL),$(ENDS)" --out results/neurosurgeon_rate
+	$(BIN)/simsplit plot results/neurosurgeon_rate --kind policies --out results/published/neurosurgeon_rate
+	$(BIN)/simsplit sweep neurosurgeon --axis "networks.net.source=alexnet,mobilenet_v2" --axis devices.others.arrivals.rate_hz=1,50,100,150,200,225,250 --axis "devices.phone.policy=$(CHOOSERS),$(ENDS)" --out results/neurosurgeon_load
+	$(BIN)/simsplit plot results/neurosurgeon_load --kind policies --out results/published/neurosurgeon_load
+	$(BIN)/simsplit sweep early_exit --axis "devices.cameras.policy={kind: fixed, point: exit},{kind: fixed, point: feature},{kind: fixed, point: whole},{kind: early_exit, exit: exit, then: feature, threshold: 0.905}" --out results/early_exit
+	$(BIN)/simsplit sweep snr_threshold --axis "devices.phones.policy={kind: fixed, point: analog},{kind: fixed, point: feature_8bit},$(THRESHOLD)" --out results/snr_threshold
+	$(BIN)/simsplit plot results/early_exit --kind policies --out results/published/early_exit
+	$(BIN)/simsplit plot results/snr_threshold --kind policies --out results/published/snr_threshold

@@ -28,6 +28,8 @@ WIDTH_IN, HEIGHT_IN = 3.5, 2.5
 LABELS = {
     "score_miou": "mean IoU",
     "score_accuracy": "accuracy",
+    "score_miou_in_time": "mean IoU, late answers worth 0",
+    "score_accuracy_in_time": "accuracy, late answers worth 0",
     "score_pixel_accuracy": "pixel accuracy",
     "score_disparity_rmse_px": "disparity RMSE [px]",
     "score_psnr_db": "PSNR [dB]",

@@ -8,6 +8,8 @@ whose policy was swept; all policies see the same arrivals, places and fading.
   transmit, receive).
 * ``device_share``: compute seconds on the device over those of the whole network there.
 * ``rate_bps``: payload bits over seconds on the air of the largest payload among the policies.
+* ``gap_<point>``: without a numeric axis, the policy's headline score in time less that of the
+  fixed point, request by request, with its 95 % interval (`simsplit.statistics.estimate`).
 * ``regret``: latency over that of the oracle, minus 1. ``against_ends``: latency of the better of
   the two fixed ends over that of the policy (above 1: a gain), and the same of energy;
   ``over_cloud``: latency of the fixed end ``cloud`` over that of the policy.
@@ -18,18 +20,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from simsplit.errors import ArtefactError
-from simsplit.plots import LABELS, look, page_figure, save
-from simsplit.results import read_result
+from simsplit.plots import LABELS, look, page_figure, paper_figure, save
+from simsplit.results import measured, read_result
+from simsplit.statistics import estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
     from pandas import DataFrame
 
+Floats: TypeAlias = "NDArray[np.float64]"
 POLICY = ".policy"
 SOURCE = ".source"
 ORACLE = "oracle"
@@ -107,7 +112,8 @@ def policy_label(text: str) -> str:
     if spec["kind"] == "fixed":
         return str(spec["point"])
     objective = spec.get("objective", "latency")
-    return str(spec["kind"]) + ("" if objective == "latency" else f" ({objective})")
+    detail = spec.get("threshold", "" if objective == "latency" else objective)
+    return str(spec["kind"]) + (f" ({detail})" if detail != "" else "")
 
 
 def _compared(frame: DataFrame) -> DataFrame:
@@ -176,8 +182,11 @@ PANELS = (
 def plot_study(sweep_dir: Path, out: Path) -> list[Path]:
     """Latency and share of the work on the device against the swept number, network by network.
 
-    Also writes ``policies.csv`` and ``policy_gains.csv`` beside it.
+    Also writes ``policies.csv`` and ``policy_gains.csv`` beside it. A sweep over policies alone
+    gives bars of the score in time (`plot_scores`).
     """
+    if len(next(iter(_described(sweep_dir).values()))) == 1:
+        return plot_scores(sweep_dir, out)
     frame = study(sweep_dir)
     out.mkdir(parents=True, exist_ok=True)
     frame.to_csv(out / "policies.csv", index=False, float_format="%.6g")
@@ -220,3 +229,90 @@ def _panel(ax: Axes, part: DataFrame, axis: str, measure: str, scale: float) -> 
         ax.set_xscale("log")
     ax.grid(visible=True, color="0.88", linewidth=0.5)
     ax.set_axisbelow(True)
+
+
+# --- policies against every fixed point -------------------------------------------------------
+
+
+def scores(sweep_dir: Path) -> DataFrame:
+    """One row per policy of a sweep over policies alone: score in time, its cost, paired gaps.
+
+    Raises:
+        ArtefactError: Nothing was scored, or the policies do not see the same requests.
+    """
+    import pandas as pd
+
+    points = _described(sweep_dir)
+    policy = _axis(list(next(iter(points.values()))), POLICY)
+    seen = {
+        policy_label(str(point[policy])): _measured_rows(sweep_dir / name, policy.split(".")[1])
+        for name, point in points.items()
+    }
+    fixed = {label: rows for label, rows in seen.items() if set(rows["operating_point"]) == {label}}
+    return pd.DataFrame([_scored(label, rows, fixed) for label, rows in seen.items()])
+
+
+def _measured_rows(folder: Path, group: str) -> DataFrame:
+    """The swept group's requests of the measured window, in order of arrival."""
+    result = read_result(folder)
+    rows = measured(result.scenario, result.requests)
+    return rows[rows["group"] == group]
+
+
+def _scored(label: str, rows: DataFrame, fixed: Mapping[str, DataFrame]) -> dict[str, Any]:
+    metric = next((c for c in rows.columns if c.endswith("_in_time")), None)
+    if metric is None:
+        raise ArtefactError("nothing was scored in this sweep")
+    replication = rows["replication"].to_numpy(np.int64)
+    replicated = len(np.unique(replication)) > 1
+    device_j = rows["compute_energy_j"] + rows["tx_energy_j"] + rows["rx_energy_j"]
+    row: dict[str, Any] = {
+        "policy": label,
+        "n": len(rows),
+        "metric": metric,
+        **_estimated("score", rows[metric].to_numpy(float), replication, replicated),
+        "in_time": float(rows["deadline_met"].mean()),
+        "latency_p95_s": float(rows["latency_s"].quantile(0.95)),
+        "device_j": float(device_j.mean()),
+        "shares": " ".join(
+            f"{name}:{share:.3f}"
+            for name, share in rows["operating_point"].value_counts(normalize=True).items()
+        ),
+    }
+    for name, other in fixed.items():
+        if not np.array_equal(other["request_id"], rows["request_id"]):
+            raise ArtefactError(f"'{label}' and '{name}' did not see the same requests")
+        gap = rows[metric].to_numpy(float) - other[metric].to_numpy(float)
+        row |= _estimated(f"gap_{name}", gap, replication, replicated)
+    return row
+
+
+def _estimated(
+    name: str, values: Floats, replication: NDArray[np.int64], replicated: bool
+) -> dict[str, float]:
+    found = estimate(values, replication, replicated=replicated)
+    return {name: found["mean"], f"{name}_low": found["ci_low"], f"{name}_high": found["ci_high"]}
+
+
+def plot_scores(sweep_dir: Path, out: Path) -> list[Path]:
+    """Bars of the score in time, policy by policy, with 95 % intervals; and ``policies.csv``."""
+    frame = scores(sweep_dir)
+    out.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(out / "policies.csv", index=False, float_format="%.6g")
+    place = np.arange(len(frame))
+    with paper_figure(0.9 + 0.3 * len(frame)) as (figure, ax):
+        mean = frame["score"].to_numpy(float)
+        low, high = frame["score_low"].to_numpy(float), frame["score_high"].to_numpy(float)
+        colours = [look(i)["color"] for i in range(len(frame))]
+        ax.barh(place, mean, 0.6, color=colours, edgecolor="k", lw=0.4)
+        ax.errorbar(mean, place, xerr=(mean - low, high - mean), fmt="none", ecolor="k", capsize=2)
+        for y, value in enumerate(mean):
+            ax.annotate(f"{value:.3f}", (high[y], y), xytext=(4, 0), va="center",
+                        textcoords="offset points", fontsize=7)  # fmt: skip
+        ax.set_yticks(place, [label.replace("_", " ") for label in frame["policy"]])
+        ax.invert_yaxis()
+        ax.set_xlim(0, 1.15 * float(np.nanmax(high)))
+        ax.set_xlabel(LABELS.get(str(frame["metric"].iat[0]), str(frame["metric"].iat[0])))
+        ax.tick_params(axis="y", length=0)
+        paths = save(figure, out / "policies")
+    return [*paths, out / "policies.csv"]
