@@ -386,9 +386,6 @@ def written(value: Mapping[str, Any] | None, scale: float = 1.0, form: str = ".4
     return f"{text} ± {format(half, form)}"
 
 
-_WIDE_COLUMNS = 118  # terminal columns that the whole table needs
-
-
 def print_summary(summary: Mapping[str, Any], console: Console) -> None:
     """The readable table per operating point, then utilisation, then flags in yellow.
 
@@ -398,8 +395,9 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
 
     title = f"{summary['scenario']}: mean ± half-width of the 95 % interval"
     heading, rows = headline_rows(summary)
-    if console.width >= _WIDE_COLUMNS:
-        console.print(_table(title, heading, rows))
+    whole = _table(title, heading, rows)
+    if console.measure(whole, options=console.options.update(width=1000)).maximum <= console.width:
+        console.print(whole)
     else:
         console.print(_table(title, heading[:5], [row[:5] for row in rows]))
         cost = [row[:1] + row[5:] for row in rows]
