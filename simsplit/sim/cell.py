@@ -184,9 +184,9 @@ class SharedChannel:
         scheme, n_prb = self.adaptation.choose(bearer, self._present(), 0, self.n_prb)
         return scheme, n_prb, self._sizes.bits(scheme, n_prb)
 
-    def reported_db(self, bearer: Bearer) -> float:
-        """Es/(N0 + I0) on the whole band by the device's last report."""
-        return self._reports.snr_db(bearer, self._present(), 0, self.n_prb)
+    def reported_db(self, bearer: Bearer, n_prb: int) -> float:
+        """Es/(N0 + I0) on the first ``n_prb`` resource blocks by the device's last report."""
+        return self._reports.snr_db(bearer, self._present(), 0, n_prb)
 
     def present_db(self, bearer: Bearer, n_prb: int) -> float:
         """The same of this very slot, on the first ``n_prb`` resource blocks."""

@@ -1,12 +1,12 @@
 """What every device gets to know, with the delays of reality; and the truth, for the oracle only.
 
 Channel: the device's last report, as old as the cell's reports are. Rate: bits per resource
-element of the MCS that this report gives on the whole band, times the share of transmissions that
-arrive at the target block error rate, times the resource elements per second that the device
-measured on its own transfers. What was measured fades towards the whole cell's speed with a time
-constant of 10 s, so that one bad spell does not keep a device from ever trying again. Server: its
-last load report. The oracle gets the channel, the competing devices and the server's queue of this
-very moment.
+element of the MCS that this report gives on the whole band, less the block errors at the reported
+level, times the resource elements per second that the device measured on its own transfers (payload
+over seconds, so that retransmissions and other devices count). What was measured fades towards the
+whole cell's speed with a time constant of 10 s, so that one bad spell does not keep a device from
+ever trying again. Server: its last load report. The oracle gets the channel, the competing devices
+and the server's queue of this very moment.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import simpy
 
 from simsplit.messages import Scheme
 from simsplit.phy.link import BlerTable
-from simsplit.radio import AdaptiveMcs, Cell, FixedRateDownlink
+from simsplit.radio import Cell, FixedRateDownlink
 from simsplit.sim.cell import Bearer
 from simsplit.sim.device import Device
 from simsplit.sim.edge import EdgeServer
@@ -54,15 +54,12 @@ class Informer:
         self._whole_per_s = uplink.elements(uplink.n_prb) / cell.slot_s * self._share
         self._meters = [RateMeter(self._whole_per_s) for _ in uplink.bearers]
         self._measured_s = [-math.inf for _ in uplink.bearers]
-        self._success = 1.0
-        if isinstance(cell.mcs, AdaptiveMcs):
-            self._success = 1.0 - cell.mcs.bler_target
 
     def knowledge(self, device: Device) -> Knowledge:
         """What the device knows now."""
         bearer = self._radio.uplink.bearers[device.index]
-        bits = self._bits_per_re(bearer) * self._success
-        snr_db = self._radio.uplink.reported_db(bearer)
+        snr_db = self._radio.uplink.reported_db(bearer, self._radio.uplink.n_prb)
+        bits = self._bits_per_re(bearer)
         air_s = partial(
             air_seconds,
             bits_per_re=bits,
@@ -92,9 +89,15 @@ class Informer:
     def observe(self, device: Device, request: Request) -> None:
         """Measure the rate of a transfer that just ended (not those of a few slots)."""
         seconds = request.radio_end_s - request.radio_start_s
-        if seconds > METERED_SLOTS * self._cell.slot_s:
-            self._meters[device.index].observe(request.channel_uses, seconds)
-            self._measured_s[device.index] = self.env.now
+        if not (request.delivered and seconds > METERED_SLOTS * self._cell.slot_s):
+            return
+        amount = float(request.channel_uses)
+        if request.payload_bits:
+            bearer = self._radio.uplink.bearers[device.index]
+            bits = self._bits_per_re(bearer)
+            amount = request.payload_bits / bits if bits else 0.0
+        self._meters[device.index].observe(amount, seconds)
+        self._measured_s[device.index] = self.env.now
 
     def _believed_per_s(self, device: int) -> float:
         """The metered speed, fading towards the whole cell's since it was last measured."""
@@ -102,10 +105,12 @@ class Informer:
         return self._whole_per_s + kept * (self._meters[device].per_s - self._whole_per_s)
 
     def _bits_per_re(self, bearer: Bearer) -> float:
-        """Of the whole band at the MCS that the last report gives."""
+        """Of the whole band at the MCS that the last report gives, less the errors at its level."""
         uplink = self._radio.uplink
-        _, _, tb_bits = uplink.offer(bearer)
-        return tb_bits / uplink.elements(uplink.n_prb)
+        scheme, n_prb, tb_bits = uplink.offer(bearer)
+        snr_db, n_re = uplink.reported_db(bearer, n_prb), uplink.elements(n_prb)
+        error = self._table.transport_block_error(scheme, tb_bits, snr_db, n_re=n_re)
+        return tb_bits / uplink.elements(uplink.n_prb) * (1.0 - error)
 
     def _made(self, device: Device, snr_db: float, air_s: AirSeconds, load: Load) -> Knowledge:
         group, power = device.group, device.power

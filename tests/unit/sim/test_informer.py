@@ -65,7 +65,8 @@ def test_a_measured_rate_counts_and_fades() -> None:
     whole_s = informer.knowledge(device).air_s(1e6, 0)
     request = Request(0, 0, 0, "g", "point", "raw", 0, 0.0)
     request.radio_start_s, request.radio_end_s = 0.0, 0.5
-    request.channel_uses = int(0.5 * made.uplink.elements(51) / made.scenario.cell.slot_s / 4)
+    request.delivered = True
+    request.payload_bits = int(1e6 * 0.5 / whole_s / 4)  # a quarter of what the cell could have
     for _ in range(40):
         informer.observe(device, request)
     slow_s = informer.knowledge(device).air_s(1e6, 0)
@@ -78,6 +79,7 @@ def test_a_short_transfer_says_nothing() -> None:
     made = world()
     request = Request(0, 0, 0, "g", "point", "raw", 0, 0.0)
     request.radio_start_s, request.radio_end_s, request.channel_uses = 0.0, 0.001, 12
+    request.delivered = True
     made._informer.observe(made.devices[0], request)
     assert math.isinf(made._informer._measured_s[0])
 
