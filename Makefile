@@ -41,7 +41,7 @@ THRESHOLD := {kind: snr_threshold, hysteresis_db: 1, steps: [{snr_min_db: -200, 
 study: $(VENV)/.installed
 	$(BIN)/simsplit sweep neurosurgeon --axis "networks.net.source=$(NETWORKS)" --axis cell.resource_blocks=$(RATES) --axis "devices.phone.policy=$(CHOOSERS),$(FRUGAL),$(ENDS)" --out results/neurosurgeon_rate
 	$(BIN)/simsplit plot results/neurosurgeon_rate --kind policies --out results/published/neurosurgeon_rate
-	$(BIN)/simsplit sweep neurosurgeon --axis "networks.net.source=alexnet,mobilenet_v2" --axis devices.others.arrivals.rate_hz=1,50,100,150,200,225,250 --axis "devices.phone.policy=$(CHOOSERS),$(ENDS)" --out results/neurosurgeon_load
+	$(BIN)/simsplit sweep neurosurgeon --axis "networks.net.source=alexnet,mobilenet_v2" --axis duration_s=60 --axis devices.others.arrivals.rate_hz=1,50,100,150,200,225,250 --axis "devices.phone.policy=$(CHOOSERS),$(ENDS)" --out results/neurosurgeon_load
 	$(BIN)/simsplit plot results/neurosurgeon_load --kind policies --out results/published/neurosurgeon_load
 	$(BIN)/simsplit sweep early_exit --axis "devices.cameras.policy={kind: fixed, point: exit},{kind: fixed, point: feature},{kind: fixed, point: whole},{kind: early_exit, exit: exit, then: feature, threshold: 0.905}" --out results/early_exit
 	$(BIN)/simsplit sweep snr_threshold --axis "devices.phones.policy={kind: fixed, point: analog},{kind: fixed, point: feature_8bit},$(THRESHOLD)" --out results/snr_threshold

@@ -211,12 +211,17 @@ def plot_study(sweep_dir: Path, out: Path) -> list[Path]:
 
 def _abscissa(frame: DataFrame) -> tuple[str, str]:
     """The swept number and its label; resource blocks stand for the rate that they gave."""
-    numeric = [c for c in frame.columns if "." in c and frame[c].dtype.kind in "if"]
+    known = ("n", "device_share", "regret", "over_cloud", "gain_latency", "gain_energy", *_MEASURED)
+    swept = [c for c in frame.columns if c not in known and frame[c].nunique() > 1]
+    numeric = [c for c in swept if frame[c].dtype.kind in "if"]
     if len(numeric) != 1:
         raise ArtefactError(f"the sweep needs one numeric axis, found {numeric}")
-    if numeric[0] == "cell.resource_blocks":
+    axis = numeric[0]
+    if axis == "cell.resource_blocks":
         return "rate_bps", "uplink rate [Mbit/s]"
-    return numeric[0], LABELS.get(numeric[0], numeric[0])
+    if axis.endswith(".arrivals.rate_hz"):
+        return axis, f"requests of {axis.split('.')[1]} [1/s]"
+    return axis, LABELS.get(axis, axis)
 
 
 def _panel(ax: Axes, part: DataFrame, axis: str, measure: str, scale: float) -> None:
