@@ -51,9 +51,9 @@ def study(sweep_dir: Path) -> DataFrame:
     points = _described(sweep_dir)
     axes = list(next(iter(points.values())))
     policy = _axis(axes, POLICY)
-    group = policy.split(".")[1]
+    labels = _labels(points, policy)
     rows = [
-        _row(sweep_dir / name, point, policy, group)
+        _row(sweep_dir / name, point, policy, labels)
         for name, point in points.items()
         if (sweep_dir / name).is_dir()
     ]
@@ -65,7 +65,7 @@ def study(sweep_dir: Path) -> DataFrame:
 def _described(sweep_dir: Path) -> Mapping[str, Mapping[str, Any]]:
     try:
         found = json.loads((sweep_dir / "sweep.json").read_text(encoding="utf-8"))["points"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtefactError("no readable sweep.json", path=str(sweep_dir)) from error
     if not found:
         raise ArtefactError("the sweep has no points", path=str(sweep_dir))
@@ -80,16 +80,18 @@ def _axis(axes: Sequence[str], ending: str) -> str:
     return found[0]
 
 
-def _row(folder: Path, point: Mapping[str, Any], policy: str, group: str) -> dict[str, Any]:
+def _row(
+    folder: Path, point: Mapping[str, Any], policy: str, labels: Mapping[str, str]
+) -> dict[str, Any]:
     result = read_result(folder)
-    requests = result.requests
+    requests, group = result.requests, policy.split(".")[1]
     mine = requests[(requests["group"] == group) & (requests["status"] == "done")]
     mine = mine[mine["arrival_s"] >= result.scenario.warmup_s]
     device_j = mine["compute_energy_j"] + mine["tx_energy_j"] + mine["rx_energy_j"]
     on_air_s = mine["radio_end_s"] - mine["radio_start_s"]
     return {
         "network": next((str(v) for k, v in point.items() if k.endswith(SOURCE)), ""),
-        "policy": policy_label(str(point[policy])),
+        "policy": labels[str(point[policy])],
         **{axis: value for axis, value in point.items() if axis != policy},
         "n": len(mine),
         "latency_s": float(mine["latency_s"].mean()),
@@ -99,6 +101,16 @@ def _row(folder: Path, point: Mapping[str, Any], policy: str, group: str) -> dic
         "payload_bits": float(mine["payload_bits"].mean()),
         "rate_bps": float((mine["payload_bits"] / on_air_s).mean()),
         "choice": str(mine["operating_point"].mode().iat[0]) if len(mine) else "",
+    }
+
+
+def _labels(points: Mapping[str, Mapping[str, Any]], policy: str) -> dict[str, str]:
+    """Label of every policy of the axis; those that would share one keep their YAML text."""
+    texts = list(dict.fromkeys(str(point[policy]) for point in points.values()))
+    short = [policy_label(text) for text in texts]
+    return {
+        text: label if short.count(label) == 1 else text
+        for text, label in zip(texts, short, strict=True)
     }
 
 
@@ -131,7 +143,7 @@ _MEASURED = ("latency_s", "latency_sem_s", "energy_j", "compute_s", "payload_bit
 
 def _in_one_situation(part: DataFrame) -> DataFrame:
     part = part.copy()
-    largest = int(part["payload_bits"].to_numpy(float).argmax())
+    largest = int(part["payload_bits"].fillna(-1.0).to_numpy(float).argmax())  # NaN: no answers
     part["rate_bps"] = part["rate_bps"].to_numpy(float)[largest]
     part["device_share"] = part["compute_s"] / part["compute_s"].max()
     oracle = part.loc[part["policy"] == ORACLE, "latency_s"].to_numpy(float)
@@ -249,8 +261,9 @@ def scores(sweep_dir: Path) -> DataFrame:
 
     points = _described(sweep_dir)
     policy = _axis(list(next(iter(points.values()))), POLICY)
+    labels = _labels(points, policy)
     seen = {
-        policy_label(str(point[policy])): _measured_rows(sweep_dir / name, policy.split(".")[1])
+        labels[str(point[policy])]: _measured_rows(sweep_dir / name, policy.split(".")[1])
         for name, point in points.items()
     }
     fixed = {label: rows for label, rows in seen.items() if set(rows["operating_point"]) == {label}}

@@ -1,0 +1,141 @@
+"""What lives at a cut, and pictures as they are: round trips, sizes, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from simsplit.codecs.contract import CodecError
+from simsplit.codecs.tensors import PixelsCodec, TensorsCodec, TensorType
+
+FLOATS = st.floats(-6e4, 6e4, width=32)  # float16 ends at 65504
+SHAPES = array_shapes(min_dims=1, max_dims=4, max_side=5)
+TENSORS = st.lists(SHAPES.flatmap(lambda shape: arrays(np.float32, shape, elements=FLOATS)))
+few = settings(max_examples=40, deadline=None, derandomize=True)
+
+
+def round_trip(tensors: list[np.ndarray], dtype: TensorType) -> tuple[list[np.ndarray], bytes]:
+    codec = TensorsCodec([tensor.shape for tensor in tensors], dtype)
+    payload = codec.encode(tensors)
+    assert len(payload) == codec.payload_bytes
+    found = codec.decode(payload)
+    assert [one.shape for one in found] == [one.shape for one in tensors]
+    assert all(one.dtype == np.float32 for one in found)
+    return found, payload
+
+
+@few
+@given(TENSORS)
+def test_float32_is_lossless(tensors: list[np.ndarray]) -> None:
+    found, payload = round_trip(tensors, "float32")
+    assert [one.tobytes() for one in found] == [one.tobytes() for one in tensors]
+    assert len(payload) == sum(one.nbytes for one in tensors)
+
+
+@few
+@given(TENSORS)
+def test_float16_rounds_to_the_nearest(tensors: list[np.ndarray]) -> None:
+    found, payload = round_trip(tensors, "float16")
+    assert len(payload) == sum(one.nbytes for one in tensors) // 2
+    for sent, got in zip(tensors, found, strict=True):
+        ulp = np.maximum(np.abs(sent) * 2.0**-10, 2.0**-24)  # ten bits behind the point; subnormal
+        assert (np.abs(got.astype(float) - sent) <= ulp / 2).all()
+
+
+@few
+@given(TENSORS)
+def test_uint8_is_off_by_half_a_step_at_most(tensors: list[np.ndarray]) -> None:
+    found, payload = round_trip(tensors, "uint8")
+    assert len(payload) == sum(one.size + 8 for one in tensors)  # minimum and maximum ahead
+    for sent, got in zip(tensors, found, strict=True):
+        step = (float(sent.max()) - float(sent.min())) / 255
+        rounding = 2.0**-23 * float(np.abs(sent).max())  # of the float32 that comes out
+        assert (np.abs(got.astype(float) - sent) <= step / 2 + rounding).all()
+
+
+def test_uint8_gives_each_tensor_its_own_range() -> None:
+    wide, narrow = np.array([-1000.0, 1000.0]), np.array([0.0, 0.001, 0.002])
+    tensors = [wide.astype(np.float32), narrow.astype(np.float32)]
+    found, _ = round_trip(tensors, "uint8")
+    assert np.abs(found[1] - tensors[1]).max() <= 0.002 / 255 / 2 + 1e-9
+    assert found[0].tolist() == [-1000.0, 1000.0]
+
+
+def test_tensors_lie_one_after_another() -> None:
+    first, second = np.arange(6, dtype=np.float32).reshape(2, 3), np.full((1, 2), 9, np.float32)
+    payload = TensorsCodec([(2, 3), (1, 2)], "float32").encode([first, second])
+    assert payload == first.tobytes() + second.tobytes()
+    assert np.frombuffer(payload, "<f4").tolist() == [0, 1, 2, 3, 4, 5, 9, 9]
+
+
+def test_a_tensor_that_is_not_contiguous_is_sent_row_by_row() -> None:
+    turned = np.arange(12, dtype=np.float32).reshape(3, 4).T
+    found, payload = round_trip([turned], "float32")
+    assert (found[0] == turned).all() and payload != turned.T.tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
+@pytest.mark.parametrize("change", [-1, 1, -5])
+def test_a_payload_of_another_length_is_refused(dtype: TensorType, change: int) -> None:
+    codec = TensorsCodec([(2, 3), (4,)], dtype)
+    payload = codec.encode([np.ones((2, 3), np.float32), np.zeros(4, np.float32)])
+    wrong = payload[:change] if change < 0 else payload + b"x"
+    with pytest.raises(CodecError, match=f"{len(wrong)} bytes where {len(payload)} were agreed"):
+        codec.decode(wrong)
+    with pytest.raises(CodecError, match="0 bytes where"):
+        codec.decode(b"")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
+@pytest.mark.parametrize(
+    "shapes", [[], [(2, 3)], [(3, 2), (4,)], [(2, 3), (4,), (4,)], [(6,), (4,)]]
+)
+def test_other_shapes_are_refused(dtype: TensorType, shapes: list[tuple[int, ...]]) -> None:
+    codec = TensorsCodec([(2, 3), (4,)], dtype)
+    with pytest.raises(CodecError, match=r"where \[\(2, 3\), \(4,\)\] were agreed"):
+        codec.encode([np.zeros(shape, np.float32) for shape in shapes])
+
+
+def test_infinity_is_sent_as_it_is_but_never_made() -> None:
+    there = np.array([np.inf, -np.inf, 1.0], np.float32)
+    found, _ = round_trip([there], "float16")
+    assert found[0].tolist() == there.tolist()
+    with pytest.raises(CodecError, match="overflows float16"):
+        TensorsCodec([(3,)], "float16").encode([np.array([np.inf, 7e4, 1.0], np.float32)])
+
+
+@few
+@given(array_shapes(min_dims=3, max_dims=3, max_side=6), st.data())
+def test_pixels_are_one_byte_each(shape: tuple[int, ...], data: Any) -> None:
+    picture = data.draw(arrays(np.uint8, shape))
+    codec = PixelsCodec(shape)
+    payload = codec.encode(picture)
+    assert list(payload) == picture.ravel().tolist()
+    assert (codec.decode(payload) == picture).all() and codec.decode(payload).shape == shape
+
+
+def test_pixels_of_a_view_come_row_by_row() -> None:
+    picture = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    mirrored = picture[:, ::-1]
+    codec = PixelsCodec((2, 4, 3))
+    assert (codec.decode(codec.encode(mirrored)) == mirrored).all()
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.zeros((2, 4, 1), np.uint8), np.zeros((4, 2, 3), np.uint8), np.zeros((2, 4, 3), np.float32)],
+)
+def test_pixels_of_another_shape_or_kind_are_refused(array: np.ndarray) -> None:
+    with pytest.raises(CodecError, match=r"where uint8 \(2, 4, 3\) was agreed"):
+        PixelsCodec((2, 4, 3)).encode(array)
+
+
+@pytest.mark.parametrize("length", [0, 23, 25])
+def test_pixels_of_another_length_are_refused(length: int) -> None:
+    with pytest.raises(CodecError, match=f"{length} bytes where 24 were agreed"):
+        PixelsCodec((2, 4, 3)).decode(bytes(length))
