@@ -1,4 +1,4 @@
-.PHONY: run test figures study clean
+.PHONY: run test figures study readme clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -47,3 +47,7 @@ study: $(VENV)/.installed
 	$(BIN)/simsplit sweep snr_threshold --axis "devices.phones.policy={kind: fixed, point: analog},{kind: fixed, point: feature_8bit},$(THRESHOLD)" --out results/snr_threshold
 	$(BIN)/simsplit plot results/early_exit --kind policies --out results/published/early_exit
 	$(BIN)/simsplit plot results/snr_threshold --kind policies --out results/published/snr_threshold
+
+# The README's tables, from the published results and the cards.
+readme: $(VENV)/.installed
+	$(BIN)/python -m simsplit.published README.md

@@ -39,6 +39,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("sweep",),
     ("plots",),
     ("policy_study",),
+    ("published",),
     ("report",),
     ("cli", "__init__"),
 )
