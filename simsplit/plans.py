@@ -29,10 +29,15 @@ class Workloads(Protocol):
 
 
 class Machine:
-    """One hardware file at one frequency level, with what was measured and fitted for it."""
+    """One hardware file at one frequency level, with what was measured and fitted for it.
+
+    Measured and fitted times are those of the highest level; at a lower one they are longer by the
+    ratio that the roofline gives.
+    """
 
     def __init__(self, hardware: Hardware) -> None:
         self.hardware = hardware
+        self._highest = hardware.at_level(hardware.levels[-1].name) if hardware.level else hardware
         self._profile: Profile | None = _profile(hardware.profile)
         self._predictor: LatencyModel | None = _predictor(hardware.predictor)
 
@@ -43,14 +48,19 @@ class Machine:
         if self._profile is not None and network:
             measured_s = self._profile.seconds(network, [o.name for o in work], batch)
             if measured_s is not None:
-                return measured_s
+                return measured_s * self._slower(work, batch)
         return self.hardware.seconds(work, batch)
 
     def believed_s(self, work: Operators, network: str) -> float:
         """Seconds of a batch of one as the latency predictor has it; else the true ones."""
         if self._predictor is None or not work:
             return self.seconds(work, network)
-        return self._predictor.seconds(work, 1)
+        return self._predictor.seconds(work, 1) * self._slower(work, 1)
+
+    def _slower(self, work: Operators, batch: int) -> float:
+        """Seconds at this level over those at the highest, both by the roofline."""
+        highest_s = self._highest.seconds(work, batch)
+        return self.hardware.seconds(work, batch) / highest_s if highest_s > 0 else 1.0
 
 
 @lru_cache(maxsize=8)

@@ -48,12 +48,11 @@ def operations(
     Modules that declare ``split_leaves`` (paths that stay whole) have them added to ``leaves``.
 
     Raises:
-        ScenarioError: a leaf that is no submodule; control flow that depends on data, with the
-            operation and what to do about it.
+        ScenarioError: a leaf that is no submodule; an input that the network does not take; control
+            flow that depends on data, with the operation and what to do about it.
     """
     whole = _checked_leaves(module, (*leaves, *getattr(module, "split_leaves", ())))
-    with torch.no_grad():
-        expected = module(example.clone())
+    expected = _run(module, example)
     try:
         traced = fx.GraphModule(module, _Tracer(whole).trace(module)).eval()
         if answer := _answer(traced, example, expected):
@@ -62,6 +61,16 @@ def operations(
     except Exception as error:
         obstacle = error
     return _exported(module, example, expected, whole, obstacle)
+
+
+def _run(module: nn.Module, example: Tensor) -> object:
+    try:
+        with torch.no_grad():
+            return module(example.clone())
+    except Exception as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        size = " x ".join(map(str, example.shape))
+        raise ScenarioError(f"the network does not take an input of {size}: {first}") from error
 
 
 def _checked_leaves(module: nn.Module, leaves: tuple[str, ...]) -> tuple[str, ...]:
