@@ -90,6 +90,7 @@ def summarise(
         "groups": _by(rows, "group", [g.name for g in scenario.devices], replicated),
         "utilisation": used,
         "ledger_j": _ledger(stations),
+        "bodies": _bodies(stations),
         "flags": _flags(scenario, requests, rows, points, used),
     }
 
@@ -174,6 +175,18 @@ def _ledger(stations: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         for state in ("idle_j", "starting_j", "compute_j", "total_j") if servers else ():
             ledger[f"{tier}_{state}"] = sum(server[state] for server in servers) / count
     return ledger
+
+
+def _bodies(stations: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Per group with battery or heat: lowest charge at the end, highest °C, longest throttling."""
+    ends = {"battery_share": min, "max_temperature_c": max, "throttled_s": max}
+    found: dict[str, dict[str, float]] = {}
+    for device in (d for s in stations for d in s["devices"]):
+        for key, worst in ends.items():
+            if device.get(key) is not None:
+                group = found.setdefault(device["group"], {})
+                group[key] = worst(group.get(key, device[key]), device[key])
+    return found
 
 
 def _flags(
@@ -403,9 +416,23 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
         cost = [row[:1] + row[5:] for row in rows]
         console.print(_table("per request", heading[:1] + heading[5:], cost))
     console.print(f"Utilisation: {utilisation_text(summary)}", highlight=False)
+    for group, body in summary.get("bodies", {}).items():
+        console.print(f"{group}: {_body_text(body)}", highlight=False)
     for item in summary["flags"]:
         text = f"! [{item['code']}] {item['station']}: {item['message']}"
         console.print(Text(text), style="yellow", highlight=False)
+
+
+def _body_text(body: Mapping[str, float]) -> str:
+    """The worst of a group's devices, in words."""
+    words = {
+        "battery_share": ("battery at least {:.1f} %", 100.0),
+        "max_temperature_c": ("at most {:.1f} °C", 1.0),
+        "throttled_s": ("throttled for at most {:.3g} s", 1.0),
+    }
+    return ", ".join(
+        form.format(scale * body[key]) for key, (form, scale) in words.items() if key in body
+    )
 
 
 def _table(title: str, heading: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
