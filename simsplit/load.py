@@ -207,7 +207,7 @@ def mistake(
     more = f" ({len(details) - 1} more mistakes)" if len(details) > 1 else ""
     message, value, choices, tail = _in_words(first, model)
     path = _yaml_path([*_without_tags(first["loc"], raw), *tail])
-    path = f"{prefix}: {path}" if prefix else path
+    path = ": ".join(part for part in (prefix, path) if part)
     return ScenarioError(message + more, path=path, value=value, choices=choices)
 
 
@@ -413,6 +413,6 @@ def _check_model(scenario: Scenario) -> None:
             raise ScenarioError(f"model '{scenario.model}' has no early exit", path=path)
     splits = [str(s) for s in card.get("splits") or _SPLITS.get(scenario.model, ())]
     for index, point in enumerate(scenario.operating_points):
-        if point.split is not None:
+        if point.split is not None and point.network is None:
             _among(point.split, splits, f"operating_points[{index}].split", "split in this model")
     _among(scenario.task.dataset, [card["dataset"]], "task.dataset", "dataset for this model")
