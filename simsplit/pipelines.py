@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from simsplit.errors import SimsplitError
+from simsplit.load import mistake
 from simsplit.messages import Outcome, Prepared, Workload
 from simsplit.network_pipeline import NetworkPipeline, cut_names, every_cut
 from simsplit.pipeline import Pipeline, Request, open_pipeline, test_samples
@@ -22,14 +27,32 @@ def expanded(scenario: Scenario) -> Scenario:
         points += every_cut(point, _cuts(scenario, point))
     content = scenario.model_dump(mode="json")
     content["operating_points"] = [point.model_dump(mode="json") for point in points]
-    return Scenario.model_validate(content)
+    try:
+        return Scenario.model_validate(content)
+    except ValidationError as error:
+        raise mistake(error, content, Scenario, prefix="with every cut written out") from None
 
 
 def _cuts(scenario: Scenario, point: OperatingPoint) -> list[str]:
     if point.split != EVERY:
         return []
     network = next(n for n in scenario.networks if n.name == point.network)
-    return cut_names(network, scenario.task.height_px, scenario.task.width_px)
+    with _named(network.name):
+        return cut_names(network, scenario.task.height_px, scenario.task.width_px)
+
+
+@contextmanager
+def _named(network: str) -> Iterator[None]:
+    """Mistakes about a network say which entry of ``networks:`` they are about."""
+    try:
+        yield
+    except SimsplitError as error:
+        if error.path.startswith("operating_points"):
+            raise
+        path = f"networks.{network}.{error.path}".removesuffix(".")
+        raise type(error)(
+            error.message, path=path, value=error.value, choices=error.choices
+        ) from error
 
 
 class Pipelines:
@@ -120,4 +143,5 @@ def _of(scenario: Scenario, name: str) -> NetworkPipeline:
     truth = test_samples(task.dataset, task.height_px, task.width_px, task.samples)
     points = {p.name: p for p in scenario.operating_points if p.network == name}
     exact = scenario.cell.fidelity == "exact" or scenario.cell.outside_table == "exact"
-    return NetworkPipeline(network, points, truth, with_content=exact)
+    with _named(name):
+        return NetworkPipeline(network, points, truth, with_content=exact)

@@ -11,6 +11,7 @@ from simsplit.errors import ScenarioError
 from simsplit.hardware import Hardware, load_hardware
 from simsplit.load import hardware_dir, models_dir, resolved_yaml
 from simsplit.load import load as load_scenario
+from simsplit.policies import Custom
 from simsplit.scenario import EVERY, DeviceGroup, Scenario, TraceArrivals, TraceMobility
 
 if TYPE_CHECKING:
@@ -135,8 +136,10 @@ def artefact_digests(scenario: Scenario) -> dict[str, str]:
         names.add(scenario.edge.cloud.hardware)
     for name in sorted(names):
         files |= _hardware_files(name)
-    for network in scenario.networks:
-        files |= _source_file(network.source)
+    sources = [network.source for network in scenario.networks]
+    sources += [g.policy.target for g in scenario.devices if isinstance(g.policy, Custom)]
+    for source in sources:
+        files |= _source_file(source)
     digests = {name: _sha256([path]) for name, path in files.items() if path.is_file()}
     return digests | {"code": _sha256(sorted(Path(__file__).parent.rglob("*.py")))}
 
@@ -154,11 +157,14 @@ def _hardware_files(name: str) -> dict[str, Path]:
 
 
 def _source_file(source: str) -> dict[str, Path]:
-    """The file of a user's own class; torchvision's are known by their version."""
+    """The file of a user's own class; a module that is not there is told when it is opened."""
     from importlib.util import find_spec
 
     module, colon, _ = source.partition(":")
-    spec = find_spec(module) if colon else None
+    try:
+        spec = find_spec(module) if colon else None
+    except (ImportError, ValueError):
+        spec = None
     return {} if spec is None or spec.origin is None else {f"source.{source}": Path(spec.origin)}
 
 

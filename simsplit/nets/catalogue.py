@@ -93,20 +93,25 @@ def _is_detector(source: str) -> bool:
 def _made(source: str, make: Callable[..., Any], options: Mapping[str, Any]) -> nn.Module:
     try:
         module = make(**options)
-    except (TypeError, ValueError) as error:
-        message = f"{source} cannot be built with these options: {error}"
+    except Exception as error:  # a user's own class may raise anything
+        message = f"{source} cannot be built with these options: {_first_line(error)}"
         raise ScenarioError(message, path="options", value=dict(options)) from error
     if not isinstance(module, nn.Module):
         raise ScenarioError("is not a torch.nn.Module", path="source", value=source)
     return module
 
 
+def _first_line(error: Exception) -> str:
+    name, lines = type(error).__name__, str(error).splitlines()
+    return f"{name}: {lines[0]}" if lines else name
+
+
 def _own(source: str) -> Callable[..., Any]:
     module_name, _, name = source.partition(":")
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
-        message = f"the network's module cannot be imported: {error}"
+    except Exception as error:  # a user's own module may raise anything
+        message = f"the network's module cannot be imported: {_first_line(error)}"
         raise ScenarioError(message, path="source", value=source) from error
     if not callable(getattr(module, name, None)):
         offered = [n for n, v in vars(module).items() if isinstance(v, type)]

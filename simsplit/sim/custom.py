@@ -31,13 +31,20 @@ class CustomPolicy:
 
     def choose(self, knowledge: Knowledge, sample: int) -> Decision:
         """The user's decision; ScenarioError if it names no point of its own or a wrong time."""
-        said = self._policy.choose(knowledge, sample)
+        said = self._said(knowledge, sample)
         decision = said if isinstance(said, Decision) else Decision(said)
         if decision.point not in self._points:
             raise self._error("chose a point that it may not", decision.point, self._points)
         if not 0.0 <= decision.exit_s < math.inf:
             raise self._error("exit_s must be finite and not negative", decision.exit_s)
         return decision
+
+    def _said(self, knowledge: Knowledge, sample: int) -> str | Decision:
+        try:
+            said: str | Decision = self._policy.choose(knowledge, sample)
+        except Exception as error:  # a user's own class may raise anything
+            raise self._error(f"failed to choose: {type(error).__name__}: {error}", None) from error
+        return said
 
     def learn(self, point: str, reward: float) -> None:
         """Handed on if the user's policy learns."""
