@@ -202,13 +202,25 @@ def mistake(
     error: ValidationError, raw: Any, model: type[BaseModel], *, prefix: str = ""
 ) -> ScenarioError:
     """The first mistake (unknown keys first) with its YAML path, value, bounds and choices."""
-    details = sorted(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
-    first = details[0]
-    more = f" ({len(details) - 1} more mistakes)" if len(details) > 1 else ""
+    details = _mistakes(error.errors(include_url=False))
+    first, others = details[0], len(details) - 1
+    more = f" ({others} more mistake{'s' if others > 1 else ''})" if others else ""
     message, value, choices, tail = _in_words(first, model)
     path = _yaml_path([*_without_tags(first["loc"], raw), *tail])
     path = ": ".join(part for part in (prefix, path) if part)
     return ScenarioError(message + more, path=path, value=value, choices=choices)
+
+
+def _mistakes(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Unknown keys first; a list that is too short only because its entries failed is none."""
+
+    def follows(one: ErrorDetails) -> bool:
+        loc = one["loc"]
+        below = (other["loc"][: len(loc)] == loc for other in details if other is not one)
+        return one["type"] == "too_short" and any(below)
+
+    kept = [one for one in details if not follows(one)]
+    return sorted(kept, key=lambda one: one["type"] != "extra_forbidden")
 
 
 def _in_words(
@@ -231,8 +243,7 @@ def _in_words(
         case "value_error":
             value = None if isinstance(found, dict | BaseModel) else found
             return error["msg"].removeprefix("Value error, "), value, (), []
-    message = error["msg"].replace("Input should be", "must be")
-    return message.replace("Input should have", "must have"), found, (), []
+    return re.sub(r"^\w+ should ", "must ", error["msg"]), found, (), []
 
 
 def _quoted(expected: str) -> list[str]:
@@ -357,6 +368,7 @@ def _cross_check(scenario: Scenario) -> None:
         where = f"devices[{index}]"
         _check_choice(scenario, group, points, where)
         _check_hardware(group.hardware, f"{where}.hardware", needs_radio=True)
+        _check_level(group, f"{where}.dvfs")
     _check_hardware(scenario.edge.hardware, "edge.hardware", needs_radio=False)
     if scenario.edge.cloud is not None:
         _check_hardware(scenario.edge.cloud.hardware, "edge.cloud.hardware", needs_radio=False)
@@ -392,6 +404,14 @@ def _check_hardware(name: str, path: str, *, needs_radio: bool) -> None:
     _among(name, hardware_choices(), path, "hardware")
     if needs_radio and "radio" not in read_mapping(hardware_dir() / f"{name}.yaml"):
         raise ScenarioError("this hardware is a server, it has no radio", path=path, value=name)
+
+
+def _check_level(group: DeviceGroup, path: str) -> None:
+    if group.dvfs is None:
+        return
+    content = read_mapping(hardware_dir() / f"{group.hardware}.yaml")
+    levels = [str(level["name"]) for level in content.get("dvfs", ())]
+    _among(group.dvfs, levels, path, f"frequency level of '{group.hardware}'")
 
 
 def _check_model(scenario: Scenario) -> None:

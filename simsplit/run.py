@@ -203,7 +203,9 @@ def machines(scenario: Scenario) -> Machines:
         cloud_idle_w=0.0 if far is None else far.idle_w,
         cloud_compute_w=0.0 if far is None else far.compute_w,
         thermal={
-            group.name: thermal_body(group.heat, hardware[group.name].thermal)
+            group.name: thermal_body(
+                group.heat, hardware[group.name].thermal, f"devices.{group.name}.heat"
+            )
             for group in scenario.devices
             if group.heat is not None
         },

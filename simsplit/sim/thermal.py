@@ -73,8 +73,10 @@ class ThermalBody:
         return self.resistance_k_per_w * self.capacity_j_per_k
 
 
-def thermal_body(heat: Heat, figures: ThermalFigures | None) -> ThermalBody:
+def thermal_body(heat: Heat, figures: ThermalFigures | None, path: str = "heat") -> ThermalBody:
     """The hardware's figures with the scenario's own in their place.
+
+    ``path``: where the heat stands in the YAML, for errors.
 
     Raises:
         ScenarioError: A figure that neither says, or one that no body can have.
@@ -84,9 +86,13 @@ def thermal_body(heat: Heat, figures: ThermalFigures | None) -> ThermalBody:
         said = getattr(heat, field.name)
         value = getattr(figures, field.name, None) if said is None else said
         if value is None:
-            raise ScenarioError("the hardware file says nothing of heat: say it", path=field.name)
+            where = f"{path}.{field.name}"
+            raise ScenarioError("the hardware file says nothing of heat: say it", path=where)
         found[field.name] = value
-    return ThermalBody(**found)
+    try:
+        return ThermalBody(**found)
+    except ScenarioError as error:
+        raise ScenarioError(error.message, path=path, value=error.value) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,10 @@ from simsplit.cli import app
 from simsplit.errors import SimsplitError
 
 loading = importlib.import_module("simsplit.load")
+MODELS_DIR = loading.models_dir
+for module in ("run", "plans", "expect"):  # they shall know the true folder of models
+    importlib.import_module(f"simsplit.{module}")
+OWN = "{name: own, scheme: local}"
 
 BASE = """\
 name: tiny
@@ -42,6 +46,29 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{new}: &{new} [{', '.join(['*' + old] * 5)}]\n"
     for old, new in zip("abcdefgh", "bcdefghi", strict=True)
 )
+
+ONE = "    operating_point: png\n"
+LATE = "    deadline_s: 1\n"
+EDGE = "edge: {hardware: edge_gpu}"
+SMALL = "shufflenet_v2_x0_5"  # takes a picture of 8 x 8
+MODEL = "model: digits_cnn\noperating_points:\n"
+
+
+def policy(text: str) -> str:
+    """A group's policy in place of its operating point."""
+    return f"    policy: {{{text}}}\n"
+
+
+def edge(text: str) -> str:
+    """The edge with something more to say."""
+    return f"edge: {{hardware: edge_gpu, {text}}}"
+
+
+def net(text: str, point: str = "scheme: local, network: net", source: str = "alexnet") -> str:
+    """One network, and a first operating point that uses it."""
+    network = f"networks: [{{name: net, source: '{source}', {text}}}]\n"
+    return f"model: digits_cnn\n{network}operating_points:\n  - {{name: p, {point}}}\n"
+
 
 # fmt: off
 # id: (text to replace, replacement, what the message must hold)
@@ -113,6 +140,75 @@ CHANGES: dict[str, tuple[str, str, list[str]]] = {
     "unknown operating point": ("operating_point: png", "operating_point: pgn", ["devices[0].operating_point:", "'pgn'", "Did you mean 'png'?"]),
     "doubled names": ("name: feature", "name: png", ["operating_points", "doubled: png"]),
     "unknown hardware": ("raspberry_pi_4", "raspbery_pi_4", ["devices[0].hardware:", "Did you mean 'raspberry_pi_4'?"]),
+    "policy and point": (ONE, f"{ONE}    policy: {{kind: oracle}}\n", ["devices[0]: say either operating_point or policy"]),
+    "neither policy nor point": (ONE, "", ["devices[0]: say either operating_point or policy"]),
+    "unknown policy": (ONE, policy("kind: neurosurgeonn"), ["devices[0].policy.kind: unknown kind", "'neurosurgeonn'", "Did you mean 'neurosurgeon'?", "oracle"]),
+    "policy without a kind": (ONE, policy("points: [png]"), ["devices[0].policy.kind: this key is required", "early_exit"]),
+    "unknown key in a policy": (ONE, policy("kind: oracle, point: [png]"), ["devices[0].policy.point: unknown key (found", "'points'", "Choices: kind, objective, points"]),
+    "policy over an unknown point": (ONE, policy("kind: neurosurgeon, points: [pgn]"), ["devices[0].policy: no such operating point", "'pgn'", "Did you mean 'png'?"]),
+    "fixed at an unknown point": (ONE, policy("kind: fixed, point: featur"), ["devices[0].policy:", "'featur'", "Choices: png, feature"]),
+    "step to an unknown point": (ONE, policy("kind: snr_threshold, steps: [{snr_min_db: 0, point: pgn}]"), ["devices[0].policy:", "'pgn'", "Did you mean 'png'?"]),
+    "point listed twice": (ONE, policy("kind: oracle, points: [png, png]"), ["devices[0].policy.points: each operating point once", "['png', 'png']"]),
+    "unknown objective": (ONE, policy("kind: neurosurgeon, objective: enrgy"), ["devices[0].policy.objective:", "'enrgy'", "Choices: latency, energy"]),
+    "steps that fall": (ONE, policy("kind: snr_threshold, steps: [{snr_min_db: 5, point: png}, {snr_min_db: 0, point: feature}]"), ["devices[0].policy: steps must rise in snr_min_db"]),
+    "no steps": (ONE, policy("kind: snr_threshold, steps: []"), ["devices[0].policy.steps: must have at least 1 item", "[]"]),
+    "step beyond any SNR": (ONE, policy("kind: snr_threshold, steps: [{snr_min_db: 500, point: png}]"), ["devices[0].policy.steps[0].snr_min_db: must be less than or equal to 200 (found: 500)"]),
+    "hysteresis below 0": (ONE, policy("kind: snr_threshold, hysteresis_db: -1, steps: [{snr_min_db: 5, point: png}]"), ["devices[0].policy.hysteresis_db:", "-1"]),
+    "deadline policy without one": (ONE, policy("kind: deadline, points: [png]"), ["devices[0]: policy 'deadline' needs a deadline_s"]),
+    "energy policy without a deadline": (ONE, policy("kind: energy_aware, budget_j: 1"), ["devices[0]: policy 'energy_aware' needs a deadline_s"]),
+    "bandit without a deadline": (ONE, policy("kind: bandit"), ["devices[0]: policy 'bandit' needs a deadline_s"]),
+    "deadline policy without points": (ONE, policy("kind: deadline") + LATE, ["devices[0].policy.points: this key is required"]),
+    "margin beyond the deadline": (ONE, policy("kind: deadline, margin: 2, points: [png]") + LATE, ["devices[0].policy.margin: must be less than or equal to 1", "2"]),
+    "energy policy without a budget": (ONE, policy("kind: energy_aware") + LATE, ["devices[0].policy.budget_j: this key is required"]),
+    "bandit that forgets all": (ONE, policy("kind: bandit, forget: 1") + LATE, ["devices[0].policy.forget: must be less than 1", "1"]),
+    "unknown bandit": (ONE, policy("kind: bandit, rule: tompson") + LATE, ["devices[0].policy.rule:", "'tompson'", "Did you mean 'thompson'?"]),
+    "exit and then alike": (ONE, policy("kind: early_exit, exit: png, then: png"), ["devices[0].policy: exit and then must be two operating points"]),
+    "too confident": (ONE, policy("kind: early_exit, exit: png, then: feature, threshold: 1.5"), ["devices[0].policy.threshold:", "1.5"]),
+    "exit over the air": ("scheme: raw,", "scheme: raw, exit: true,", ["operating_points[0]: exit belongs to scheme 'local'"]),
+    "model without an exit": ("devices:\n", "  - {name: quick, scheme: local, exit: true}\ndevices:\n", ["operating_points[2].exit: model 'digits_cnn' has no early exit"]),
+    "custom policy without a class": (ONE, policy("kind: custom, target: nomodule"), ["devices[0].policy.target: must match", "'nomodule'"]),
+    "two batteries": ("    count: 1\n", "    count: 1\n    battery_j: 5\n    battery: {capacity_j: 5}\n", ["devices[0]: say either battery_j or battery"]),
+    "battery fuller than full": ("    count: 1\n", "    count: 1\n    battery: {capacity_j: 5, initial_share: 1.5}\n", ["devices[0].battery.initial_share: must be less than or equal to 1", "1.5"]),
+    "battery of nothing": ("    count: 1\n", "    count: 1\n    battery: {capacity_j: 0}\n", ["devices[0].battery.capacity_j: must be greater than 0"]),
+    "battery always empty": ("    count: 1\n", "    count: 1\n    battery: {capacity_j: 5, cutoff_share: 1}\n", ["devices[0].battery.cutoff_share: must be less than 1"]),
+    "battery without a size": ("    count: 1\n", "    count: 1\n    battery: {harvest_w: 1}\n", ["devices[0].battery.capacity_j: this key is required"]),
+    "unknown key in a battery": ("    count: 1\n", "    count: 1\n    battery: {capacity_j: 5, harvest: 1}\n", ["devices[0].battery.harvest: unknown key", "Did you mean 'harvest_w'?"]),
+    "too hot to be air": ("    count: 1\n", "    count: 1\n    heat: {ambient_c: 300}\n", ["devices[0].heat.ambient_c: must be less than or equal to 100", "300"]),
+    "unknown key in heat": ("    count: 1\n", "    count: 1\n    heat: {ambient: 30}\n", ["devices[0].heat.ambient: unknown key", "Did you mean 'ambient_c'?"]),
+    "throttled to a stop": ("    count: 1\n", "    count: 1\n    heat: {throttled_scale: 0}\n", ["devices[0].heat.throttled_scale: must be greater than 0"]),
+    "unknown frequency level": ("    count: 1\n", "    count: 1\n    dvfs: 600hz\n", ["devices[0].dvfs: no such frequency level of 'raspberry_pi_4'", "'600hz'", "Did you mean '600mhz'?"]),
+    "priority beyond its range": ("    count: 1\n", "    count: 1\n    priority: 101\n", ["devices[0].priority:", "101"]),
+    "unknown discipline": (EDGE, edge("discipline: edff"), ["edge.discipline:", "'edff'", "Did you mean 'edf'?"]),
+    "unknown admission": (EDGE, edge("admission: {kind: dedline}"), ["edge.admission.kind: unknown kind", "'dedline'", "Choices: none, deadline, rate"]),
+    "admission without a rate": (EDGE, edge("admission: {kind: rate}"), ["edge.admission.rate_hz: this key is required"]),
+    "admission of nobody": (EDGE, edge("admission: {kind: rate, rate_hz: 5, burst: 0}"), ["edge.admission.burst:", "greater than or equal to 1"]),
+    "scaling upside down": (EDGE, edge("scaling: {kind: queue, min_workers: 4, max_workers: 2}"), ["edge.scaling: min_workers must not exceed max_workers"]),
+    "more workers than scaling has": (EDGE, edge("workers: 5, scaling: {kind: queue, max_workers: 2}"), ["edge: workers must lie between"]),
+    "scaling without an end": (EDGE, edge("scaling: {kind: queue}"), ["edge.scaling.max_workers: this key is required"]),
+    "unknown cloud": (EDGE, edge("cloud: {hardware: cloud_a10}"), ["edge.cloud.hardware: no such hardware", "'cloud_a10'", "Did you mean 'cloud_a100'?"]),
+    "cloud of nothing": (EDGE, edge("cloud: {delay_s: 0.1}"), ["edge.cloud.hardware: this key is required"]),
+    "cloud without a line": (EDGE, edge("cloud: {hardware: cloud_a100, rate_bps: 0}"), ["edge.cloud.rate_bps: must be greater than 0"]),
+    "cloud in milliseconds": (EDGE, edge("cloud: {hardware: cloud_a100, delay_ms: 5}"), ["edge.cloud.delay_ms: unknown key", "Did you mean 'delay_s'?"]),
+    "unknown offload": (EDGE, edge("cloud: {hardware: cloud_a100, offload: {kind: when_ful}}"), ["edge.cloud.offload.kind: unknown kind", "'when_ful'", "Did you mean 'when_full'?"]),
+    "offload after refusing": (EDGE, edge("queue_capacity: 2, cloud: {hardware: cloud_a100, offload: {kind: when_full, waiting: 6}}"), ["edge: cloud.offload.waiting must not exceed queue_capacity"]),
+    "report without a pause": (EDGE, edge("report: {period_s: 0}"), ["edge.report.period_s: must be greater than 0"]),
+    "point of no network": ("scheme: raw,", "scheme: raw, network: net,", ["operating_points[0].network: no such network", "'net'"]),
+    "point of another network": (MODEL, net("weights: random", "scheme: local, network: nett"), ["operating_points[0].network: no such network", "'nett'", "Did you mean 'net'?"]),
+    "random weights that answer": (MODEL, net("weights: random, answer: label"), ["networks[0]: random weights answer nothing"]),
+    "network's weights not there": (MODEL, net("weights: no.safetensors"), ["networks[0].weights: no such weights file", "'no.safetensors'"]),
+    "network without weights": (MODEL, net("seed: 1"), ["networks[0].weights: this key is required"]),
+    "unknown key in a network": (MODEL, net("weights: random, leafs: [a]"), ["networks[0].leafs: unknown key", "Did you mean 'leaves'?"]),
+    "networks of one name": (MODEL, net("weights: random}, {name: net, source: alexnet, weights: random"), ["networks: each name once, doubled: net"]),
+    "unknown answer": (MODEL, net("weights: random, answer: boxes"), ["networks[0].answer:", "'boxes'", "Choices: label, segmentation"]),
+    "answer of another data set": (MODEL, net("weights: s.yaml, answer: segmentation"), ["networks[0].answer: this answer is scored on dataset 'streets'", "'segmentation'"]),
+    "analog code of any network": (MODEL, net("weights: random", "scheme: jscc, network: net, split: a"), ["operating_points[0]: a network of `networks:` has no trained JSCC"]),
+    "entropy code of any network": (MODEL, net("weights: random", "scheme: separate, network: net, split: a, codec: {kind: entropy}"), ["operating_points[0]: a network of `networks:` has no trained"]),
+    "network without a cut": (MODEL, net("weights: random", "scheme: separate, network: net, codec: {kind: tensor}"), ["operating_points[0]: scheme 'separate' of a network needs a split, or every"]),
+    "exit of any network": (MODEL, net("weights: random", "scheme: local, network: net, exit: true"), ["operating_points[0]: exit belongs to", "scenario's model only"]),
+    "unknown type of tensors": (MODEL, net("weights: random", "scheme: separate, network: net, split: a, codec: {kind: tensor, dtype: int8}"), ["operating_points[0].codec.dtype:", "'int8'", "float32, float16, uint8"]),
+    "tensors of the model": ("codec: {kind: entropy, bits: 8}", "codec: {kind: tensor}", ["operating_points[1]: codec 'tensor' and split 'every' need a network"]),
+    "every cut of the model": ("split: stage2", "split: every", ["operating_points[1]:", "split 'every' need a network"]),
+    "no model for its points": ("model: digits_cnn", "model: null", ["model: operating points without a network need a model"]),
     "hardware outside the folder": ("raspberry_pi_4", "../../secret", ["devices[0].hardware:", "../../secret"]),
     "server as a device": ("raspberry_pi_4", "edge_gpu", ["devices[0].hardware:", "no radio"]),
     "unknown server": ("edge_gpu", "edge_gpuu", ["edge.hardware:", "'edge_gpu'"]),
@@ -133,6 +229,22 @@ CHANGES: dict[str, tuple[str, str, list[str]]] = {
     "key that is a list": ("seed: 1", "[a]: 1", ["not valid YAML"]),
 }
 
+# What is found only when networks and hardware are opened: `run` says so before anything is simulated.
+AT_RUN: dict[str, tuple[str, str, list[str]]] = {
+    "unknown network": (MODEL, net("weights: random", source="alexnett"), ["networks.net.source:", "'alexnett'", "Did you mean 'alexnet'?"]),
+    "own network not there": (MODEL, net("weights: random", source="no.such:Net"), ["networks.net.source:", "cannot be imported", "'no.such:Net'"]),
+    "picture too small": (MODEL, net("weights: random"), ["networks.net", "does not take an input of 1 x 3 x 8 x 8"]),
+    "unknown option": (MODEL, net("weights: random, options: {depth: 5}"), ["networks.net.options", "depth"]),
+    "unknown leaf": (MODEL, net("weights: random, leaves: [featurs]", source=SMALL), ["networks.net.leaves: no such submodule", "'featurs'", "Choices: conv1"]),
+    "unknown cut": (MODEL, net("weights: random", "scheme: separate, network: net, split: maxpol, codec: {kind: tensor}", SMALL), ["operating_points.p.split: no such cut", "'maxpol'", "Did you mean 'maxpool'?"]),
+    "tiles of a vector": (MODEL, net("weights: random", "scheme: separate, network: net, split: mean, codec: {kind: png_tiles}", SMALL), ["operating_points.p.codec: tiles need one (C, h, w) at the cut", "1024"]),
+    "exit that is sent": (ONE, policy("kind: early_exit, exit: png, then: feature"), ["devices.one.policy.exit:", "scheme 'local'", "'png'"]),
+    "exit that knows no confidence": (ONE + "    arrivals:", policy("kind: early_exit, exit: own, then: feature") + "    arrivals:", ["devices.one.policy.exit: act one gives no confidence", "'own'"]),
+    "custom policy not there": (ONE, policy("kind: custom, target: 'no_module:Policy'"), ["devices.one.policy.target:", "cannot be imported", "'no_module:Policy'"]),
+    "custom policy's class not there": (ONE, policy("kind: custom, target: 'json:Policy'"), ["devices.one.policy.target:", "'Policy'"]),
+    "cools below what it heats to": ("    count: 1\n", "    count: 1\n    heat: {throttle_at_c: 60, resume_at_c: 70}\n", ["devices.one.heat", "resume_at_c must lie below throttle_at_c, 60", "70"]),
+    "heat of unknown hardware": ("    count: 1\n    hardware: raspberry_pi_4\n", "    count: 1\n    heat: {ambient_c: 30}\n    hardware: cpu_core\n", ["devices.one.heat.resistance_k_per_w:", "hardware file says nothing of heat"]),
+}
 # fmt: on
 
 FILES: dict[str, tuple[bytes, list[str]]] = {
@@ -216,6 +328,32 @@ def test_the_command_line_says_so_and_writes_nothing(verb: str, case: str, somew
     assert all(text in result.stderr for text in texts), result.stderr
     assert "Traceback" not in result.output and not result.stdout
     assert [path.name for path in somewhere.iterdir()] == ["s.yaml"]
+
+
+@pytest.mark.parametrize("case", AT_RUN)
+def test_what_opening_networks_and_hardware_finds(
+    case: str, somewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "models_dir", MODELS_DIR)  # the model itself
+    text = _changed(*AT_RUN[case][:2]).replace("devices:", f"  - {OWN}\ndevices:", 1)
+    (somewhere / "s.yaml").write_text(text)
+    result = CliRunner().invoke(app, ["run", "s.yaml", "--json"])
+    assert result.exit_code == 2, result.output
+    assert all(text in result.stderr for text in AT_RUN[case][2]), result.stderr
+    assert "Traceback" not in result.output and not result.stdout
+    assert [path.name for path in somewhere.iterdir()] == ["s.yaml"]
+
+
+def test_one_mistake_is_counted_once(somewhere: Path) -> None:
+    """A list whose only entry failed is not too short as well."""
+    (somewhere / "s.yaml").write_text(_changed("    count: 1", "    count: 0"))
+    with pytest.raises(SimsplitError) as caught:
+        loading.load(somewhere / "s.yaml")
+    assert "more mistake" not in str(caught.value)
+    two = _changed("    count: 1", "    count: 0").replace("seed: 1", "seed: -1")
+    (somewhere / "s.yaml").write_text(two)
+    with pytest.raises(SimsplitError, match=r"\(1 more mistake\)"):
+        loading.load(somewhere / "s.yaml")
 
 
 def test_the_installed_command(somewhere: Path) -> None:
