@@ -11,8 +11,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+sys.path.insert(0, str(Path(__file__).parent))
+import synthetic
+
 from simsplit.cli import app
 from simsplit.expect import expect
+from simsplit.results import write_result
 
 loading = importlib.import_module("simsplit.load")
 VERBS = [
@@ -27,14 +31,16 @@ VERBS = [
     "sweep",
     "plot",
     "report",
+    "splits",
+    "profile",
+    "calibrate",
 ]
 CARD = {
     "splits": ["stage2"],
-    "macs": {
-        "raw": {"device_macs": 0, "edge_macs": 1e6},
-        "separate": {"device_macs": 5e5, "edge_macs": 5e5},
-        "jscc": {"device_macs": 5e5, "edge_macs": 5e5},
-        "local": {"device_macs": 1e6, "edge_macs": 0},
+    "operators_by_part": {
+        "encode": [["encode", "conv", 5e5, 1, 1]],
+        "answer": [["answer", "conv", 5e5, 1, 1]],
+        **{f"{kind}_{end}": [] for kind in ("digital", "jscc") for end in ("encode", "decode")},
     },
     "payload_bits": {"raw/png": 1000, "feature_8bit": 500},
     "channel_uses": {"jscc": 64},
@@ -45,12 +51,14 @@ CARD = {
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Models, one with a full card."""
     folder = tmp_path / "models"
-    datasets = {"streets_multitask": "streets", "streets_nested": "streets", "digits_cnn": "digits"}
-    for name, dataset in datasets.items():
+    streets = ("streets_multitask", "streets_nested", "streets_exit")
+    for name, dataset in [*((name, "streets") for name in streets), ("digits_cnn", "digits")]:
         (folder / name).mkdir(parents=True)
         (folder / name / "recipe.yaml").write_text(f"dataset: {dataset}\n")
         (folder / name / "weights.safetensors").touch()
     (folder / "digits_cnn" / "card.json").write_text(json.dumps(CARD))
+    exits = json.dumps({"splits": ["stage3"], "macs_by_part": {"exit_head": 1}})
+    (folder / "streets_exit" / "card.json").write_text(exits)
     monkeypatch.setattr(loading, "models_dir", lambda: folder)
     return folder
 
@@ -112,8 +120,8 @@ def test_expectation_by_hand() -> None:
     assert found.capacity_re_per_s == pytest.approx(10 * 156 / 0.5e-3)
     need = (15_000 / efficiency + 640) / (10 * 156 / 0.5e-3)
     assert found.radio_utilisation == pytest.approx(need)
-    assert local.device_utilisation == pytest.approx(10 * (0.002 + 1e6 / (24e9 * 0.4)))
-    edge_s = [0.001 + 8 * macs / (15.6e12 * 0.3) for macs in (1e6, 5e5, 5e5)]
+    assert local.device_utilisation == pytest.approx(10 * (0.002 + 2 * 5e-5 + 1e6 / (24e9 * 0.37)))
+    edge_s = [2e-4 + n * (5e-6 + 8 * 5e5 / (15.6e12 * 0.5)) for n in (2, 1, 1)]
     codec_s = 5e-6 * 64 / 1000
     assert found.edge_utilisation == pytest.approx(10 * (sum(edge_s) / 8 + codec_s))
     assert png.device_utilisation == pytest.approx(10 * 2e-5 * 64 / 1000)
@@ -153,3 +161,160 @@ def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_wrong_option_is_exit_code_2() -> None:
     result = CliRunner().invoke(app, ["run", "urban_5g", "--sede", "1"])
     assert result.exit_code == 2 and "Traceback" not in result.output
+
+
+# --- any network ------------------------------------------------------------------------------
+
+MODULE = """
+from torch import nn
+
+
+class Tiny(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.last = nn.Linear(144, 5)
+
+    def forward(self, x):
+        return self.last(self.conv(x).relu().flatten(1))
+"""
+SIZE = ("--height-px", "8", "--width-px", "8")
+
+
+@pytest.fixture
+def own_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A user's own class beside which the command is given."""
+    (tmp_path / "cli_nets.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "cli_nets", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return "cli_nets:Tiny"
+
+
+def _refused(*arguments: str) -> str:
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    return result.stderr
+
+
+def test_splits_of_an_own_network(own_network: str) -> None:
+    text = _said("splits", own_network, *SIZE)
+    assert "cli_nets:Tiny at 8 x 8: input 0.75 KiB as float32, 0.1875 as bytes" in text
+    assert all(word in text for word in ("conv", "4x6x6", "0.5625", "flatten", "smaller than"))
+    found = json.loads(_said("splits", own_network, *SIZE, "--json"))
+    assert [point["name"] for point in found["points"]][:2] == ["input", "conv"]
+    assert found["input_bytes"]["uint8"] == 192
+
+
+def test_splits_takes_the_size_each_way_round(own_network: str) -> None:
+    found = json.loads(
+        _said("splits", "squeezenet1_1", "--height-px", "64", "--width-px", "96", "--json")
+    )
+    assert found["input_bytes"]["uint8"] == 3 * 64 * 96
+    assert found["points"][1]["shapes"] == [[64, 31, 47]]
+
+
+def test_splits_of_no_network() -> None:
+    assert "Did you mean 'mobilenet_v2'?" in _refused("splits", "mobilnet_v2")
+
+
+def test_the_installed_command_finds_modules_of_this_folder(own_network: str) -> None:
+    """And installed ones first: what lies here cannot take a library's place."""
+    Path("torch.py").write_text("raise RuntimeError('the wrong one')")
+    code = "import sys; sys.path.remove(''); from simsplit.cli import main; main()"
+    command = [sys.executable, "-c", code, "splits", own_network, *SIZE, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["points"][1]["name"] == "conv"
+
+
+def test_profile_prints_a_table_and_writes_a_file(own_network: str) -> None:
+    text = _said(
+        "profile", own_network, *SIZE, "--batch", "1, 2", "--rounds", "6", "--out", "p.json"
+    )
+    assert "cli_nets:Tiny@8x8 on " in text and "1 thread" in text
+    assert all(word in text for word in ("conv", "activation", "linear", "total", "95 %"))
+    assert text.rstrip().endswith("Profile: p.json")
+    stored = json.loads(Path("p.json").read_text())
+    assert list(stored["networks"]) == ["cli_nets:Tiny@8x8"]
+
+
+def test_profile_compares_with_a_roofline(own_network: str) -> None:
+    text = _said(
+        "profile", own_network, *SIZE, "--batch", "2", "--rounds", "6", "--hardware", "phone_cpu"
+    )
+    line = next(line for line in text.splitlines() if line.startswith("roofline"))
+    assert line.startswith("roofline of phone_cpu, batch 2: ") and " ms where " in line
+    assert Path("cli_nets.Tiny.profile.json").is_file()
+
+
+@pytest.mark.parametrize("batch", ["0", "1,,2", "a", "1.5", "-1", ""])
+def test_profile_of_no_batch(own_network: str, batch: str) -> None:
+    said = _refused("profile", own_network, *SIZE, f"--batch={batch}", "--rounds", "6")
+    assert "--batch: batch sizes read 1,2,4" in said
+    assert not Path("cli_nets.Tiny.profile.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["resnet_18"], "Did you mean 'resnet18'?"),
+        (["cli_nets:Tinny"], "Did you mean 'Tiny'?"),
+        (["cli_nets:Tiny", "--rounds", "5"], "--rounds"),
+        (["cli_nets:Tiny", "--threads", "0"], "--threads"),
+        (["cli_nets:Tiny", "--height-px", "4", "--width-px", "4"], "1 x 3 x 4 x 4"),
+    ],
+)
+def test_mistakes_of_profile(own_network: str, arguments: list[str], text: str) -> None:
+    assert text in _refused("profile", *arguments)
+    assert not list(Path().glob("*.json"))
+
+
+def test_profile_does_not_touch_a_file_that_is_none(own_network: str) -> None:
+    Path("p.json").write_text("my notes")
+    said = _refused("profile", own_network, *SIZE, "--batch=1", "--rounds=6", "--out=p.json")
+    assert "p.json" in said and Path("p.json").read_text() == "my notes"
+
+
+# --- studies of policies ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def policies(tmp_path: Path) -> Path:
+    """A sweep over two policies whose groups saw the same scored requests."""
+    folder = tmp_path / "sweep"
+    points = {}
+    for name, policy in (("a", "{kind: fixed, point: jpeg}"), ("b", "{kind: oracle}")):
+        made = synthetic.scenario()
+        rows = synthetic.requests(per_point=30)
+        rows["score_miou_in_time"] = rows["score_miou"] * rows["deadline_met"]
+        write_result(folder / name, made, rows, {}, {}, json.dumps(made.model_dump(mode="json")))
+        points[name] = {"devices.g_jpeg.policy": policy}
+    (folder / "sweep.json").write_text(json.dumps({"points": points}))
+    return folder
+
+
+def test_plot_of_policies(policies: Path, tmp_path: Path) -> None:
+    text = _said("plot", str(policies), "--kind", "policies", "--out", str(tmp_path / "out"))
+    said = [Path(line.removeprefix("Figure: ")) for line in text.splitlines()]
+    assert {path.name for path in said} >= {"policies.png", "policies.csv"}
+    assert all(path.is_file() and path.parent == tmp_path / "out" for path in said)
+    assert (tmp_path / "out" / "policies.csv").read_text().count("\n") == 3
+
+
+def test_plot_of_policies_beside_the_sweep(policies: Path) -> None:
+    _said("plot", str(policies), "--kind", "policies")
+    assert (policies / "policies.csv").is_file()
+
+
+def test_plot_of_policies_where_none_were_swept(policies: Path, tmp_path: Path) -> None:
+    assert "no readable sweep.json" in _refused("plot", str(tmp_path), "--kind", "policies")
+    (policies / "sweep.json").write_text(json.dumps({"points": {"a": {"edge.workers": 1}}}))
+    said = _refused("plot", str(policies), "--kind", "policies")
+    assert "one axis that ends in .policy" in said
+
+
+def test_plot_of_an_unknown_kind(policies: Path) -> None:
+    said = _refused("plot", str(policies), "--kind", "polices")
+    assert "unknown kind of figure (found: 'polices')" in said and "cliff, all" in said
