@@ -202,7 +202,13 @@ class Hardware:
         level = self._level(name)
         scale = level.frequency_hz / self._level(self.level or self.levels[-1].name).frequency_hz
         host = scale if self.processor == "cpu" else 1.0
-        codec = self.codec_s_per_kpixel
+        codec, thermal = self.codec_s_per_kpixel, self.thermal
+        if thermal is not None:  # its figures are shares of the highest level
+            thermal = replace(
+                thermal,
+                throttled_scale=min(1.0, thermal.throttled_scale / scale),
+                throttled_compute_w=min(level.compute_w, thermal.throttled_compute_w),
+            )
         return replace(
             self,
             level=name,
@@ -211,6 +217,7 @@ class Hardware:
             launch_overhead_s=self.launch_overhead_s / host,
             operator_overhead_s=self.operator_overhead_s / host,
             codec_s_per_kpixel=None if codec is None else codec / host,
+            thermal=thermal,
         )
 
     def _memory_s(self, operator: Operator, batch: int) -> float:

@@ -17,11 +17,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from simsplit.errors import ArtefactError, ScenarioError
-from simsplit.policies import points_of
+from simsplit.policies import EarlyExit, points_of
 from simsplit.safe_yaml import copied
 from simsplit.safe_yaml import parse_yaml as parse_yaml
 from simsplit.safe_yaml import read_mapping as read_mapping
-from simsplit.scenario import DeviceGroup, Scenario
+from simsplit.scenario import EVERY, DeviceGroup, Scenario
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -384,8 +384,17 @@ def _check_choice(
     """A group's operating point, or all those that its policy names, exist."""
     path = f"{where}.operating_point" if group.policy is None else f"{where}.policy"
     known = [*points, *(p.of for p in scenario.operating_points if p.of)]
+    families = {p.name for p in scenario.operating_points if p.split == EVERY}
     for name in points_of(group.choice):
-        _among(name, known, path, "operating point")
+        cut = any(name.startswith(f"{family}-") for family in families)  # checked when written out
+        if not cut:
+            _among(name, known, path, "operating point")
+        if name in families and not hasattr(group.choice, "points"):
+            message = f"stands for many cuts; name one of them, {name}-<cut>"
+            raise ScenarioError(message, path=path, value=name)
+    if isinstance(group.choice, EarlyExit):
+        exits = [point.name for point in scenario.operating_points if point.exit]
+        _among(group.choice.exit, exits, f"{path}.exit", "operating point with exit: true")
 
 
 def _check_answer(dataset: str, answer: str | None, path: str) -> None:

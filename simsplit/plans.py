@@ -114,15 +114,22 @@ def _plan(scenario: Scenario, point: OperatingPoint, work: Workload, prepared: P
         min_symbols=point.min_symbols,
         papr_db=_papr_db(scenario, prepared),
         cloud_s=_cloud_batches(scenario, work, pixels),
-        tail=work.tail,
+        tail=work.tail if pixels or point.scheme != "raw" else f"{work.tail}/pixels",
         believed_device_s={
             n: m.believed_s(head, network) + codec_s[n] for n, m in machines.items()
         },
         believed_edge_s=edge.believed_s(work.edge, network)
         + (edge.hardware.codec_s(pixels) if pixels else 0.0),
-        exit_s={n: m.seconds(work.exit_head, network) for n, m in machines.items()},
+        exit_s=_exit_s(machines, work),
         confidence=() if prepared.confidence is None else prepared.confidence.tolist(),
     )
+
+
+def _exit_s(machines: Mapping[str, Machine], work: Workload) -> dict[str, float]:
+    """Machine → seconds of an exit's head; empty if the network has no exit."""
+    if not work.exit_head:
+        return {}
+    return {n: m.seconds(work.exit_head, work.network) for n, m in machines.items()}
 
 
 def _batches(server: Machine, work: Workload, pixels: int, max_batch: int) -> list[float]:

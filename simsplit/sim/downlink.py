@@ -63,8 +63,8 @@ class AirDownlink(SharedChannel):
     def account(self, grant: Grant, elements: int, slot: int) -> None:
         """See `SharedChannel`."""
         receiver = grant.flow.bearer.device.receiver
-        receiver.receive(slot * self._slot_s, (slot + 1) * self._slot_s)
-        grant.flow.request.rx_energy_j += receiver.ledger.power_w["receive"] * self._slot_s
+        added_s = receiver.receive(slot * self._slot_s, (slot + 1) * self._slot_s)
+        grant.flow.request.rx_energy_j += receiver.ledger.power_w["receive"] * added_s
 
     def closed(self, flow: Flow, delivered: bool) -> None:
         """See `SharedChannel`; whether the answer came is the event's value."""

@@ -129,7 +129,15 @@ class Informer:
             receive_w=power.receiver.receive_w,
             idle_w=power.idle_w,
             transmit_share=self._share,
+            receive_share=self._receive_share,
         )
+
+    @property
+    def _receive_share(self) -> float:
+        """Of an answer's way down: one slot over the air, nothing of a pipe of fixed rate."""
+        if isinstance(self._cell.downlink, FixedRateDownlink):
+            return 0.0
+        return self._cell.slot_s / self._answer_s
 
     @property
     def _answer_s(self) -> float:

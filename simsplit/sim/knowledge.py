@@ -57,6 +57,7 @@ class Knowledge:
             beyond the processor; processor idle.
         transmit_share: Share of its seconds on the air in which the transmitter radiates (less
             than 1 if it waits for grants between slots).
+        receive_share: Share of ``downlink_s`` in which the receiver is on for the answer.
     """
 
     now_s: float
@@ -73,6 +74,7 @@ class Knowledge:
     receive_w: float
     idle_w: float
     transmit_share: float = 1.0
+    receive_share: float = 1.0
 
 
 def predicted_latency_s(costs: Costs, knowledge: Knowledge) -> float:
@@ -94,7 +96,7 @@ def predicted_energy_j(costs: Costs, knowledge: Knowledge) -> float:
     Algorithm 1, with the receiver added.
     """
     on_air_s = _air_s(costs, knowledge) * knowledge.transmit_share
-    received_s = knowledge.downlink_s if costs.is_remote else 0.0
+    received_s = knowledge.downlink_s * knowledge.receive_share if costs.is_remote else 0.0
     return _or_never(
         knowledge.compute_w * costs.device_s
         + knowledge.transmit_w * on_air_s

@@ -42,10 +42,21 @@ class Receiver:
         self.ledger = Ledger(watts, "sleep")
         self._drx = drx
         self._active_s = 0.0  # end of the last activity; the time before it is booked
+        self._received_s = 0.0  # end of the last reception
 
-    def receive(self, start_s: float, end_s: float) -> None:
-        """The device heard a grant of its own from start to end."""
+    def receive(self, start_s: float, end_s: float) -> float:
+        """The device heard a grant of its own from start to end.
+
+        Returns the seconds that this added to receiving: what was booked as listening becomes
+        receiving, two grants in one slot count once.
+        """
+        before_s = self.ledger.seconds["receive"]
+        listened_s = max(0.0, min(end_s, self._active_s) - max(start_s, self._received_s))
+        self.ledger.book("listen", -listened_s)
+        self.ledger.book("receive", listened_s)
         self._activity("receive", start_s, end_s)
+        self._received_s = max(self._received_s, end_s)
+        return self.ledger.seconds["receive"] - before_s
 
     def listen(self, start_s: float, end_s: float) -> None:
         """The device was awake from start to end, because it sent or because it had to."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -246,12 +247,13 @@ class World:
             self._all_closed.succeed()
 
     def _teach(self, request: Request, device: Device) -> None:
-        """The policy hears how its choice ended."""
+        """The policy hears how its choice ended; without a deadline any answer earns the whole."""
         limit_s = device.group.deadline_s
-        if limit_s is not None:
-            latency_s = request.closed_s - request.arrival_s
-            earned = reward(latency_s, limit_s, request.status == "done")
-            device.policy.learn(request.operating_point, earned)
+        latency_s = request.closed_s - request.arrival_s
+        earned = reward(
+            latency_s, math.inf if limit_s is None else limit_s, request.status == "done"
+        )
+        device.policy.learn(request.operating_point, earned)
 
     def _stations(self) -> dict[str, Any]:
         end_s = float(self.env.now)

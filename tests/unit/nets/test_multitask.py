@@ -99,7 +99,7 @@ class TestEarlyExit:
     def test_it_answers_as_the_whole_network_does(self, early: MultitaskExitNet) -> None:
         pictures = torch.rand(2, 3, 64, 128)
         feature = early.exit_trunk(pictures)
-        assert feature.shape == (2, 64, 8, 16)
+        assert feature.shape == (2, 32, 16, 32)
         answers, whole = early.exit_answer(feature), early(pictures)
         assert {n: v.shape for n, v in answers.items()} == {n: v.shape for n, v in whole.items()}
         assert bool((answers["disparity"] >= 0).all())
