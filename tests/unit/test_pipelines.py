@@ -209,7 +209,7 @@ def test_every_point_is_prepared_and_has_a_plan(mixed: Scenario, chain: Pipeline
     assert prepared["analog"].symbols is not None
     plans = make_plans(mixed, chain, prepared)
     assert all(plan.device_s["raspberry_pi_4"] >= 0 for plan in plans.values())
-    assert plans["read"].tail == "reader/raw" and plans["cut-stem"].tail == "reader/stem"
+    assert plans["read"].tail == "reader/raw/pixels" and plans["cut-stem"].tail == "reader/stem"
     assert len({plan.tail for plan in plans.values() if plan.edge_s[0] > 0}) == 8
 
 
