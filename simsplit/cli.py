@@ -220,6 +220,8 @@ def profile(
         size_px=(height_px, width_px),
         rounds=rounds,
         out=out,
+        hardware=hardware,
+        predictor=predictor,
     )
     _print_table(found.title, list(MEASURED), measured_rows(found))
     for line in comparison(found, hardware, predictor):

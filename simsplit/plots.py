@@ -299,7 +299,8 @@ def plot(folder: Path, kind: str, out: Path) -> list[Path]:
         ArtefactError: ``folder`` is no result (or, for ``cliff``, no sweep).
     """
     if kind not in (*KINDS, "all"):
-        raise ScenarioError("unknown kind of figure", value=kind, choices=(*KINDS, "all"))
+        choices = (*KINDS, "policies", "all")
+        raise ScenarioError("unknown kind of figure", value=kind, choices=choices)
     out.mkdir(parents=True, exist_ok=True)
     if kind == "cliff":
         return plot_cliff(folder, out)

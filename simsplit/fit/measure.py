@@ -12,7 +12,7 @@ from simsplit.hardware import load_hardware
 from simsplit.load import models_dir
 from simsplit.network_pipeline import open_graph
 from simsplit.predictor import read_model
-from simsplit.profiles import NetworkProfile, Profile, profile_rows, write_profile
+from simsplit.profiles import NetworkProfile, Profile, profile_rows, read_profile, write_profile
 from simsplit.scenario import Network
 
 MEASURED = ("batch", "kind", "nodes", "MMAC", "ms", "95 % interval", "share %")
@@ -36,6 +36,8 @@ def measure_network(
     size_px: tuple[int, int],
     rounds: int,
     out: Path | None,
+    hardware: str | None = None,
+    predictor: str | None = None,
 ) -> Measured:
     """Profile a network at random weights; times do not depend on them.
 
@@ -44,18 +46,30 @@ def measure_network(
         size_px: Height and width of the picture.
         rounds: Times everything is measured, at least six.
         out: ``<network>.profile.json`` here if None.
+        hardware, predictor: What it will be compared with; looked up before anything is measured.
 
     Raises:
-        ScenarioError: Unknown network, or one without a graph.
-        ArtefactError: ``out`` is a profile of another machine.
+        ScenarioError: Unknown network or hardware, or a network without a graph.
+        ArtefactError: ``out`` is a profile of another machine; no such predictor.
     """
+    file = out or Path(f"{source.replace(':', '.')}.profile.json")
+    _check_names(file, hardware, predictor)
     graph = open_graph(Network(name="network", source=source, weights="random"), *size_px)
     one = subject(source, graph.module, *size_px, batches)
     found = profile_networks([one], threads=threads, repeats=rounds)
-    file = out or Path(f"{source.replace(':', '.')}.profile.json")
     write_profile(file, found)
     cpu = f"{found.machine.cpu}, {threads} thread{'s' if threads > 1 else ''}"
     return Measured(found, found.networks[one.key], file, f"{one.key} on {cpu}")
+
+
+def _check_names(file: Path, hardware: str | None, predictor: str | None) -> None:
+    """A measurement takes minutes: say beforehand what would be refused after it."""
+    if file.exists():
+        read_profile(file)
+    if hardware is not None:
+        load_hardware(hardware)
+    if predictor is not None:
+        read_model(models_dir() / predictor)
 
 
 def measured_rows(found: Measured) -> list[list[str]]:
