@@ -317,4 +317,4 @@ def test_plot_of_policies_where_none_were_swept(policies: Path, tmp_path: Path) 
 
 def test_plot_of_an_unknown_kind(policies: Path) -> None:
     said = _refused("plot", str(policies), "--kind", "polices")
-    assert "unknown kind of figure (found: 'polices')" in said and "cliff, all" in said
+    assert "unknown kind of figure (found: 'polices')" in said and "Did you mean 'policies'" in said
