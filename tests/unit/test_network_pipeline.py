@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ LOST = Delivery(0, False)
 
 
 @pytest.fixture
-def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A user's own module on the path, and a weights file for it."""
     (tmp_path / "own_nets.py").write_text(MODULE)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -58,7 +59,8 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     torch.manual_seed(3)
     file = tmp_path / "reader.safetensors"
     save_file(Reader().state_dict(), file)
-    return file
+    yield file
+    sys.modules.pop("own_nets", None)  # other tests have a module of that name
 
 
 def points(**codecs: dict[str, Any]) -> dict[str, OperatingPoint]:
