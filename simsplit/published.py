@@ -86,7 +86,25 @@ def latency() -> str:
         f"Median absolute error over {both['networks']} networks, none of them fitted to: "
         f"{_median(both)}; fitted to ResNet-18 alone, {_median(alone)}."
     )
-    return f"{_table(heading, rows)}\n\n{closing}"
+    roofline = _roofline([row["network"] for row in both["rows"]])
+    return f"{_table(heading, rows)}\n\n{closing}\n{roofline}"
+
+
+def _roofline(networks: Sequence[str]) -> str:
+    """What the measured machine's roofline is worth on the same networks."""
+    from simsplit.fit.latency import part_of, roofline_error
+    from simsplit.hardware import load_hardware
+    from simsplit.profiles import read_profile
+
+    profile = read_profile(models_dir() / "latency_cpu" / "profile.json")
+    found = roofline_error(load_hardware("cpu_core"), part_of(profile, networks))
+    worst = max(found["totals"], key=lambda row: abs(row["error"]))
+    total = found["total"]
+    return (
+        f"The roofline of `cpu_core` on the same networks: {100 * total.value:.1f} % "
+        f"({100 * total.low:.1f} to {100 * total.high:.1f} %), at worst "
+        f"{100 * worst['error']:+.0f} % ({worst['network'].split('@')[0]})."
+    )
 
 
 def _median(part: Mapping[str, Any]) -> str:
