@@ -167,6 +167,9 @@ def splits(
     leaf: Annotated[
         list[str] | None, typer.Option("--leaf", help="Submodule that stays whole.")
     ] = None,
+    predictor: Annotated[
+        str | None, typer.Option("--predictor", help="Predict its latency, kind by kind.")
+    ] = None,
     bottlenecks: Annotated[
         bool, typer.Option("--bottlenecks", help="Only cuts smaller than the input.")
     ] = False,
@@ -175,11 +178,18 @@ def splits(
     """List where a network can be cut: what would travel, and the work on either side."""
     from dataclasses import asdict
 
-    from simsplit.splits import COLUMNS, split_mappings, split_points, split_rows
+    from simsplit.splits import (
+        COLUMNS,
+        predicted_lines,
+        split_mappings,
+        split_points,
+        split_rows,
+    )
 
     size, points = split_points(
         model, height_px=height_px, width_px=width_px, weights=weights, leaves=leaf or ()
     )
+    lines = [] if predictor is None else predicted_lines(points, predictor)
     points = [point for point in points if point.is_bottleneck or not bottlenecks]
     if as_json:
         _print_json({"input_bytes": asdict(size), "points": split_mappings(points)})
@@ -189,6 +199,8 @@ def splits(
         f"{size.uint8 / 1024:.4g} as bytes, {(size.jpeg or 0) / 1024:.3g} as JPEG"
     )
     _print_table(title, list(COLUMNS), split_rows(points))
+    for line in lines:
+        typer.echo(line)
 
 
 @app.command()
@@ -211,11 +223,17 @@ def profile(
     ] = None,
 ) -> None:
     """Measure a network on this machine, operator by operator; scenarios can name the file."""
-    from simsplit.fit.measure import MEASURED, comparison, measure_network, measured_rows
+    from simsplit.fit.measure import (
+        MEASURED,
+        comparison,
+        measure_network,
+        measured_rows,
+        whole_numbers,
+    )
 
     found = measure_network(
         model,
-        batches=_whole_numbers(batch),
+        batches=whole_numbers(batch),
         threads=threads,
         size_px=(height_px, width_px),
         rounds=rounds,
@@ -227,15 +245,6 @@ def profile(
     for line in comparison(found, hardware, predictor):
         typer.echo(line)
     typer.echo(f"Profile: {found.file}")
-
-
-def _whole_numbers(text: str) -> list[int]:
-    from simsplit.errors import ScenarioError
-
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdigit() and int(part) for part in parts):
-        raise ScenarioError("batch sizes read 1,2,4", path="--batch", value=text)
-    return [int(part) for part in parts]
 
 
 @app.command()
@@ -308,8 +317,9 @@ def make(
 ) -> None:
     """Write a channel trace with Sionna; without --set its defaults (listed on a wrong key)."""
     from simsplit.fit.trace_kinds import make_trace
+    from simsplit.safe_yaml import settings
 
-    file = make_trace(kind.value, out, _settings(option or []))
+    file = make_trace(kind.value, out, settings(option or []))
     typer.echo(f"Trace: {file}")
 
 
@@ -336,20 +346,6 @@ def show_trace(file: Path) -> None:
     _print_table(str(file), columns, rows)
     for note in trace.notes:
         typer.echo(f"- {note}")
-
-
-def _settings(texts: Sequence[str]) -> dict[str, Any]:
-    """``key=value`` texts as a mapping, values read as YAML."""
-    from simsplit.errors import ScenarioError
-    from simsplit.load import parse_yaml
-
-    found: dict[str, Any] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise ScenarioError("a setting reads key=value, e.g. profile=C", value=text)
-        found[key] = parse_yaml(value, key)
-    return found
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +123,7 @@ def default_folder(scenario: Scenario, digests: Mapping[str, str]) -> Path:
 
 
 def artefact_digests(scenario: Scenario) -> dict[str, str]:
-    """SHA-256 of everything besides the scenario that decides the rows.
+    """SHA-256 of everything besides the scenario that decides the rows; torchvision's version.
 
     Fitted files, hardware files with the profiles and predictors they name, a user's own modules,
     and the package's own source: a result made by other code is another result.
@@ -141,6 +142,8 @@ def artefact_digests(scenario: Scenario) -> dict[str, str]:
     for source in sources:
         files |= _source_file(source)
     digests = {name: _sha256([path]) for name, path in files.items() if path.is_file()}
+    if scenario.networks:
+        digests["torchvision"] = version("torchvision")
     return digests | {"code": _sha256(sorted(Path(__file__).parent.rglob("*.py")))}
 
 

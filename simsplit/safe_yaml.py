@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +110,14 @@ def _bounded(depth: int, aliases: int, nodes: int, where: str) -> None:
     ):
         if value > limit:
             raise ScenarioError(f"{what}: at most {limit}", path=where, value=value)
+
+
+def settings(texts: Iterable[str]) -> dict[str, Any]:
+    """``key=value`` texts as a mapping, values read as YAML."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise ScenarioError("a setting reads key=value, e.g. profile=C", value=text)
+        found[key] = parse_yaml(value, key)
+    return found

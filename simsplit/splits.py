@@ -43,6 +43,19 @@ def split_points(
     return input_size((3, height_px, width_px)), points(graph)
 
 
+def predicted_lines(points: Sequence[SplitPoint], predictor: str) -> list[str]:
+    """What a latency predictor says of the whole network, kind by kind, batch of one."""
+    from simsplit.load import models_dir
+    from simsplit.predictor import predict_rows, read_model
+
+    rows = predict_rows(read_model(models_dir() / predictor), points[-1].head_operators)
+    return [
+        f"{predictor}: {row['kind']} {1e3 * row['seconds']:.4g} ms, {row['operators']} operators, "
+        f"{100 * row['guessed_share']:.0f} % beyond what was measured"
+        for row in rows
+    ]
+
+
 def split_rows(points: Iterable[SplitPoint]) -> list[list[str]]:
     """The table's rows: sizes at float32, work and parameters on either side."""
     return [

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from simsplit.errors import ScenarioError
 from simsplit.fit.latency import Predictor, total_rows
-from simsplit.fit.profile import profile_networks, subject
+from simsplit.fit.profile import profile_networks, traced
 from simsplit.hardware import load_hardware
 from simsplit.load import models_dir
 from simsplit.network_pipeline import open_graph
@@ -55,11 +56,19 @@ def measure_network(
     file = out or Path(f"{source.replace(':', '.')}.profile.json")
     _check_names(file, hardware, predictor)
     graph = open_graph(Network(name="network", source=source, weights="random"), *size_px)
-    one = subject(source, graph.module, *size_px, batches)
+    one = traced(source, graph, *size_px, batches)
     found = profile_networks([one], threads=threads, repeats=rounds)
     write_profile(file, found)
     cpu = f"{found.machine.cpu}, {threads} thread{'s' if threads > 1 else ''}"
     return Measured(found, found.networks[one.key], file, f"{one.key} on {cpu}")
+
+
+def whole_numbers(text: str) -> list[int]:
+    """Batch sizes from ``1,2,4``; ScenarioError for anything else."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdigit() and int(part) for part in parts):
+        raise ScenarioError("batch sizes read 1,2,4", path="--batch", value=text)
+    return [int(part) for part in parts]
 
 
 def _check_names(file: Path, hardware: str | None, predictor: str | None) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from simsplit.errors import ScenarioError
 from simsplit.nets.graph import Graph, trace
 from simsplit.profiles import (
     FEWEST_ROUNDS,
@@ -60,7 +61,19 @@ def subject(
     Raises:
         ScenarioError: The network cannot be traced; names the operation.
     """
-    graph = trace(network, torch.zeros(1, 3, height, width))
+    return traced(name, trace(network, torch.zeros(1, 3, height, width)), height, width, batches)
+
+
+def traced(
+    name: str, graph: Graph, height: int, width: int, batches: Sequence[int] = BATCHES
+) -> Subject:
+    """A traced network to be measured.
+
+    Raises:
+        ScenarioError: More than one sample at a time of a graph that takes but one.
+    """
+    if max(batches) > 1 and not graph.takes_batches:
+        raise ScenarioError("this network takes one sample at a time", value=list(batches))
     return Subject(name, graph, height, width, tuple(batches))
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import inspect
-import json
 import pickle
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
@@ -30,11 +28,6 @@ def torchvision_names() -> tuple[str, ...]:
 
     rooms = (models, models.segmentation, models.detection)
     return tuple(name for room in rooms for name in models.list_models(module=room))
-
-
-def default_size(source: str) -> int:
-    """Height and width in px that a torchvision classifier was made for."""
-    return 299 if source == "inception_v3" else 224
 
 
 def open_network(
@@ -210,47 +203,3 @@ def _load(path: Path) -> Any:
         return load_file(path)
     except SafetensorError as error:
         raise ValueError(str(error)) from error
-
-
-def network_digest(
-    source: str,
-    *,
-    height: int,
-    width: int,
-    weights: Weights = "random",
-    seed: int = 0,
-    leaves: Iterable[str] = (),
-    options: Mapping[str, Any] | None = None,
-) -> str:
-    """SHA-256 over all that makes a network what it is: weights (or seed) and source included.
-
-    Raises:
-        ScenarioError: a source that is not there.
-        ArtefactError: a weights file that is not there.
-    """
-    identity = {
-        "source": source,
-        "code": _code_digest(source),
-        "size": [height, width],
-        "weights": f"seed {seed}" if weights == "random" else _file_digest(weights),
-        "leaves": list(leaves),
-        "options": dict(options or {}),
-    }
-    return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _code_digest(source: str) -> str:
-    """Torchvision's version, or the digest of the file that holds the user's class."""
-    if ":" not in source:
-        import torchvision
-
-        return f"torchvision {torchvision.__version__}"
-    file = inspect.getsourcefile(_own(source))
-    return _file_digest(Path(file)) if file else "no source file"
-
-
-def _file_digest(path: Path) -> str:
-    if not path.is_file():
-        raise ArtefactError("no such weights file", path="weights", value=str(path))
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

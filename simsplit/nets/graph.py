@@ -52,11 +52,6 @@ class Step:
         return tuple(layout.shape for layout in self.tensors)
 
     @property
-    def dtypes(self) -> tuple[torch.dtype, ...]:
-        """Of its tensors."""
-        return tuple(layout.dtype for layout in self.tensors)
-
-    @property
     def nbytes(self) -> int:
         """Bytes of its tensors."""
         return sum(layout.nbytes for layout in self.tensors)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from simsplit.cli import app
 from simsplit.errors import ArtefactError, ScenarioError
-from simsplit.splits import COLUMNS, split_mappings, split_points, split_rows
+from simsplit.splits import COLUMNS, predicted_lines, split_mappings, split_points, split_rows
 
 SMALL = ("squeezenet1_1", "--height-px", "64", "--width-px", "64")
 ALEXNET_PARAMETERS = 61_100_840  # torchvision's model page
@@ -138,3 +138,12 @@ def test_mistakes_are_exit_code_2(arguments: list[str], texts: list[str]) -> Non
     assert result.exit_code == 2 and not result.stdout, result.output
     assert all(text in result.stderr for text in texts), result.stderr
     assert "Traceback" not in result.output
+
+
+def test_a_predictor_adds_what_the_network_would_take() -> None:
+    _, points = split_points("squeezenet1_1", height_px=96, width_px=96)
+    lines = predicted_lines(points, "latency_cpu")
+    assert lines[-1].startswith("latency_cpu: total ") and len(lines) > 3
+    assert sum(float(line.split()[2]) for line in lines[:-1]) == pytest.approx(
+        float(lines[-1].split()[2]), rel=0.01
+    )

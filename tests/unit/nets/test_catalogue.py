@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from simsplit.errors import ArtefactError, ScenarioError
-from simsplit.nets.catalogue import network_digest, open_network, torchvision_names
+from simsplit.nets.catalogue import open_network, torchvision_names
 
 SMALL = {"source": "squeezenet1_1", "height": 64, "width": 64}
 
@@ -100,22 +100,3 @@ def test_the_catalogue_leaves_video_and_quantised_networks_out() -> None:
 def test_a_vision_transformer_takes_the_images_size() -> None:
     with pytest.raises(ScenarioError, match="square"):
         open_network("vit_b_16", height=64, width=96)
-
-
-def test_the_digest_follows_what_makes_the_network(tmp_path: Path) -> None:
-    one, two = tmp_path / "one.pt", tmp_path / "two.pt"
-    one.write_bytes(b"1")
-    two.write_bytes(b"2")
-    digests = [
-        network_digest(**SMALL),
-        network_digest(**SMALL, seed=1),
-        network_digest(**SMALL, options={"num_classes": 7}),
-        network_digest(**{**SMALL, "height": 96}),
-        network_digest(**{**SMALL, "source": "squeezenet1_0"}),
-        network_digest(**SMALL, weights=one),
-        network_digest(**SMALL, weights=two),
-        network_digest("torch.nn:Linear", height=64, width=64),
-    ]
-    assert len(set(digests)) == len(digests)
-    assert network_digest(**SMALL) == digests[0]
-    assert network_digest(**SMALL, weights=one, seed=9) == digests[5], "a file makes the seed idle"
