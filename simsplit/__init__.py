@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from simsplit.sweep import load_results as load_results
     from simsplit.sweep import sweep as sweep
 
-__version__ = "0.2.0"
+__version__ = "0.4.0"
 
 _VERBS = {
     "load": "simsplit.load",

@@ -25,9 +25,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from simsplit.errors import ArtefactError
-from simsplit.plots import LABELS, look, page_figure, paper_figure, save
-from simsplit.results import measured, read_result
+from simsplit.plots.style import LABELS, look, page_figure, paper_figure, save
+from simsplit.results import read_result
 from simsplit.statistics import estimate
+from simsplit.summary import measured
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -51,7 +51,7 @@ def urban_5g() -> str:
     """The table that `simsplit run urban_5g` prints."""
     from rich.console import Console
 
-    from simsplit.results import print_summary
+    from simsplit.headline import print_summary
     from simsplit.run import run
 
     console = Console(file=io.StringIO(), record=True, width=120, markup=False)

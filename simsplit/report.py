@@ -10,8 +10,10 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simsplit.plots import png_bytes, run_figures
-from simsplit.results import Result, headline_rows, read_result, summary_table, utilisation_text
+from simsplit.headline import headline_rows, summary_table, utilisation_text
+from simsplit.plots.drawing import run_figures
+from simsplit.plots.style import png_bytes
+from simsplit.results import Result, read_result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -61,6 +61,7 @@ def run(
         ScenarioError, ArtefactError: See `simsplit.load.load`.
     """
     from simsplit import results
+    from simsplit.summary import summarise
 
     started_s = time.perf_counter()
     scenario = resolve(
@@ -86,7 +87,7 @@ def run(
     histories = simulate(scenario, plans, lambda done, total: tell("simulate", done, total))
     requests = score(scenario, pipeline, histories, tell, score_batch)
     stations = [history.stations for history in histories]
-    summary = results.summarise(scenario, requests, stations)
+    summary = summarise(scenario, requests, stations)
     summary["stations"] = stations
     manifest = results.manifest(scenario, digests, [scenario.seed], time.perf_counter() - started_s)
     resolved = resolved_yaml(scenario)

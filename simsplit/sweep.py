@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.load import load as load_scenario
-from simsplit.results import Result, identity, read_result, to_json
+from simsplit.results import Result, flat_rows, identity, read_result, to_json
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -146,25 +145,9 @@ def _as_yaml(value: Value) -> str:
 
 
 def point_rows(point: Mapping[str, Value], result: Result, folder: str) -> list[dict[str, Any]]:
-    """One flat row per operating point: axes, KPIs (``kpi``, ``kpi_low``, ``kpi_high``), flags."""
-    schemes = {spec.name: spec.scheme for spec in result.scenario.operating_points}
-    flags = " ".join(sorted({item["code"] for item in result.summary["flags"]}))
-    return [
-        dict(point)
-        | {"operating_point": name, "scheme": schemes.get(name), "n": kpis["n"]}
-        | _flat(kpis)
-        | {"flags": flags, "folder": folder}
-        for name, kpis in result.summary["operating_points"].items()
-    ]
-
-
-def _flat(kpis: Mapping[str, Any]) -> dict[str, float]:
-    flat: dict[str, float] = {}
-    for name, value in kpis.items():
-        if isinstance(value, Mapping) and "mean" in value:
-            for ending, key in (("", "mean"), ("_low", "ci_low"), ("_high", "ci_high")):
-                flat[name + ending] = math.nan if value[key] is None else float(value[key])
-    return flat
+    """One flat row per operating point: axes, then `simsplit.results.flat_rows`, then folder."""
+    rows = flat_rows(result.scenario, result.summary)
+    return [dict(point) | row | {"folder": folder} for row in rows]
 
 
 def _written(rows: list[dict[str, Any]], out: Path) -> DataFrame:

@@ -106,9 +106,10 @@ def store(folder: Any, seed: int = 0, **changes: Any) -> Any:
     import yaml
 
     from simsplit import results
+    from simsplit.summary import summarise
 
     made, rows = scenario(**changes), requests(seed=seed)
-    summary = results.summarise(made, rows, stations())
+    summary = summarise(made, rows, stations())
     origin = results.manifest(made, {"weights": "abc"}, {"run": 1}, 1.5)
     text = yaml.safe_dump(made.model_dump(mode="json"))
     results.write_result(folder, made, rows, summary, origin, text)

@@ -69,7 +69,7 @@ def test_sweep_and_resume(tmp_path: Path, calls: list[list[str]]) -> None:
     frame = sweep("toy", axes, out=tmp_path, progress=lambda *a: said.append(a))
     assert calls[0] == ["cell.channel.snr_db=0", "edge.workers=1"] and len(calls) == 4
     assert len(frame) == 4 * len(synthetic.POINTS)
-    assert {"score_miou", "score_miou_low", "latency_p95_s_high", "scheme", "n"} <= set(frame)
+    assert {"score_miou", "score_miou_ci_low", "latency_p95_s_ci_high", "scheme", "n"} <= set(frame)
     assert said[-1] == (4, 4, "done")
     again = sweep("toy", axes | {SNR: [0, 5, 10]}, out=tmp_path)
     assert len(calls) == 6 and len(again) == 6 * len(synthetic.POINTS)

@@ -7,7 +7,7 @@ import pytest
 
 from simsplit.cases import toy_plan, toy_world
 from simsplit.messages import Scheme
-from simsplit.results import summarise
+from simsplit.summary import summarise
 
 
 def summary_at(rho: float) -> dict:

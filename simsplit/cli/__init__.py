@@ -1,0 +1,28 @@
+"""The verbs on the command line; no logic. Everything heavy is imported inside its command.
+
+A verb belongs to the file of its kind, which registers it with ``app``; the order of the imports
+below is the order of `simsplit --help`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from simsplit.cli import runs as runs  # isort: split
+
+from simsplit.cli import sweeps as sweeps  # isort: split
+
+from simsplit.cli import networks as networks  # isort: split
+
+from simsplit.cli import channels as channels  # isort: split
+
+from simsplit.cli import catalogue as catalogue  # isort: split
+
+from simsplit.cli.terminal import app as app
+
+
+def main() -> None:
+    """Entry point of the ``simsplit`` command; a user's own modules may lie in this folder."""
+    sys.path.append(str(Path.cwd()))
+    app()

@@ -1,0 +1,58 @@
+"""Verbs that say what there is: schema, list, data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simsplit.cli.terminal import (
+    app,
+    guarded,
+    print_json,
+    print_table,
+)
+
+
+@app.command()
+@guarded
+def schema() -> None:
+    """Print the JSON Schema of scenarios, for editors."""
+    from simsplit.scenario import Scenario
+
+    print_json(Scenario.model_json_schema())
+
+
+@app.command(name="list")
+@guarded
+def list_() -> None:
+    """List bundled scenarios, models, hardware and datasets."""
+    from typing import get_args
+
+    from simsplit.load import bundled_names, hardware_choices, model_choices
+    from simsplit.scenario import Task
+
+    datasets = get_args(Task.model_fields["dataset"].annotation)
+    rows = [
+        ["scenarios", ", ".join(bundled_names())],
+        ["models", ", ".join(model_choices())],
+        ["hardware", ", ".join(hardware_choices())],
+        ["datasets", ", ".join(datasets)],
+    ]
+    print_table("Bundled", ["what", "names"], rows)
+
+
+@app.command()
+@guarded
+def data(
+    name: str,
+    show: Annotated[Path, typer.Option("--show", help="Contact sheet to write (PNG).")],
+) -> None:
+    """Draw a contact sheet of a dataset."""
+    from PIL import Image
+
+    from simsplit.tasks.datasets import contact_sheet, open_dataset
+
+    Image.fromarray(contact_sheet(open_dataset(name, "test"))).save(show, format="PNG")
+    typer.echo(f"Contact sheet: {show}")

@@ -1,0 +1,161 @@
+"""Verbs about networks and fitted things: splits, profile, train, calibrate, validate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from simsplit.cli.terminal import (
+    JsonOption,
+    app,
+    guarded,
+    print_json,
+    print_table,
+    progress_bars,
+)
+
+
+@app.command()
+@guarded
+def splits(
+    model: Annotated[str, typer.Argument(help="torchvision model, or package.module:Name.")],
+    height_px: Annotated[int, typer.Option("--height-px", min=1)] = 224,
+    width_px: Annotated[int, typer.Option("--width-px", min=1)] = 224,
+    weights: Annotated[
+        str, typer.Option(help="A local file; sizes and work need none.")
+    ] = "random",
+    leaf: Annotated[
+        list[str] | None, typer.Option("--leaf", help="Submodule that stays whole.")
+    ] = None,
+    predictor: Annotated[
+        str | None, typer.Option("--predictor", help="Predict its latency, kind by kind.")
+    ] = None,
+    bottlenecks: Annotated[
+        bool, typer.Option("--bottlenecks", help="Only cuts smaller than the input.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List where a network can be cut: what would travel, and the work on either side."""
+    from dataclasses import asdict
+
+    from simsplit.splits import (
+        COLUMNS,
+        predicted_lines,
+        split_mappings,
+        split_points,
+        split_rows,
+    )
+
+    size, points = split_points(
+        model, height_px=height_px, width_px=width_px, weights=weights, leaves=leaf or ()
+    )
+    lines = [] if predictor is None else predicted_lines(points, predictor)
+    points = [point for point in points if point.is_bottleneck or not bottlenecks]
+    if as_json:
+        print_json({"input_bytes": asdict(size), "points": split_mappings(points)})
+        return
+    title = (
+        f"{model} at {height_px} x {width_px}: input {size.float32 / 1024:.4g} KiB as float32, "
+        f"{size.uint8 / 1024:.4g} as bytes, {(size.jpeg or 0) / 1024:.3g} as JPEG"
+    )
+    print_table(title, list(COLUMNS), split_rows(points))
+    for line in lines:
+        typer.echo(line)
+
+
+@app.command()
+@guarded
+def profile(
+    model: Annotated[str, typer.Argument(help="torchvision model, or package.module:Name.")],
+    batch: Annotated[str, typer.Option("--batch", help="Batch sizes.")] = "1,2,4,8",
+    threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
+    height_px: Annotated[int, typer.Option("--height-px", min=1)] = 224,
+    width_px: Annotated[int, typer.Option("--width-px", min=1)] = 224,
+    rounds: Annotated[int, typer.Option("--rounds", min=6)] = 15,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Profile file; other networks in it stay.")
+    ] = None,
+    hardware: Annotated[
+        str | None, typer.Option("--hardware", help="Compare with this file's roofline.")
+    ] = None,
+    predictor: Annotated[
+        str | None, typer.Option("--predictor", help="Compare with this latency predictor.")
+    ] = None,
+) -> None:
+    """Measure a network on this machine, operator by operator; scenarios can name the file."""
+    from simsplit.fit.measure import (
+        MEASURED,
+        comparison,
+        measure_network,
+        measured_rows,
+        whole_numbers,
+    )
+
+    found = measure_network(
+        model,
+        batches=whole_numbers(batch),
+        threads=threads,
+        size_px=(height_px, width_px),
+        rounds=rounds,
+        out=out,
+        hardware=hardware,
+        predictor=predictor,
+    )
+    print_table(found.title, list(MEASURED), measured_rows(found))
+    for line in comparison(found, hardware, predictor):
+        typer.echo(line)
+    typer.echo(f"Profile: {found.file}")
+
+
+@app.command()
+@guarded
+def train(
+    recipe: Path, max_steps: Annotated[int | None, typer.Option("--max-steps", min=1)] = None
+) -> None:
+    """Fit what a recipe describes: a network, or a table of block errors."""
+    from simsplit.fit.train import train as fit
+
+    with progress_bars() as progress:
+        folder = fit(recipe, max_steps=max_steps, progress=lambda i, n, _: progress("fit", i, n))
+    typer.echo(f"Fitted: {folder}")
+
+
+@app.command()
+@guarded
+def calibrate(
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the table.")] = None,
+    recipe: Annotated[Path | None, typer.Option("--recipe", help="What to simulate.")] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 1,
+) -> None:
+    """Make the table of block error rates by Monte Carlo; goes on where it was stopped."""
+    from simsplit.fit.calibrate import calibrate as make_table
+    from simsplit.load import models_dir, read_mapping
+
+    folder = out or models_dir() / "bler_5g"
+    content = read_mapping(recipe or models_dir() / "bler_5g" / "recipe.yaml")
+    with progress_bars() as progress:
+        table = make_table(content, folder, lambda i, n: progress("curves", i, n), workers)
+    typer.echo(f"Table: {table}")
+
+
+@app.command()
+@guarded
+def validate() -> None:
+    """Run the cases with a closed-form answer through the real engine; exit 1 if one is off."""
+    from simsplit.validate import validate as run_cases
+
+    with progress_bars() as progress:
+        cases = run_cases(lambda _, i, n: progress("cases", i, n))
+    rows = [
+        [c.name, f"{c.expected:.5g}", f"{c.measured:.5g}", f"{c.low:.5g} … {c.high:.5g}", _tick(c)]
+        for c in cases
+    ]
+    print_table("Known answers", ["case", "expected", "measured", "interval", "pass"], rows)
+    if not all(case.passed for case in cases):
+        raise SystemExit(1)
+
+
+def _tick(case: Any) -> str:
+    return "yes" if case.passed else "NO"

@@ -1,0 +1,130 @@
+"""Verbs about one run: run, check, show, plot, report."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simsplit.cli.terminal import (
+    JsonOption,
+    OutOption,
+    ScenarioArg,
+    SetOption,
+    app,
+    guarded,
+    print_json,
+    print_summary,
+    print_table,
+    progress_bars,
+)
+
+
+class Fidelity(StrEnum):
+    """How block errors come about."""
+
+    TABLE = "table"
+    EXACT = "exact"
+
+
+@app.command()
+@guarded
+def run(
+    scenario: ScenarioArg,
+    set_: SetOption = None,
+    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    out: OutOption = None,
+    duration_s: Annotated[float | None, typer.Option("--duration-s")] = None,
+    replications: Annotated[int | None, typer.Option(min=1)] = None,
+    fidelity: Annotated[Fidelity | None, typer.Option()] = None,
+    as_json: JsonOption = False,
+    figures: Annotated[bool, typer.Option(help="Draw the result's figures too.")] = True,
+) -> None:
+    """Simulate a scenario, store the result with its figures and print its table."""
+    from simsplit.run import run as run_scenario
+
+    with progress_bars(quiet=as_json) as progress:
+        result = run_scenario(
+            scenario,
+            out=out,
+            seed=seed,
+            duration_s=duration_s,
+            replications=replications,
+            fidelity=None if fidelity is None else fidelity.value,
+            overrides=set_ or [],
+            progress=progress,
+        )
+    if figures:
+        from simsplit.plots.drawing import plot_once
+
+        plot_once(result)
+    if as_json:
+        print_json({"folder": str(result.folder), "summary": result.summary})
+        return
+    print_summary(result.summary)
+    typer.echo(f"Result: {result.folder}")
+
+
+@app.command()
+@guarded
+def check(scenario: ScenarioArg, set_: SetOption = None, as_json: JsonOption = False) -> None:
+    """Validate a scenario and print offered load, capacity and expected utilisation."""
+    from dataclasses import asdict
+
+    from simsplit.expect import expect
+    from simsplit.load import load
+
+    expectation = expect(load(scenario, overrides=set_ or []))
+    if as_json:
+        print_json(asdict(expectation))
+        return
+    rows = expectation.rows()
+    print_table("Expected, before anything runs", list(rows[0]), [list(r.values()) for r in rows])
+    for note in expectation.notes:
+        typer.echo(f"- {note}")
+    for warning in expectation.warnings:
+        typer.secho(f"Warning: {warning}", fg="yellow")
+
+
+@app.command()
+@guarded
+def show(result: Path, as_json: JsonOption = False) -> None:
+    """Print the table of a result folder."""
+    from simsplit.results import read_result
+
+    found = read_result(result)
+    if as_json:
+        print_json(found.summary)
+    else:
+        print_summary(found.summary)
+
+
+@app.command()
+@guarded
+def plot(
+    folder: Path,
+    kind: Annotated[str, typer.Option("--kind", help="Which figure, or all.")] = "all",
+    out: OutOption = None,
+) -> None:
+    """Draw the figures of a result or sweep; ``policies`` of a sweep over policies."""
+    if kind == "policies":
+        from simsplit.policy_study import plot_study
+
+        drawn = plot_study(folder, out or folder)
+    else:
+        from simsplit.plots.drawing import plot as draw
+
+        drawn = draw(folder, kind, out or folder)
+    for path in drawn:
+        typer.echo(f"Figure: {path}")
+
+
+@app.command()
+@guarded
+def report(result: Path) -> None:
+    """Write a result's report as one HTML page."""
+    from simsplit.report import report as write_report
+
+    typer.echo(f"Report: {write_report(result)}")

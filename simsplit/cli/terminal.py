@@ -1,0 +1,106 @@
+"""What every verb shares: the application, options, errors, progress bars and tables."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+app = typer.Typer(
+    name="simsplit",
+    help="Wireless split computing: accuracy, latency, energy and bandwidth of a cut network.",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help answers in half the time
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ScenarioArg = Annotated[str, typer.Argument(help="YAML file or bundled name.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="path=value, e.g. cell.channel.snr_db=5.")
+]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Result folder.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+def guarded(command: Callable[P, R]) -> Callable[P, R]:
+    """A user's mistake is one red message on stderr and exit code 2; Ctrl-C is 130."""
+
+    @functools.wraps(command)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        from simsplit.errors import SimsplitError
+
+        try:
+            return command(*args, **kwargs)
+        except SimsplitError as error:
+            fail(str(error), error.exit_code)
+        except OSError as error:
+            fail(f"{error.strerror or error} ({error.filename})", 2)
+        except KeyboardInterrupt:
+            fail("stopped", 130)
+
+    return guarded
+
+
+def fail(message: str, code: int) -> NoReturn:
+    typer.secho(f"Error: {message}", fg="red", err=True)
+    raise SystemExit(code)
+
+
+@contextmanager
+def progress_bars(*, quiet: bool = False) -> Iterator[Callable[[str, float, float], None]]:
+    """A ``progress(message, done, total)`` that draws one bar per message on stderr."""
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    console = Console(stderr=True)
+    bars: dict[str, TaskID] = {}
+    with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+
+        def tell(message: str, done: float, total: float) -> None:
+            if message not in bars:
+                bars[message] = bar.add_task(message, total=total)
+            bar.update(bars[message], completed=done, total=total)
+
+        yield tell
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    finite = json.loads(json.dumps(content, default=str), parse_constant=lambda _: None)
+    typer.echo(json.dumps(finite, indent=2, ensure_ascii=False))
+
+
+def print_summary(summary: Mapping[str, Any]) -> None:
+    from simsplit.headline import print_summary
+
+    print_summary(summary, console())
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for position, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=position == 0)
+    for row in rows:
+        table.add_row(*row)
+    console().print(table)
+
+
+def console() -> Console:
+    from rich.console import Console
+
+    return Console(markup=False, width=None if sys.stdout.isatty() else 120)

@@ -1,0 +1,1 @@
+"""Figures for papers; the only room that imports Matplotlib."""
