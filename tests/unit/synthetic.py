@@ -114,3 +114,11 @@ def store(folder: Any, seed: int = 0, **changes: Any) -> Any:
     text = yaml.safe_dump(made.model_dump(mode="json"))
     results.write_result(folder, made, rows, summary, origin, text)
     return results.Result(folder, made, rows, summary, origin)
+
+
+NO_SUMMARY: dict[str, Any] = {
+    "replications": 1,
+    "operating_points": {},
+    "utilisation": {},
+    "flags": [],
+}

@@ -289,7 +289,14 @@ def policies(tmp_path: Path) -> Path:
         made = synthetic.scenario()
         rows = synthetic.requests(per_point=30)
         rows["score_miou_in_time"] = rows["score_miou"] * rows["deadline_met"]
-        write_result(folder / name, made, rows, {}, {}, json.dumps(made.model_dump(mode="json")))
+        write_result(
+            folder / name,
+            made,
+            rows,
+            synthetic.NO_SUMMARY,
+            {},
+            json.dumps(made.model_dump(mode="json")),
+        )
         points[name] = {"devices.g_jpeg.policy": policy}
     (folder / "sweep.json").write_text(json.dumps({"points": points}))
     return folder

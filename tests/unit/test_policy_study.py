@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+import synthetic
 
 from simsplit.errors import ArtefactError
 from simsplit.policy_study import gains, plot_study, policy_label, scores, study
@@ -70,7 +74,9 @@ def make(folder: Path, points: list[tuple[dict[str, Any], list[Row] | None]]) ->
     (folder / "sweep.json").write_text(json.dumps({"source": "toy", "points": names}))
     for name, (_, rows) in zip(names, points, strict=True):
         if rows is not None:
-            write_result(folder / name, scenario(), pd.DataFrame(rows), {}, {}, text())
+            write_result(
+                folder / name, scenario(), pd.DataFrame(rows), synthetic.NO_SUMMARY, {}, text()
+            )
     return folder
 
 
