@@ -13,6 +13,14 @@ from simsplit.cli import runs as runs  # isort: split
 
 from simsplit.cli import sweeps as sweeps  # isort: split
 
+from simsplit.cli import analysis as analysis  # isort: split
+
+from simsplit.cli import design as design  # isort: split
+
+from simsplit.cli import figures as figures  # isort: split
+
+from simsplit.cli import exports as exports  # isort: split
+
 from simsplit.cli import networks as networks  # isort: split
 
 from simsplit.cli import channels as channels  # isort: split

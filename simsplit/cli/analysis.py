@@ -1,0 +1,3 @@
+"""Verbs about what results say: compare, bd, warmup."""
+
+from __future__ import annotations

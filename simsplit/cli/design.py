@@ -1,0 +1,3 @@
+"""Verbs about finding designs: optimise, capacity."""
+
+from __future__ import annotations

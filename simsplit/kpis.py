@@ -1,0 +1,138 @@
+"""How a user names a KPI, and what a condition on one says: ``latency_s.p99 <= 0.1``.
+
+A table of runs (`simsplit.results.flat_rows`) has a column per KPI and its interval beside it as
+``<kpi>_ci_low`` and ``<kpi>_ci_high``. Users may also say
+
+* ``accuracy``: the task's headline score (``score_miou``, else ``score_accuracy``);
+* ``latency_s.p95`` (p50, p95, p99) or ``latency_s.mean``: ``latency_p95_s``, ``latency_s``;
+* ``deadline_misses`` and ``losses``: 1 - ``deadline_met``, 1 - ``delivered``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from simsplit.errors import ScenarioError
+
+HEADLINES = ("score_miou", "score_accuracy")
+COMPLEMENTS = {"deadline_misses": "deadline_met", "losses": "delivered"}
+_BETTER_HIGH = ("delivered", "deadline_met", "battery_share")
+_CONDITION = re.compile(r"\s*([\w.]+)\s*(<=|>=|<|>|≤|≥)\s*([^\s%]+)\s*(%?)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A KPI's mean with its 95 % interval; the ends are NaN where there is no interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def half_width(self) -> float:
+        """Half of the interval's length."""
+        return (self.high - self.low) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """``kpi <= bound`` or ``kpi >= bound``; a per cent sign was divided out of ``bound``."""
+
+    kpi: str
+    is_upper: bool
+    bound: float
+
+    def __str__(self) -> str:
+        return f"{self.kpi} {'<=' if self.is_upper else '>='} {self.bound:g}"
+
+    def margin(self, value: float) -> float:
+        """How far the value is on the good side; negative: violated."""
+        return self.bound - value if self.is_upper else value - self.bound
+
+    def certain(self, found: Interval) -> bool | None:
+        """True or False if the whole interval says so, else None."""
+        best, worst = sorted((self.margin(found.low), self.margin(found.high)))[::-1]
+        if math.isnan(best) or math.isnan(worst):
+            return None
+        return True if worst >= 0 else False if best < 0 else None
+
+
+def kpi_names(columns: Collection[str]) -> list[str]:
+    """KPIs of a table: the columns that have an interval beside them."""
+    return [name for name in columns if f"{name}_ci_low" in columns]
+
+
+def kpi_column(name: str, columns: Collection[str]) -> str:
+    """Column of a KPI as a user names it (see the module).
+
+    Raises:
+        ScenarioError: The table has no such KPI; the error lists those it has.
+    """
+    known = kpi_names(columns)
+    if name in known:
+        return name
+    if name == "accuracy":
+        found = next((score for score in HEADLINES if score in known), None)
+        if found is not None:
+            return found
+    plain, dot, ending = name.partition(".")
+    if dot:
+        stem, underscore, unit = plain.rpartition("_")
+        column = plain if ending == "mean" else f"{stem}{underscore}{ending}_{unit}"
+        if column in known:
+            return column
+    raise ScenarioError("no such KPI", value=name, choices=[*known, "accuracy", *COMPLEMENTS])
+
+
+def kpi_of(row: Mapping[str, Any], name: str) -> Interval:
+    """Mean and interval of one KPI of a flat row.
+
+    Raises:
+        ScenarioError: The row has no such KPI.
+    """
+    if name in COMPLEMENTS:
+        found = kpi_of(row, COMPLEMENTS[name])
+        return Interval(1 - found.mean, 1 - found.high, 1 - found.low)
+    column = kpi_column(name, list(row))
+    endings = ("", "_ci_low", "_ci_high")
+    return Interval(*(_number(row[column + ending]) for ending in endings))
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
+
+
+def higher_is_better(name: str) -> bool:
+    """Whether more of a KPI is better: scores (but errors), shares that arrived or were in time."""
+    if name == "accuracy" or name in _BETTER_HIGH:
+        return True
+    return name.startswith("score_") and "rmse" not in name
+
+
+def parse_condition(text: str) -> Condition:
+    """``latency_s.p99 <= 0.1``, ``deadline_misses <= 1 %``, ``accuracy >= 0.6``.
+
+    Raises:
+        ScenarioError: Not of that form.
+    """
+    found = _CONDITION.fullmatch(text)
+    try:
+        if found is None:
+            raise ValueError
+        bound = float(found[3]) / (100 if found[4] else 1)
+        if not math.isfinite(bound):
+            raise ValueError
+    except ValueError:
+        message = "a condition reads KPI <= number or KPI >= number, e.g. latency_s.p99 <= 0.1"
+        raise ScenarioError(message, value=text) from None
+    return Condition(found[1], found[2] in ("<=", "<", "≤"), bound)
+
+
+def parse_conditions(text: str) -> list[Condition]:
+    """Several conditions, parted by commas or ``and``."""
+    parts = re.split(r",|\band\b", text)
+    return [parse_condition(part) for part in parts if part.strip()]

@@ -1,0 +1,42 @@
+"""What every kind of figure takes and gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class PlotOptions:
+    """What a user may say of a figure; None: the kind's own choice.
+
+    Attributes:
+        metric: KPI on the vertical axis (see `simsplit.kpis`).
+        axis: Column on the horizontal axis; for a heat map and a Pareto front the first dimension.
+        against: Second dimension of a heat map or a Pareto front.
+        by: Column whose values are the curves; None: ``operating_point``.
+        device: Device of a timeline.
+        start_s, end_s: Window of a figure over time, in simulated seconds.
+        style: Name of a style (`simsplit.plots.style.STYLES`).
+    """
+
+    metric: str | None = None
+    axis: str | None = None
+    against: str | None = None
+    by: str | None = None
+    device: int | None = None
+    start_s: float | None = None
+    end_s: float | None = None
+    style: str = "ieee_column"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A figure and the numbers in it, which are written beside it as CSV."""
+
+    figure: Figure
+    data: DataFrame
