@@ -19,7 +19,7 @@ def non_dominated(costs: NDArray[np.float64]) -> NDArray[np.bool_]:
         costs: ``(designs, objectives)``, smaller is better; negate what shall be large.
     """
     costs = np.asarray(costs, float)
-    finite: NDArray[np.bool_] = np.isfinite(costs).all(axis=1, keepdims=True)[:, 0]
+    finite: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(costs), axis=1)
     kept, others = finite.copy(), costs[finite]
     for index in np.flatnonzero(finite):
         as_good = (others <= costs[index]).all(axis=1)
