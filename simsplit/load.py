@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from simsplit.errors import ArtefactError, ScenarioError
+from simsplit.overrides import override
 from simsplit.policies import EarlyExit, points_of
 from simsplit.safe_yaml import copied
 from simsplit.safe_yaml import parse_yaml as parse_yaml
@@ -97,7 +98,7 @@ def load(source: str | Path | Mapping[str, Any], *, overrides: Sequence[str] = (
     """
     raw, folder = _raw(source)
     for text in overrides:
-        _override(raw, text)
+        override(raw, text)
     try:
         scenario = Scenario.model_validate(_with_trace_paths(raw, folder))
     except ValidationError as error:
@@ -149,52 +150,6 @@ def find(source: str | Path) -> Path:
     raise ScenarioError("no such scenario file", value=text, choices=bundled_names())
 
 
-# --- overrides --------------------------------------------------------------------------------
-
-
-def _override(raw: dict[str, Any], text: str) -> None:
-    path, equals, value_text = text.partition("=")
-    path = path.strip()
-    if not equals or not path or not all(path.split(".")):
-        raise ScenarioError("an override reads path=value, e.g. cell.channel.snr_db=5", value=text)
-    *parents, last = path.split(".")
-    node: Any = raw
-    for depth, part in enumerate(parents):
-        node = _step(node, part, ".".join(parents[: depth + 1]))
-    _put(node, last, parse_yaml(value_text, path), path)
-
-
-def _step(node: Any, part: str, path: str) -> Any:
-    if isinstance(node, list):
-        return node[_index(node, part, path)]
-    if not isinstance(node, dict):
-        raise ScenarioError("there is nothing below a plain value", path=path, value=node)
-    if node.get(part) is None:
-        node[part] = {}  # a section left to its defaults
-    return node[part]
-
-
-def _put(node: Any, last: str, value: Any, path: str) -> None:
-    if isinstance(node, list):
-        node[_index(node, last, path)] = value
-    elif isinstance(node, dict):
-        node[last] = value
-    else:
-        raise ScenarioError("there is nothing below a plain value", path=path, value=node)
-
-
-def _index(items: list[Any], part: str, path: str) -> int:
-    names = [str(item.get("name")) if isinstance(item, dict) else "" for item in items]
-    if part in names:
-        return names.index(part)
-    if part.isascii() and part.isdigit() and len(part) < 9 and int(part) < len(items):
-        return int(part)
-    numbers = [str(index) for index in range(len(items))]
-    raise ScenarioError(
-        "no such entry", path=path, value=part, choices=[n for n in names if n] or numbers
-    )
-
-
 # --- pydantic's errors in our words -----------------------------------------------------------
 
 
@@ -231,7 +186,7 @@ def _in_words(
     match error["type"]:
         case "extra_forbidden":
             keys = _keys_at(error["loc"][:-1], model)
-            return "unknown key", str(error["loc"][-1]), keys, []
+            return f"unknown key{_elsewhere(error['loc'], model)}", str(error["loc"][-1]), keys, []
         case "missing":
             return "this key is required", None, (), []
         case "union_tag_not_found":
@@ -306,6 +261,14 @@ def _kind(model: type[BaseModel]) -> str:
 
 def _keys_at(loc: Sequence[str | int], model: type[BaseModel]) -> list[str]:
     return [key for found in _models_at(loc, model)[:1] for key in found.model_fields]
+
+
+def _elsewhere(loc: Sequence[str | int], model: type[BaseModel]) -> str:
+    """Which other kinds of the same family have the key, in words; empty if none has."""
+    family = _models_at(loc[:-2], model) if len(loc) > 1 else []
+    kinds = [_kind(other) for other in family if loc[-1] in other.model_fields and _kind(other)]
+    names = ", ".join(f"'{kind}'" for kind in kinds)
+    return f" of kind '{loc[-2]}' (it belongs to kind {names})" if names else ""
 
 
 def _tags_at(loc: Sequence[str | int], model: type[BaseModel]) -> str:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+Scores = tuple[tuple[str, float], ...]  # metric name and value
+
 
 class Scheme(StrEnum):
     """How an operating point brings the task from the device to the edge."""
@@ -106,7 +108,7 @@ class Delivery:
 class Outcome:
     """Act three's result for one request: the task's metrics by name (see tasks/metrics.py)."""
 
-    scores: tuple[tuple[str, float], ...]
+    scores: Scores
 
     def as_dict(self) -> dict[str, float]:
         """Metric name → value."""

@@ -8,20 +8,27 @@ graph was traced, so that head and tail give the whole network's numbers bit for
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simsplit.answers import STREETS_CLASSES
+from simsplit.caches import arrays_digest, made_once, score_file, scored_once
 from simsplit.codecs.image import ImageCodec, PngTilesCodec
 from simsplit.codecs.tensors import PixelsCodec, TensorsCodec
 from simsplit.errors import ScenarioError
-from simsplit.messages import Delivery, Outcome, Prepared, Scheme, Workload
-from simsplit.pipeline import STREETS_CLASSES, Request, Scores
+from simsplit.messages import Delivery, Outcome, Prepared, Scheme, Scores, Workload
+from simsplit.pipeline import Request
+from simsplit.prepared import cache_file, read_prepared, write_prepared
 from simsplit.profiles import network_key
 from simsplit.scenario import EVERY, Network, OperatingPoint
 from simsplit.tasks import metrics
@@ -72,6 +79,7 @@ class NetworkPipeline:
         points: Its operating points by name.
         truth: The task's samples; ``image`` uint8 ``(N, H, W, C)``.
         with_content: Make payloads even where sizes would do (exact fidelity).
+        cache_dir: Where act one and the scores are kept between runs; None keeps nothing.
     """
 
     def __init__(
@@ -81,8 +89,10 @@ class NetworkPipeline:
         truth: Arrays,
         *,
         with_content: bool = False,
+        cache_dir: Path | None = None,
     ) -> None:
         self.network, self.points, self.truth = network, points, truth
+        self.cache_dir = cache_dir
         self.height, self.width = truth["image"].shape[1:3]
         self.graph = open_graph(network, self.height, self.width)
         self._with_content = with_content or network.answer is not None
@@ -100,7 +110,7 @@ class NetworkPipeline:
     def prepare(self, name: str) -> Prepared:
         """Act one of one operating point: see `Prepared`."""
         if name not in self._prepared:
-            self._prepared[name] = self._make(self.points[name])
+            self._prepared[name] = self._prepared_once(self.points[name])
         return self._prepared[name]
 
     def workload(self, name: str) -> Workload:
@@ -123,7 +133,9 @@ class NetworkPipeline:
         """Act three, in the order asked; without an ``answer`` there is nothing to score."""
         if self.network.answer is None:
             return [Outcome(())] * len(requests)
-        return [self._outcome(*request) for request in requests]
+        keys = [self._key(*request) for request in requests]
+        self._score_known(set(keys))
+        return [self._known[key] for key in keys]
 
     # --- act one
 
@@ -131,6 +143,17 @@ class NetworkPipeline:
         if point.scheme == "separate" and point.split not in self._cuts:
             path = f"operating_points.{point.name}.split"
             raise ScenarioError("no such cut", path=path, value=point.split, choices=[*self._cuts])
+
+    def _prepared_once(self, point: OperatingPoint) -> Prepared:
+        """From the cache or made; sizes alone are made anew, which costs nothing."""
+        if self.cache_dir is None or not self._with_content or point.scheme == "local":
+            return self._make(point)
+        file = cache_file(self.cache_dir, point, self._digest, self.truth["image"])
+        return made_once(file, read_prepared, lambda: self._make(point), write_prepared)
+
+    @cached_property
+    def _digest(self) -> str:
+        return network_digest(self.network)
 
     def _make(self, point: OperatingPoint) -> Prepared:
         none, answers = np.zeros(self.samples, np.int64), self._answer_bits
@@ -189,15 +212,34 @@ class NetworkPipeline:
 
     # --- act three
 
-    def _outcome(self, name: str, sample: int, delivery: Delivery) -> Outcome:
+    def _key(self, name: str, sample: int, delivery: Delivery) -> tuple[str, int]:
+        """What a request shares with all others of the same result."""
         if not delivery.arrived:
-            return Outcome(self._lost_scores())
+            return (_LOST, sample)
         is_local = delivery.computed_locally or self.points[name].scheme == "local"
-        key = (_LOCAL if is_local else name, sample)
-        if key not in self._known:
-            answer = self._received(key[0], sample)
-            self._known[key] = Outcome(self._scores(self._answer_of(answer), sample))
-        return self._known[key]
+        return (_LOCAL if is_local else name, sample)
+
+    def _score_known(self, keys: set[tuple[str, int]]) -> None:
+        fresh = sorted(keys - set(self._known))
+        for name in sorted({name for name, _ in fresh}):
+            samples = [sample for known, sample in fresh if known == name]
+            scores = self._scores_once(name, samples)
+            self._known |= {(name, s): Outcome(o) for s, o in zip(samples, scores, strict=True)}
+
+    def _scores_once(self, name: str, samples: Sequence[int]) -> list[Scores]:
+        """Scores of the samples, from the cache where any process has worked them out."""
+        if name == _LOST:
+            return [self._lost_scores()] * len(samples)
+
+        def score(missing: Sequence[int]) -> list[Scores]:
+            return [self._scores(self._answer_of(self._received(name, s)), s) for s in missing]
+
+        if self.cache_dir is None:
+            return score(samples)
+        point = self.points.get(name)  # else _LOCAL
+        said = point and point.model_dump(mode="json", exclude={"name", "send_result", "of"})
+        identity = (said or name, self._digest, arrays_digest(self.truth))
+        return scored_once(score_file(self.cache_dir, *identity), samples, score)
 
     def _received(self, name: str, sample: int) -> Any:
         """The network's output on what arrived intact."""
@@ -257,6 +299,18 @@ class NetworkPipeline:
 
         tensor: NDArray[np.float32] = tree_leaves(output)[0].numpy()
         return tensor[0] if len(tensor) == 1 else tensor
+
+
+def network_digest(network: Network) -> str:
+    """SHA-256 of all that makes a network's numbers: its spec, weights, source and torchvision."""
+    said = network.model_dump(mode="json", exclude={"name"})
+    module, colon, _ = network.source.partition(":")
+    spec = find_spec(module) if colon else None
+    files = [network.weights] if network.weights != "random" else []
+    files += [spec.origin] if spec is not None and spec.origin is not None else []
+    digests = [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files]
+    text = json.dumps([said | {"weights": ""}, digests, version("torchvision")], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _points(graph: Graph) -> list[SplitPoint]:

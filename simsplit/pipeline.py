@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from simsplit.answers import answer_bits, lost_scores, task_scores
+from simsplit.caches import arrays_digest, made_once, score_file, scored_once
 from simsplit.codecs.contract import Codec
 from simsplit.codecs.entropy import EntropyCodec
 from simsplit.codecs.image import ImageCodec, PngTilesCodec
 from simsplit.codecs.tensors import PixelsCodec
 from simsplit.errors import ArtefactError, ScenarioError
-from simsplit.messages import Delivery, Outcome, Prepared, Scheme, Workload
+from simsplit.messages import Delivery, Outcome, Prepared, Scheme, Scores, Workload
 from simsplit.operators import Operators, from_rows
 from simsplit.phy.analog import pad_erased, transmit
 from simsplit.prepared import (
@@ -35,7 +37,6 @@ from simsplit.prepared import (
 )
 from simsplit.scenario import OperatingPoint
 from simsplit.seeds import Cause, generator
-from simsplit.tasks import metrics
 from simsplit.tasks.datasets import Arrays, cached_arrays, open_dataset
 
 if TYPE_CHECKING:
@@ -44,11 +45,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]  # operating points done, all of them
 Request = tuple[str, int, Delivery]  # operating point, sample, what the air did
-Scores = tuple[tuple[str, float], ...]
 
 HEADLINES = {"streets": "miou", "digits": "accuracy"}
-STREETS_CLASSES = 8
-LABEL_BITS = 8  # an answer that is one class
 _JSCC_CHUNK = 64  # requests decoded at once; bounds memory, changes nothing
 _LOCAL, _EXIT, _LOST = (
     "=local",
@@ -208,11 +206,7 @@ class Pipeline:
         if self.cache_dir is None:
             return self._make(point)
         file = cache_file(self.cache_dir, point, self.artefact.digest, self.truth["image"])
-        prepared = read_prepared(file)
-        if prepared is None:
-            prepared = self._make(point)
-            write_prepared(file, prepared)
-        return prepared
+        return made_once(file, read_prepared, lambda: self._make(point), write_prepared)
 
     def _make(self, point: OperatingPoint) -> Prepared:
         if point.exit:
@@ -265,8 +259,25 @@ class Pipeline:
             if name == _LOST:
                 outcomes = [self._lost(sample) for sample in samples]
             else:
-                outcomes = self._outcomes(self._answers(name, samples), samples)
+                outcomes = [Outcome(scores) for scores in self._scores_once(name, samples)]
             self._known |= {(name, s): o for s, o in zip(samples, outcomes, strict=True)}
+
+    def _scores_once(self, name: str, samples: Sequence[int]) -> list[Scores]:
+        """Scores of intact answers, from the cache where any process has worked them out."""
+
+        def score(missing: Sequence[int]) -> list[Scores]:
+            return [o.scores for o in self._outcomes(self._answers(name, missing), missing)]
+
+        if self.cache_dir is None:
+            return score(samples)
+        point = self.points.get(name)  # else _LOCAL or _EXIT
+        said = point and point.model_dump(mode="json", exclude={"name", "send_result", "of"})
+        identity = (said or name, self.artefact.digest, self._truth_digest)
+        return scored_once(score_file(self.cache_dir, *identity), samples, score)
+
+    @cached_property
+    def _truth_digest(self) -> str:
+        return arrays_digest(self.truth)
 
     def _answers(self, name: str, samples: Sequence[int]) -> dict[str, NDArray[Any]]:
         """Answers to an intact delivery, or made on the device."""
@@ -336,60 +347,6 @@ class Pipeline:
 
     def _lost(self, sample: int) -> Outcome:
         return Outcome(lost_scores(self._truth_of(sample), self.artefact.card["constant_answer"]))
-
-
-# --- what an answer is worth ------------------------------------------------------------------
-
-
-def task_scores(answer: Mapping[str, NDArray[Any]], truth: Mapping[str, NDArray[Any]]) -> Scores:
-    """Scores of one sample's answer, by name.
-
-    Streets: ``miou`` over the classes present, ``pixel_accuracy``, ``disparity_rmse_px``, and
-    ``psnr_db`` of the reconstructed against the clean picture. Digits: ``accuracy``, 0 or 1.
-
-    Args:
-        answer: One row of ``Inference.answers``.
-        truth: One row of the data set's arrays.
-    """
-    if "label" in answer:
-        return (("accuracy", float(answer["label"] == truth["label"])),)
-    seen, target = answer["segmentation"], truth["segmentation"]
-    counts = metrics.confusion(seen, target, STREETS_CLASSES)
-    return (
-        ("miou", metrics.mean_iou(counts)),
-        ("pixel_accuracy", metrics.pixel_accuracy(counts)),
-        ("disparity_rmse_px", metrics.disparity_rmse_px(answer["disparity"], truth["disparity"])),
-        ("psnr_db", metrics.psnr_db(answer["reconstruction"], truth["clean"])),
-    )
-
-
-def lost_scores(truth: Mapping[str, NDArray[Any]], constant: Mapping[str, Any]) -> Scores:
-    """Scores without an answer: 0 where one must be right, the best constant where one can guess.
-
-    Args:
-        truth: One row of the data set's arrays.
-        constant: The card's ``constant_answer``: ``disparity_px`` and ``colour`` (three values
-            0..255), means over the training range; empty for digits.
-    """
-    if "label" in truth:
-        return (("accuracy", 0.0),)
-    disparity = np.full(truth["disparity"].shape, constant["disparity_px"])
-    picture = np.broadcast_to(np.asarray(constant["colour"], np.float64), truth["clean"].shape)
-    return (
-        ("miou", 0.0),
-        ("pixel_accuracy", 0.0),
-        ("disparity_rmse_px", metrics.disparity_rmse_px(disparity, truth["disparity"])),
-        ("psnr_db", metrics.psnr_db(picture, truth["clean"])),
-    )
-
-
-def answer_bits(answers: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
-    """Size of each answer that travels, ``(N,)`` int64: PNG of the class map, or one byte."""
-    if "segmentation" not in answers:
-        return np.full(len(answers["label"]), LABEL_BITS, np.int64)
-    codec = ImageCodec("png")
-    sizes = [len(codec.encode(labels[..., None])) * 8 for labels in answers["segmentation"]]
-    return np.array(sizes, np.int64)
 
 
 # --- codecs ------------------------------------------------------------------------------------

@@ -114,7 +114,7 @@ def open_pipelines(scenario: Scenario, models_dir: Path, cache_dir: Path | None)
     return Pipelines(
         scenario.operating_points,
         _house(scenario, models_dir, cache_dir),
-        {network.name: _of(scenario, network.name) for network in scenario.networks},
+        {network.name: _of(scenario, network.name, cache_dir) for network in scenario.networks},
     )
 
 
@@ -137,11 +137,11 @@ def _house(scenario: Scenario, models_dir: Path, cache_dir: Path | None) -> Pipe
     )
 
 
-def _of(scenario: Scenario, name: str) -> NetworkPipeline:
+def _of(scenario: Scenario, name: str, cache_dir: Path | None) -> NetworkPipeline:
     network = next(n for n in scenario.networks if n.name == name)
     task = scenario.task
     truth = test_samples(task.dataset, task.height_px, task.width_px, task.samples)
     points = {p.name: p for p in scenario.operating_points if p.network == name}
     exact = scenario.cell.fidelity == "exact" or scenario.cell.outside_table == "exact"
     with _named(name):
-        return NetworkPipeline(network, points, truth, with_content=exact)
+        return NetworkPipeline(network, points, truth, with_content=exact, cache_dir=cache_dir)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from simsplit.answers import STREETS_CLASSES, task_scores
 from simsplit.codecs.contract import Codec
 from simsplit.codecs.entropy import EntropyCodec, count_codes
 from simsplit.codecs.image import ImageCodec, PngTilesCodec
@@ -22,7 +23,7 @@ from simsplit.nets.contract import SplitModel
 from simsplit.nets.inference import Inference, count_operators
 from simsplit.operators import Operators, total_macs
 from simsplit.phy.analog import pad_erased, transmit
-from simsplit.pipeline import HEADLINES, STREETS_CLASSES, task_scores
+from simsplit.pipeline import HEADLINES
 from simsplit.prepared import exit_workload, workloads
 from simsplit.seeds import Cause, generator
 from simsplit.tasks import metrics
