@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from simsplit.caches import file_digest
 from simsplit.errors import SimsplitError
 from simsplit.load import mistake
 from simsplit.messages import Outcome, Prepared, Workload
@@ -102,6 +106,47 @@ class Pipelines:
 
     def _network_of(self, name: str) -> NetworkPipeline:
         return self._networks[str(self.points[name].network)]
+
+
+def opened_pipelines(scenario: Scenario, models_dir: Path, cache_dir: Path | None) -> Pipelines:
+    """As `open_pipelines`, but the last few are kept open in this process.
+
+    Points of a sweep that differ in nothing a pipeline depends on share one, with what it has
+    prepared and scored. The seed is part of that: it keys the noise of JSCC symbols.
+    """
+    key = _everything_read(scenario, models_dir, cache_dir)
+    return _opened(_Opening(key, scenario, models_dir, cache_dir))
+
+
+@dataclass(frozen=True)
+class _Opening:
+    key: str
+    scenario: Scenario = field(compare=False)
+    models_dir: Path
+    cache_dir: Path | None
+
+
+@lru_cache(maxsize=4)
+def _opened(asked: _Opening) -> Pipelines:
+    return open_pipelines(asked.scenario, asked.models_dir, asked.cache_dir)
+
+
+def _everything_read(scenario: Scenario, models_dir: Path, cache_dir: Path | None) -> str:
+    """All that `open_pipelines` reads, files by content, as text."""
+    said = {"task", "model", "networks", "operating_points", "seed"}
+    cell = scenario.cell
+    files = [Path(n.weights) for n in scenario.networks if n.weights != "random"]
+    if scenario.model is not None:
+        names = ("weights.safetensors", "card.json", "recipe.yaml")
+        files += [models_dir / scenario.model / name for name in names]
+    return json.dumps(
+        [
+            scenario.model_dump(mode="json", include=said),
+            [cell.estimation.equaliser, cell.fidelity, cell.outside_table],
+            [file_digest(path) for path in files if path.is_file()],
+        ],
+        sort_keys=True,
+    )
 
 
 def open_pipelines(scenario: Scenario, models_dir: Path, cache_dir: Path | None) -> Pipelines:

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simsplit.caches import file_digest
 from simsplit.errors import ScenarioError
 from simsplit.hardware import Hardware, load_hardware
 from simsplit.load import hardware_dir, models_dir, resolved_yaml
 from simsplit.load import load as load_scenario
 from simsplit.policies import Custom
-from simsplit.scenario import EVERY, DeviceGroup, Scenario, TraceArrivals, TraceMobility
+from simsplit.scenario import EVERY, DeviceGroup, Scenario, TraceArrivals
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from pandas import DataFrame
 
     from simsplit.phy.link import BlerTable
     from simsplit.phy.trace import ChannelTrace
     from simsplit.pipelines import Pipelines
     from simsplit.results import Result
     from simsplit.sim.device import DevicePower
-    from simsplit.sim.place import Positions
     from simsplit.sim.request import Plan, Request
     from simsplit.sim.world import History, Machines, MakeBlocks
 
@@ -61,38 +64,99 @@ def run(
         ScenarioError, ArtefactError: See `simsplit.load.load`.
     """
     from simsplit import results
-    from simsplit.summary import summarise
 
     started_s = time.perf_counter()
-    scenario = resolve(
-        source,
-        overrides,
-        {
-            "seed": seed,
-            "duration_s": duration_s,
-            "replications": replications,
-            "cell.fidelity": fidelity,
-        },
-    )
-    tell = progress or (lambda act, done, total: None)
+    shorthands = {
+        "seed": seed,
+        "duration_s": duration_s,
+        "replications": replications,
+        "cell.fidelity": fidelity,
+    }
+    scenario = resolve(source, overrides, shorthands)
     digests = artefact_digests(scenario)
     folder = Path(out) if out is not None else default_folder(scenario, digests)
-    if folder.exists() and (stored := _stored(folder, results.identity(scenario, digests))):
-        return stored
+    if folder.exists():
+        return _stored(folder, results.identity(scenario, digests))
+    done = run_replications(
+        scenario, 0, scenario.replications, progress=progress, score_batch=score_batch
+    )
+    manifest = results.manifest(scenario, digests, [scenario.seed], time.perf_counter() - started_s)
+    return store(folder, scenario, done, summarised(scenario, done), manifest)
+
+
+@dataclass(frozen=True)
+class Replications:
+    """The rows of replications 0, 1, … of a scenario, and what each one's stations did."""
+
+    requests: DataFrame
+    stations: list[dict[str, Any]]
+
+    def __len__(self) -> int:
+        return len(self.stations)
+
+    def joined(self, later: Replications) -> Replications:
+        """These and the replications after them, as one run of all of them would give.
+
+        The frame is built from rows anew: column types are then those of all rows together.
+        """
+        import pandas as pd
+
+        rows = [*self.requests.to_dict("records"), *later.requests.to_dict("records")]
+        return Replications(pd.DataFrame(rows), [*self.stations, *later.stations])
+
+
+def run_replications(
+    scenario: Scenario,
+    first: int,
+    count: int,
+    *,
+    progress: Progress | None = None,
+    score_batch: int | None = None,
+) -> Replications:
+    """Replications ``first`` to ``first + count - 1`` of a resolved scenario; nothing is stored.
+
+    A replication depends on the seed and its number alone, not on how many there are.
+    """
     from simsplit.plans import make_plans
 
+    tell = progress or (lambda act, done, total: None)
     pipeline = open_scenario_pipelines(scenario)
     prepared = pipeline.prepare(lambda done, total: tell("prepare", done, total))
     plans = make_plans(scenario, pipeline, prepared)
-    histories = simulate(scenario, plans, lambda done, total: tell("simulate", done, total))
+    numbers = range(first, first + count)
+    histories = simulate(scenario, plans, partial(tell, "simulate"), numbers)
     requests = score(scenario, pipeline, histories, tell, score_batch)
-    stations = [history.stations for history in histories]
-    summary = summarise(scenario, requests, stations)
-    summary["stations"] = stations
-    manifest = results.manifest(scenario, digests, [scenario.seed], time.perf_counter() - started_s)
+    return Replications(requests, [history.stations for history in histories])
+
+
+def summarised(scenario: Scenario, done: Replications) -> dict[str, Any]:
+    """The summary of a run, its stations included."""
+    from simsplit.summary import summarise
+
+    summary = summarise(scenario, done.requests, done.stations)
+    return summary | {"stations": done.stations}
+
+
+def store(
+    folder: Path,
+    scenario: Scenario,
+    done: Replications,
+    summary: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+) -> Result:
+    """Write a result folder and return what a reader of it sees (the scenario is not parsed)."""
+    import pandas as pd
+
+    from simsplit import results
+
     resolved = resolved_yaml(scenario)
-    results.write_result(folder, scenario, requests, summary, manifest, resolved)
-    return results.read_result(folder)
+    results.write_result(folder, scenario, done.requests, summary, manifest, resolved)
+    read_summary, read_manifest = (
+        json.loads((folder / name).read_text(encoding="utf-8"))
+        for name in ("summary.json", "manifest.json")
+    )
+    rows = pd.read_parquet(folder / "requests.parquet")
+    return results.Result(folder, scenario, rows, read_summary, read_manifest)
 
 
 def resolve(source: Source, overrides: Sequence[str], shorthands: Mapping[str, Any]) -> Scenario:
@@ -108,12 +172,14 @@ def resolve(source: Source, overrides: Sequence[str], shorthands: Mapping[str, A
     return expanded(scenario)
 
 
-def _stored(folder: Path, identity: str) -> Result | None:
+def _stored(folder: Path, identity: str) -> Result:
     """The folder's result if it is the same run; computing it again would give the same rows."""
     from simsplit.results import read_result
 
     found = read_result(folder)
-    return found if found.manifest.get("digest") == identity else None
+    if found.manifest.get("digest") != identity:
+        raise ScenarioError("the folder holds the result of another run", path=str(folder))
+    return found
 
 
 def default_folder(scenario: Scenario, digests: Mapping[str, str]) -> Path:
@@ -142,10 +208,10 @@ def artefact_digests(scenario: Scenario) -> dict[str, str]:
     sources += [g.policy.target for g in scenario.devices if isinstance(g.policy, Custom)]
     for source in sources:
         files |= _source_file(source)
-    digests = {name: _sha256([path]) for name, path in files.items() if path.is_file()}
+    digests = {name: file_digest(path) for name, path in files.items() if path.is_file()}
     if scenario.networks:
         digests["torchvision"] = version("torchvision")
-    return digests | {"code": _sha256(sorted(Path(__file__).parent.rglob("*.py")))}
+    return digests | {"code": _code_digest()}
 
 
 def _hardware_files(name: str) -> dict[str, Path]:
@@ -172,6 +238,12 @@ def _source_file(source: str) -> dict[str, Path]:
     return {} if spec is None or spec.origin is None else {f"source.{source}": Path(spec.origin)}
 
 
+@lru_cache(maxsize=1)
+def _code_digest() -> str:
+    """Of the package's source when it was first asked: what this process runs."""
+    return _sha256(sorted(Path(__file__).parent.rglob("*.py")))
+
+
 def _sha256(paths: Sequence[Path]) -> str:
     import hashlib
 
@@ -186,10 +258,10 @@ def _sha256(paths: Sequence[Path]) -> str:
 
 def open_scenario_pipelines(scenario: Scenario) -> Pipelines:
     """The chain without a clock for the scenario's task, networks and operating points."""
-    from simsplit.pipelines import open_pipelines
+    from simsplit.pipelines import opened_pipelines
     from simsplit.tasks.datasets import cache_directory
 
-    return open_pipelines(scenario, models_dir(), cache_directory())
+    return opened_pipelines(scenario, models_dir(), cache_directory())
 
 
 def machines(scenario: Scenario) -> Machines:
@@ -241,35 +313,44 @@ def simulate(
     scenario: Scenario,
     plans: Mapping[str, Plan],
     progress: Callable[[int, int], None] | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> list[History]:
-    """Run every replication of the scenario; no network is touched."""
+    """Run the replications of these numbers (all by default); no network is touched."""
+    from simsplit.sim.tracks import read_tracks
     from simsplit.sim.world import World
 
-    table = open_bler_table()
+    table, powers = open_bler_table(), machines(scenario)
+    trace, tracks = read_channel_trace(scenario), read_tracks(scenario)
     histories = []
-    for replication in range(scenario.replications):
+    for replication in range(scenario.replications) if numbers is None else numbers:
         world = World(
             scenario,
             plans,
-            machines(scenario),
+            powers,
             table,
             replication=replication,
             traces_s=read_traces(scenario),
             make_blocks=_block_channel(scenario, table),
-            channel_trace=read_channel_trace(scenario),
-            tracks=read_tracks(scenario),
+            channel_trace=trace,
+            tracks=tracks,
         )
         histories.append(world.run())
         if progress:
-            progress(replication + 1, scenario.replications)
+            progress(replication + 1, (numbers or range(scenario.replications))[-1] + 1)
     return histories
 
 
 def open_bler_table() -> BlerTable:
-    """The shipped block error table."""
+    """The shipped block error table; opened once per process (what it remembers is its own)."""
+    path = models_dir() / "bler_5g" / "table.npz"
+    return _bler_table(path, path.stat().st_mtime_ns if path.is_file() else 0)
+
+
+@lru_cache(maxsize=2)
+def _bler_table(path: Path, mtime_ns: int) -> BlerTable:
     from simsplit.phy.link import BlerTable
 
-    return BlerTable.load(models_dir() / "bler_5g" / "table.npz")
+    return BlerTable.load(path)
 
 
 def _block_channel(scenario: Scenario, table: BlerTable) -> MakeBlocks | None:
@@ -299,44 +380,6 @@ def read_channel_trace(scenario: Scenario) -> ChannelTrace | None:
 
     spec = scenario.cell.channel
     return open_trace(spec) if isinstance(spec, TraceChannel) else None
-
-
-def read_tracks(scenario: Scenario) -> dict[str, Positions]:
-    """Recorded positions by group and device number from CSV: time_s, device, x_m, y_m."""
-    return {
-        group.name: _tracks_of(group, group.mobility.file)
-        for group in scenario.devices
-        if isinstance(group.mobility, TraceMobility)
-    }
-
-
-def _tracks_of(group: DeviceGroup, file: str) -> Positions:
-    """A track for each device of the group, which are numbered from 0."""
-    path = f"devices.{group.name}.mobility.file"
-    tracks = _read_track(file, path)
-    missing = [str(number) for number in range(group.count) if number not in tracks]
-    if missing:
-        message = f"has no track for device {', '.join(missing[:5])} of {group.count}"
-        raise ScenarioError(message, path=path, value=file)
-    return tracks
-
-
-def _read_track(file: str, path: str) -> Positions:
-    import pandas as pd
-
-    try:
-        frame = pd.read_csv(file).sort_values("time_s", kind="stable")
-        return {
-            int(str(device)): (
-                rows["time_s"].to_numpy(float),
-                rows["x_m"].to_numpy(float),
-                rows["y_m"].to_numpy(float),
-            )
-            for device, rows in frame.groupby("device")
-        }
-    except (OSError, KeyError, ValueError) as error:
-        message = f"needs a CSV with the columns time_s, device, x_m and y_m ({error})"
-        raise ScenarioError(message, path=path, value=file) from error
 
 
 def read_traces(scenario: Scenario) -> dict[str, dict[int, list[float]]]:
@@ -370,7 +413,7 @@ def score(
     histories: Sequence[History],
     tell: Progress,
     batch: int | None = None,
-) -> pd.DataFrame:
+) -> DataFrame:
     """One flat row per request of all replications, with its task scores."""
     import pandas as pd
 
