@@ -17,7 +17,6 @@ whose policy was swept; all policies see the same arrivals, places and fading.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -29,6 +28,7 @@ from simsplit.plots.style import LABELS, look, page_figure, paper_figure, save
 from simsplit.results import read_result
 from simsplit.statistics import estimate
 from simsplit.summary import measured
+from simsplit.sweep.folder import read_description
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +49,9 @@ def study(sweep_dir: Path) -> DataFrame:
     """
     import pandas as pd
 
-    points = _described(sweep_dir)
+    points = read_description(sweep_dir).points
+    if not points:
+        raise ArtefactError("the sweep has no points", path=str(sweep_dir))
     axes = list(next(iter(points.values())))
     policy = _axis(axes, POLICY)
     labels = _labels(points, policy)
@@ -61,17 +63,6 @@ def study(sweep_dir: Path) -> DataFrame:
     if not rows:
         raise ArtefactError("the sweep has no finished point yet", path=str(sweep_dir))
     return _compared(pd.DataFrame(rows))
-
-
-def _described(sweep_dir: Path) -> Mapping[str, Mapping[str, Any]]:
-    try:
-        found = json.loads((sweep_dir / "sweep.json").read_text(encoding="utf-8"))["points"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtefactError("no readable sweep.json", path=str(sweep_dir)) from error
-    if not found:
-        raise ArtefactError("the sweep has no points", path=str(sweep_dir))
-    points: Mapping[str, Mapping[str, Any]] = found
-    return points
 
 
 def _axis(axes: Sequence[str], ending: str) -> str:
@@ -198,7 +189,7 @@ def plot_study(sweep_dir: Path, out: Path) -> list[Path]:
     Also writes ``policies.csv`` and ``policy_gains.csv`` beside it. A sweep over policies alone
     gives bars of the score in time (`plot_scores`).
     """
-    if len(next(iter(_described(sweep_dir).values()))) == 1:
+    if len(read_description(sweep_dir).axes) == 1:
         return plot_scores(sweep_dir, out)
     frame = study(sweep_dir)
     out.mkdir(parents=True, exist_ok=True)
@@ -260,7 +251,9 @@ def scores(sweep_dir: Path) -> DataFrame:
     """
     import pandas as pd
 
-    points = _described(sweep_dir)
+    points = read_description(sweep_dir).points
+    if not points:
+        raise ArtefactError("the sweep has no points", path=str(sweep_dir))
     policy = _axis(list(next(iter(points.values()))), POLICY)
     labels = _labels(points, policy)
     seen = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -41,18 +42,29 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; ScenarioError with line and column if it is none."""
+    """The mapping in a YAML file; ScenarioError with line and column if it is none.
+
+    A file that has not changed is parsed once per process: a sweep reads the same ones often.
+    """
     where = str(path)
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ScenarioError(
-                f"file is larger than {MAX_FILE_BYTES} bytes", path=where, value=path.stat().st_size
-            )
+        found = path.stat()
+        if found.st_size > MAX_FILE_BYTES:
+            message = f"file is larger than {MAX_FILE_BYTES} bytes"
+            raise ScenarioError(message, path=where, value=found.st_size)
+        content: dict[str, Any] = copied(_mapping(path, found.st_mtime_ns, found.st_size))
+    except OSError as error:
+        raise ScenarioError(f"cannot be read: {error.strerror}", path=where) from None
+    return content
+
+
+@lru_cache(maxsize=256)
+def _mapping(path: Path, mtime_ns: int, size: int) -> dict[str, Any]:
+    where = str(path)
+    try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise ScenarioError(f"not UTF-8 text (byte {error.start})", path=where) from None
-    except OSError as error:
-        raise ScenarioError(f"cannot be read: {error.strerror}", path=where) from None
     content = parse_yaml(text, where)
     if content is None:
         raise ScenarioError("the file is empty", path=where)

@@ -35,6 +35,7 @@ from pydantic import Field, ValidationError, model_validator
 from simsplit.axes import (
     Axis,
     Range,
+    axes_from_text,
     combine,
     latin_hypercube,
     listed,
@@ -210,8 +211,24 @@ def sweep_path(source: str | Path) -> Path | None:
     return path if "axes" in read_mapping(path) else None
 
 
-def read_sweep(path: Path, *, overrides: Sequence[str] = ()) -> Sweep:
+def sweep_from_axes(
+    scenario: str,
+    axes: Sequence[str],
+    *,
+    where: str | None = None,
+    samples: int | None = None,
+    overrides: Sequence[str] = (),
+) -> Sweep:
+    """The sweep that a command line says (see `simsplit.axes`)."""
+    points = combine(axes_from_text(axes, samples=samples), where)
+    points = [Point(point.values, (*overrides, *point.overrides)) for point in points]
+    return Sweep(f"sweep-{Path(scenario).stem}", scenario, points)
+
+
+def read_sweep(path: Path, *, overrides: Sequence[str] = (), where: str | None = None) -> Sweep:
     """The sweep in a file; ``overrides`` come after its own ``set:``, before the axes.
+
+    ``where`` leaves out further points.
 
     Raises:
         ScenarioError: It says something impossible; the error names the path in the YAML.
@@ -219,7 +236,8 @@ def read_sweep(path: Path, *, overrides: Sequence[str] = ()) -> Sweep:
     raw = read_mapping(path)
     said = _checked(raw)
     fixed = (*(f"{key}={json.dumps(value)}" for key, value in said.set.items()), *overrides)
-    points = combine([axis.axis() for axis in said.axes], said.where)
+    conditions = [f"({text})" for text in (said.where, where) if text is not None]
+    points = combine([axis.axis() for axis in said.axes], " and ".join(conditions) or None)
     return Sweep(
         name=said.name or path.stem,
         source=_scenario(path, said.scenario),

@@ -56,8 +56,8 @@ ONLY_IN = {
         "fit/traces.py",
         "fit/traces_rt.py",
     ),
-    "dask": ("sweep.py",),
-    "distributed": ("sweep.py",),
+    "dask": ("sweep/workers.py",),
+    "distributed": ("sweep/workers.py",),
     "matplotlib": ("plots/",),
     "typer": ("cli/",),
 }

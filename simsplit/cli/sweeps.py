@@ -1,41 +1,152 @@
-"""Verbs about many runs."""
+"""Verbs about many runs: sweep, status."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simsplit.cli.terminal import (
-    OutOption,
-    ScenarioArg,
-    app,
-    guarded,
-    progress_bars,
-)
+from simsplit.cli.terminal import OutOption, SetOption, app, fail, guarded, print_table, sweep_bar
+
+if TYPE_CHECKING:
+    from simsplit.sweep_file import Sweep
 
 
 @app.command()
 @guarded
 def sweep(
-    scenario: ScenarioArg,
-    axis: Annotated[list[str], typer.Option("--axis", help="path=a:b:step or path=a,b,c.")],
+    scenario: Annotated[
+        str,
+        typer.Argument(help="Sweep file, scenario (with --axis), or folder of a sweep to go on."),
+    ],
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--axis",
+            help="path=a:b:step, path=a,b,c, path=log(a,b,n); zipped by ';'; "
+            "path=uniform(a,b) with --samples; 'path=a,b if CONDITION'.",
+        ),
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option("--where", help="Only points where this holds.")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option("--samples", min=1, help="Latin hypercube over sampled axes.")
+    ] = None,
+    set_: SetOption = None,
     replications: Annotated[int | None, typer.Option(min=1)] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", help="e.g. accuracy:0.01,latency_s.p95:5% (half-widths)."),
+    ] = None,
+    max_replications: Annotated[int | None, typer.Option("--max-replications", min=2)] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=0, help="Processes; 0: in this one.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", help="Dask scheduler, tcp://host:8786.")
+    ] = None,
     out: OutOption = None,
 ) -> None:
-    """Run a scenario over a grid of values."""
-    from simsplit.sweep import parse_axis
-    from simsplit.sweep import sweep as run_sweep
+    """Run many points side by side; finished ones are kept, so the same command goes on."""
+    from simsplit.sweep import resume, run_sweep
 
-    axes = dict(parse_axis(text) for text in axis)
-    folder = out or Path("results") / f"sweep-{Path(scenario).stem}"
-    with progress_bars() as progress:
-        run_sweep(
-            scenario,
-            axes,
-            replications=replications,
-            out=folder,
-            progress=lambda i, n, _: progress("points", i, n),
-        )
-    typer.echo(f"Sweep: {folder}")
+    is_folder = (Path(scenario) / "sweep.json").is_file()
+    folder, asked = out or Path(scenario), None
+    if not is_folder:
+        asked = _asked(scenario, axis, where, samples, set_ or [])
+        asked = _replicated(asked, replications, until, max_replications)
+        folder = out or Path("results") / asked.name
+    try:
+        with sweep_bar() as progress:
+            if asked is None:
+                resume(folder, workers=workers, scheduler=scheduler, progress=progress)
+            else:
+                run_sweep(
+                    asked, out=folder, workers=workers, scheduler=scheduler, progress=progress
+                )
+    except KeyboardInterrupt:
+        _stopped(folder)
+    _ended(folder)
+
+
+def _asked(
+    scenario: str,
+    axis: list[str] | None,
+    where: str | None,
+    samples: int | None,
+    set_: list[str],
+) -> Sweep:
+    """What the command line asks for: a sweep file, or a scenario with axes."""
+    from simsplit.errors import ScenarioError
+    from simsplit.sweep_file import bundled_sweeps, read_sweep, sweep_from_axes, sweep_path
+
+    file = sweep_path(scenario)
+    if file is not None and not axis:
+        return read_sweep(file, overrides=set_, where=where)
+    if file is not None:
+        message = "this is a sweep file, which has axes of its own; --axis goes with a scenario"
+        raise ScenarioError(message, path="--axis", value=", ".join(axis or ()))
+    if not axis:
+        message = "a sweep needs --axis, a sweep file or a sweep's folder"
+        raise ScenarioError(message, value=scenario, choices=bundled_sweeps())
+    return sweep_from_axes(scenario, axis, where=where, samples=samples, overrides=set_)
+
+
+def _replicated(
+    asked: Sweep, replications: int | None, until: str | None, max_replications: int | None
+) -> Sweep:
+    """What the command line says of replications counts more than what the file says."""
+    from dataclasses import replace
+
+    return replace(
+        asked,
+        replications=asked.replications if replications is None else replications,
+        until=asked.until if until is None else until,
+        max_replications=max_replications or asked.max_replications,
+    )
+
+
+def _stopped(folder: Path) -> None:
+    from simsplit.sweep import status as read_status
+
+    found = read_status(folder)
+    text = f"stopped with {found.done} of {found.total} points done; go on with"
+    fail(f"{text} `simsplit sweep {folder}`", 130)
+
+
+def _ended(folder: Path) -> None:
+    from simsplit.sweep import status as read_status
+
+    found = read_status(folder)
+    typer.echo(f"Sweep: {folder} ({found.done} of {found.total} points)")
+    for name, error in found.failed.items():
+        typer.secho(f"Failed: {name}: {error}", fg="red", err=True)
+    if found.failed:
+        raise SystemExit(1)
+
+
+@app.command()
+@guarded
+def status(folder: Path) -> None:
+    """Say how far a sweep is: points done, running and failed, and the time to go."""
+    from simsplit.sweep import status as read_status
+
+    found = read_status(folder)
+    per_point = "–" if found.seconds_per_point is None else f"{found.seconds_per_point:.1f} s"
+    rest = "–" if found.remaining_s is None else f"{found.remaining_s:.0f} s"
+    state = "running" if found.is_running else "done" if found.done == found.total else "stopped"
+    rows = [
+        ["state", state],
+        ["points", f"{found.done} of {found.total}"],
+        ["under way", ", ".join(found.running) or "–"],
+        ["failed", str(len(found.failed))],
+        ["per point", per_point],
+        ["to go", rest],
+    ]
+    print_table(f"{found.name}: {folder}", ["what", "value"], rows)
+    for name, error in found.failed.items():
+        typer.secho(f"{name}: {error}", fg="red")
+    if state == "stopped":
+        typer.echo(f"Go on with: simsplit sweep {folder}")

@@ -78,6 +78,42 @@ def progress_bars(*, quiet: bool = False) -> Iterator[Callable[[str, float, floa
         yield tell
 
 
+@contextmanager
+def sweep_bar() -> Iterator[Callable[[int, int, str], None]]:
+    """A ``progress(done, total, label)`` with the time to go; plain lines if not on a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("points"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+        TextColumn("{task.fields[label]}", markup=False),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("points", total=None, left="", label="")
+        state = {"before": -1}
+
+        def tell(done: int, total: int, label: str) -> None:
+            if state["before"] < 0:
+                state["before"] = done  # points of an earlier call tell nothing of the speed
+            elapsed_s = bar.tasks[0].elapsed or 0.0
+            fresh = done - state["before"]
+            left = f"{_duration((total - done) * elapsed_s / fresh)} to go" if fresh else ""
+            bar.update(task, completed=done, total=total, label=label[:60], left=left)
+
+        yield tell
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
 def print_json(content: Mapping[str, Any]) -> None:
     finite = json.loads(json.dumps(content, default=str), parse_constant=lambda _: None)
     typer.echo(json.dumps(finite, indent=2, ensure_ascii=False))

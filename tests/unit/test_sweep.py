@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import types
 from pathlib import Path
@@ -14,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import synthetic
 
 from simsplit.errors import ArtefactError, ScenarioError
-from simsplit.sweep import load_results, overrides, parse_axis, sweep
+from simsplit.points import Point
+from simsplit.sweep import load_results, parse_axis, sweep
 
 SNR = "cell.channel.snr_db"
 
@@ -37,7 +39,8 @@ def test_bad_axis(text: str) -> None:
 
 
 def test_overrides() -> None:
-    assert overrides({SNR: -5.0, "x": True}) == ["cell.channel.snr_db=-5.0", "x=true"]
+    point = Point.at({SNR: -5.0, "x": True})
+    assert point.overrides == ("cell.channel.snr_db=-5.0", "x=true")
 
 
 weights = {"weights": "abc"}
@@ -58,7 +61,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     fake = types.ModuleType("simsplit.run")
     fake.run = run  # type: ignore[attr-defined]
     fake.artefact_digests = lambda scenario: dict(weights)  # type: ignore[attr-defined]
-    monkeypatch.setattr(sys.modules["simsplit.sweep"], "load_scenario", fake_load)
+    module = importlib.import_module("simsplit.sweep.points")
+    monkeypatch.setattr(module, "load_scenario", fake_load)
+    monkeypatch.setattr(module, "find", lambda source: source)
     monkeypatch.setitem(sys.modules, "simsplit.run", fake)
     return made
 
@@ -66,12 +71,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 def test_sweep_and_resume(tmp_path: Path, calls: list[list[str]]) -> None:
     said: list[tuple[int, int, str]] = []
     axes = {SNR: [0, 5], "edge.workers": [1, 2]}
-    frame = sweep("toy", axes, out=tmp_path, progress=lambda *a: said.append(a))
+    frame = sweep("toy", axes, out=tmp_path, workers=0, progress=lambda *a: said.append(a))
     assert calls[0] == ["cell.channel.snr_db=0", "edge.workers=1"] and len(calls) == 4
     assert len(frame) == 4 * len(synthetic.POINTS)
     assert {"score_miou", "score_miou_ci_low", "latency_p95_s_ci_high", "scheme", "n"} <= set(frame)
-    assert said[-1] == (4, 4, "done")
-    again = sweep("toy", axes | {SNR: [0, 5, 10]}, out=tmp_path)
+    assert [line[:2] for line in said] == [(done, 4) for done in range(5)]
+    again = sweep("toy", axes | {SNR: [0, 5, 10]}, out=tmp_path, workers=0)
     assert len(calls) == 6 and len(again) == 6 * len(synthetic.POINTS)
     assert len(pd.read_csv(tmp_path / "points.csv")) == len(again)
     assert len(load_results(tmp_path)) == len(again)
@@ -81,10 +86,10 @@ def test_replications_source_and_weights_make_another_point(
     tmp_path: Path, calls: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for source, replications in (("toy", None), ("toy", 3), ("other", None), ("toy", None)):
-        sweep(source, {SNR: [0]}, replications=replications, out=tmp_path)
+        sweep(source, {SNR: [0]}, replications=replications, out=tmp_path, workers=0)
     assert len(calls) == 3
     monkeypatch.setitem(weights, "weights", "retrained")
-    sweep("toy", {SNR: [0]}, out=tmp_path)
+    sweep("toy", {SNR: [0]}, out=tmp_path, workers=0)
     assert len(calls) == 4
 
 
@@ -92,7 +97,7 @@ def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError):
         load_results(tmp_path)
     with pytest.raises(ScenarioError):
-        sweep("toy", {}, out=tmp_path)
+        sweep("toy", {}, out=tmp_path, workers=0)
 
 
 def test_an_axis_may_list_mappings() -> None:
