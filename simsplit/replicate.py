@@ -1,0 +1,272 @@
+"""A run whose number of replications is found: more and more until every interval is narrow enough.
+
+The result is that of one run with ``replications: R``, R being what it took, byte for byte but for
+the manifest, which says in ``until`` what was asked, what was reached and where was looked. That
+targets were not reached stands there too and not among the summary's flags: the same run asked for
+without targets has the same summary.
+
+What is done so far lives beside the result folder in ``.<its name>.replications`` as the whole
+result folder of the replications there are, so that a killed process goes on from its last look.
+A result at ``out`` of the same run with another number of replications is gone on from as well, and
+replaced in the end. Nothing but the result is left.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simsplit import results
+from simsplit.errors import ArtefactError, ScenarioError
+from simsplit.kpis import HEADLINES, kpi_of
+from simsplit.run import (
+    Progress,
+    Replications,
+    Source,
+    artefact_digests,
+    default_folder,
+    resolve,
+    run_replications,
+    store,
+    summarised,
+)
+from simsplit.until import MINIMUM, Target, impossible, next_replications, unmet, widest
+
+if TYPE_CHECKING:
+    from simsplit.results import Result
+    from simsplit.scenario import Scenario
+
+LIMIT = 100
+
+
+def replicate(
+    source: Source,
+    *,
+    until: Sequence[Target],
+    out: Path | str | None = None,
+    limit: int = LIMIT,
+    minimum: int = MINIMUM,
+    seed: int | None = None,
+    duration_s: float | None = None,
+    replications: int | None = None,
+    fidelity: str | None = None,
+    overrides: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Result:
+    """Run a scenario with as many replications as its intervals need, and store the result.
+
+    Args:
+        source, seed, duration_s, fidelity, overrides, progress: As of `simsplit.run.run`.
+        until: Widest half-widths; each must hold at every operating point that has requests.
+        out: Result folder; ``results/<name>-<digest>-until`` if None. A result of the same run
+            there is gone on from.
+        limit: Most replications.
+        minimum: Fewest replications (see `simsplit.until`), at least 2.
+        replications: The scenario's own number; if larger than ``minimum`` the first look is there.
+
+    Returns:
+        The stored result; ``manifest["until"]["reached"]`` is False if ``limit`` was not enough.
+
+    Raises:
+        ScenarioError: A KPI that no run has, numbers that do not fit, a tail for which replications
+            are too short, or another run's result in ``out``.
+        ArtefactError: See `simsplit.load.load`.
+    """
+    shorthands = {
+        "seed": seed,
+        "duration_s": duration_s,
+        "replications": replications,
+        "cell.fidelity": fidelity,
+    }
+    scenario = resolve(source, overrides, shorthands)
+    first = _first_look(scenario, until, minimum, limit)
+    digests = artefact_digests(scenario)
+    folder = Path(out) if out is not None else _default_folder(scenario, digests)
+    whole = folder.absolute()
+    aside = whole.with_name(f".{whole.name}.replications")
+    return _Work(scenario, digests, tuple(until), first, limit, aside, progress).finished(folder)
+
+
+def _default_folder(scenario: Scenario, digests: Mapping[str, str]) -> Path:
+    """``results/<name>-<digest>-until``: of the scenario as it is, whatever the targets are."""
+    return Path("results") / f"{default_folder(scenario, digests).name}-until"
+
+
+def _first_look(scenario: Scenario, until: Sequence[Target], minimum: int, limit: int) -> int:
+    if not until:
+        raise ScenarioError("say at least one target, e.g. accuracy:0.01", path="until")
+    if minimum < 2:
+        message = "an interval over replications needs at least 2"
+        raise ScenarioError(message, path="min_replications", value=minimum)
+    first = max(minimum, scenario.replications)
+    if first > limit:
+        message = f"the limit is below the {first} replications of the first look"
+        raise ScenarioError(message, path="max_replications", value=limit)
+    for target in until:
+        _check_name(target.kpi)
+    return first
+
+
+def _check_name(kpi: str) -> None:
+    """A misspelt KPI is told before anything is simulated; scores are known only afterwards."""
+    from simsplit.summary import MEANS, QUANTILES
+
+    names = [*MEANS, *QUANTILES, *HEADLINES]
+    row = {name + end: 0.0 for name in names for end in ("", "_ci_low", "_ci_high")}
+    if not kpi.startswith("score_"):
+        try:
+            kpi_of(row, kpi)
+        except ScenarioError as error:
+            raise ScenarioError(
+                error.message, path="until", value=kpi, choices=error.choices
+            ) from None
+
+
+@dataclass(frozen=True)
+class _Look:
+    """The replications there are, and the result folder that holds them."""
+
+    done: Replications
+    rows: list[dict[str, Any]]
+    manifest: dict[str, Any]
+    folder: Path
+
+    def __len__(self) -> int:
+        return len(self.done)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is run, how narrow, how far, and where what is done so far is kept."""
+
+    scenario: Scenario
+    digests: Mapping[str, str]
+    targets: tuple[Target, ...]
+    first: int
+    limit: int
+    aside: Path
+    progress: Progress | None
+
+    def finished(self, folder: Path) -> Result:
+        """The stored result, gone on to from the last look there is."""
+        look = self._latest(folder)
+        while (wanted := self._next(look)) > (0 if look is None else len(look)):
+            look = self._further(look, wanted)
+        assert look is not None  # the first look has at least 2 replications
+        _write_manifest(look.folder, self._noted(look.manifest, look.rows, len(look)))
+        _publish(look.folder, folder, self.aside)
+        return results.read_result(folder)
+
+    def _next(self, look: _Look | None) -> int:
+        """How many replications to have next; as many as there are: that was all."""
+        if look is None or len(look) < self.first:
+            return self.first
+        if len(look) >= self.limit:
+            return len(look)
+        return next_replications(len(look), look.rows, self.targets, self.limit)
+
+    def _further(self, look: _Look | None, wanted: int) -> _Look:
+        """Simulate up to so many replications, store all there are, forget the look before."""
+        started_s = time.perf_counter()
+        scenario, before = self._at(wanted), 0 if look is None else len(look)
+        done = run_replications(scenario, before, wanted - before, progress=self.progress)
+        done = done if look is None else look.done.joined(done)
+        summary = summarised(scenario, done)
+        rows = results.flat_rows(scenario, summary)
+        self._check_possible(rows)
+        wall_time_s = time.perf_counter() - started_s
+        manifest = results.manifest(scenario, self.digests, [scenario.seed], wall_time_s)
+        if look is not None:
+            manifest["wall_time_s"] += look.manifest["wall_time_s"]
+            manifest |= {"until": look.manifest.get("until", {})}
+        manifest = self._noted(manifest, rows, wanted)
+        folder = self.aside / str(wanted)
+        shutil.rmtree(folder, ignore_errors=True)  # of other code or another scenario
+        store(folder, scenario, done, summary, manifest)
+        if look is not None and look.folder.parent == self.aside:
+            shutil.rmtree(look.folder)
+        return _Look(done, rows, manifest, folder)
+
+    def _check_possible(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        for one in impossible(rows, self.targets):
+            raise ScenarioError(
+                f"no number of replications gives an interval at '{one.operating_point}': some "
+                "have too few closed requests for this tail (20 for a p95, 100 for a p99); "
+                "a longer duration_s gives them more",
+                path="until",
+                value=one.kpi,
+            )
+
+    def _noted(
+        self, manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], count: int
+    ) -> dict[str, Any]:
+        """The manifest with what was asked, what is reached, and the looks so far."""
+        looks = [*manifest.get("until", {}).get("looks", [])]
+        note = {
+            "targets": [str(target) for target in self.targets],
+            "reached": not unmet(rows, self.targets),
+            "looks": looks if looks[-1:] == [count] else [*looks, count],
+            "limit": self.limit,
+            "widest": [one._asdict() for one in widest(rows, self.targets)],
+        }
+        return {**manifest, "until": note}
+
+    # --- what is there already
+
+    def _latest(self, folder: Path) -> _Look | None:
+        """The look with most replications, from the result folder or beside it."""
+        looks = []
+        if folder.exists():
+            found = self._read(folder)
+            if found is None:
+                message = "the folder holds the result of another run"
+                raise ScenarioError(message, path=str(folder))
+            looks.append(found)
+        for path in self.aside.glob("[!.]*"):
+            try:
+                beside = self._read(path)
+            except ArtefactError:
+                continue  # forgotten only halfway when the process was killed
+            if beside is not None and len(beside) <= self.limit:
+                looks.append(beside)
+        return max(looks, key=len, default=None)
+
+    def _read(self, folder: Path) -> _Look | None:
+        """A stored look; None if it is of another run."""
+        found = results.read_result(folder)
+        identity = results.identity(self._at(found.scenario.replications), self.digests)
+        if found.manifest.get("digest") != identity:
+            return None
+        rows = results.flat_rows(found.scenario, found.summary)
+        done = Replications(found.requests, found.summary["stations"])
+        return _Look(done, rows, found.manifest, folder)
+
+    def _at(self, count: int) -> Scenario:
+        """The scenario that says this number of replications."""
+        return self.scenario.model_copy(update={"replications": count})
+
+
+def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    text, file = results.to_json(manifest), folder / "manifest.json"
+    if file.read_text(encoding="utf-8") != text:
+        part = folder / ".manifest.json.part"
+        part.write_text(text, encoding="utf-8")
+        part.replace(file)
+
+
+def _publish(look: Path, folder: Path, aside: Path) -> None:
+    """The last look becomes the result; one of fewer replications there gives way; clean up.
+
+    Killed between the two renames, the next call finds the last look, which needs nothing more.
+    """
+    if look != folder:
+        if folder.exists():
+            shutil.rmtree(aside / "replaced", ignore_errors=True)
+            os.rename(folder, aside / "replaced")
+        os.rename(look, folder)
+    shutil.rmtree(aside, ignore_errors=True)
