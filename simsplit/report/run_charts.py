@@ -1,0 +1,204 @@
+"""Interactive charts of one run's requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from simsplit.report.charts import Chart, bar_look, look, number, plain, short
+from simsplit.report.markup import Table
+from simsplit.report.stages import stage_position, stages_ms
+from simsplit.report.under_way import PLACES, under_way
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pandas import DataFrame
+
+    from simsplit.scenario import Scenario
+
+MOST_POINTS = 500
+_SHARES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999)
+_PARTS = {
+    "device compute": "compute_energy_j",
+    "transmission": "tx_energy_j",
+    "reception": "rx_energy_j",
+    "edge": "edge_energy_j",
+}
+
+
+def answered(rows: DataFrame) -> DataFrame:
+    """The requests that got their answer: those that a latency is of."""
+    return rows[(rows["status"] == "done") & rows["latency_s"].notna()]
+
+
+def latency_cdf(rows: DataFrame) -> Chart:
+    """Share of all requests answered within a time, a curve per operating point, log time."""
+    parts = {str(name): part for name, part in rows.groupby("operating_point", sort=False)}
+    curves = [_curve(i, name, part) for i, (name, part) in enumerate(parts.items())]
+    is_thin = any(len(part) > MOST_POINTS for part in parts.values())
+    thin = f" Drawn with at most {MOST_POINTS} steps per curve, both ends whole." if is_thin else ""
+    layout = {
+        "xaxis": {"type": "log", "title": {"text": "latency [ms]"}},
+        "yaxis": {"range": [0, 1.03], "title": {"text": "share of requests"}},
+    }
+    return Chart(
+        "latency-cdf",
+        "Latency: share of requests answered within a time",
+        "figure",
+        {"data": curves, "layout": layout},
+        _quantiles(parts),
+        f"Unanswered requests keep a curve below 1.{thin}",
+    )
+
+
+def _curve(position: int, name: str, part: DataFrame) -> dict[str, Any]:
+    latency_ms = np.sort(1e3 * answered(part)["latency_s"].to_numpy(float))
+    kept = thinned(latency_ms.size, MOST_POINTS - 1)
+    x, y = latency_ms[kept], (kept + 1) / len(part)
+    style = look(position)
+    style["line"]["shape"] = "hv"
+    style["marker"] |= {"maxdisplayed": 8}
+    hover = "%{x:.4g} ms: %{y:.1%}"
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": plain(name),
+        "x": np.concatenate([x[:1], x]),  # a step from 0
+        "y": np.concatenate([np.zeros(min(1, x.size)), y]),
+        "hovertemplate": f"{hover}<extra>{plain(name)}</extra>",
+        **style,
+    }
+
+
+def thinned(count: int, most: int) -> NDArray[np.int64]:
+    """At most ``most`` ranks of 0 … count - 1: a tenth at either end whole, even steps between."""
+    if count <= most:
+        return np.arange(count)
+    end = most // 10
+    middle = np.linspace(end, count - 1 - end, most - 2 * end).round().astype(np.int64)
+    return np.unique(np.concatenate([np.arange(end), middle, np.arange(count - end, count)]))
+
+
+def _quantiles(parts: Mapping[str, DataFrame]) -> Table:
+    """Time within which a share of *all* requests was answered; – where fewer ever were."""
+    heading = ["operating point", *(f"{100 * share:g} % [ms]" for share in _SHARES), "answered"]
+    rows = []
+    for name, part in parts.items():
+        latency_ms = np.sort(1e3 * answered(part)["latency_s"].to_numpy(float))
+        ranks = [int(np.ceil(share * len(part))) for share in _SHARES]
+        times = [latency_ms[rank - 1] if rank <= latency_ms.size else None for rank in ranks]
+        share = f"{100 * latency_ms.size / max(1, len(part)):.1f} %"
+        rows.append([name, *map(number, times), share])
+    return Table("Latency within which a share of all requests was answered", heading, rows)
+
+
+def latency_by_stage(rows: DataFrame) -> Chart:
+    """Mean time of answered requests in every stage, stacked per operating point."""
+    closed = answered(rows)
+    means_ms = stages_ms(closed).groupby(closed["operating_point"], sort=False).mean()
+    title = "Latency by stage: mean of answered requests"
+    return _stacked("latency-by-stage", title, means_ms, "latency", "ms", stage_position)
+
+
+def energy_by_part(rows: DataFrame) -> Chart:
+    """Mean energy of a request by part, stacked per operating point."""
+    means = rows.groupby("operating_point", sort=False)[list(_PARTS.values())].mean()
+    means_mj = 1e3 * means.rename(columns={column: name for name, column in _PARTS.items()})
+    title = "Energy by part: mean of all requests"
+    places = list(_PARTS)
+    return _stacked("energy-by-part", title, means_mj, "energy per request", "mJ", places.index)
+
+
+def _stacked(
+    name: str,
+    title: str,
+    means: DataFrame,
+    what: str,
+    unit: str,
+    position_of: Callable[[str], int],
+) -> Chart:
+    points = [str(point) for point in means.index]
+    columns = [str(column) for column in means.columns]
+    bars = [_bar(position_of(c), c, points, means[c], unit) for c in columns]
+    layout = {
+        "barmode": "stack",
+        "xaxis": {"title": {"text": f"{what} [{unit}]"}, "rangemode": "tozero"},
+        "yaxis": {
+            "autorange": "reversed",
+            "tickmode": "array",
+            "tickvals": [plain(point) for point in points],
+            "ticktext": [short(point) for point in points],
+        },
+    }
+    table = _means_table(title, points, means, unit)
+    height_px = 130 + 44 * len(points)
+    content = {"data": bars, "layout": layout, "totals": True}
+    return Chart(name, title, "figure", content, table, height_px=height_px)
+
+
+def _bar(position: int, part: str, points: Sequence[str], means: Any, unit: str) -> dict[str, Any]:
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "name": part,
+        "x": means.to_numpy(float),
+        "y": [plain(point) for point in points],
+        "marker": bar_look(position),
+        "hovertemplate": f"{part}: %{{x:.4g}} {unit}<extra>%{{y}}</extra>",
+    }
+
+
+def _means_table(title: str, points: Sequence[str], means: DataFrame, unit: str) -> Table:
+    heading = ["operating point", *(f"{column} [{unit}]" for column in means), f"sum [{unit}]"]
+    rows = [
+        [point, *(number(value) for value in values), number(float(np.nansum(values)))]
+        for point, values in zip(points, means.to_numpy(float), strict=True)
+    ]
+    return Table(title, heading, rows)
+
+
+def requests_under_way(scenario: Scenario, requests: DataFrame) -> Chart:
+    """Mean number of requests at the device, on the air, at the server and on the way back."""
+    edges_s, counts = under_way(requests, scenario.duration_s + scenario.drain_s)
+    middle_s = (edges_s[1:] + edges_s[:-1]) / 2
+    lines = [_line(i, place, middle_s, counts[place]) for i, place in enumerate(PLACES)]
+    layout: dict[str, Any] = {
+        "xaxis": {"title": {"text": "simulated time [s]"}},
+        "yaxis": {"title": {"text": "requests under way"}, "rangemode": "tozero"},
+    }
+    if scenario.warmup_s:
+        layout["shapes"] = [_warm_up(scenario.warmup_s)]
+    warm = " Shaded: warm-up." if scenario.warmup_s else ""
+    width = f"{edges_s[1] - edges_s[0]:.3g} s"
+    note = f"Exact means over intervals of {width}, of all devices and replications.{warm}"
+    title = "Requests under way over time"
+    heading = ["time [s]", *PLACES]
+    step = max(1, len(middle_s) // 20)
+    rows = [
+        [number(middle_s[i]), *(number(counts[place][i]) for place in PLACES)]
+        for i in range(0, len(middle_s), step)
+    ]
+    content = {"data": lines, "layout": layout}
+    return Chart("under-way", title, "figure", content, Table(title, heading, rows), note)
+
+
+def _line(position: int, name: str, x: Any, y: Any) -> dict[str, Any]:
+    style = look(position)
+    style["line"]["width"] = 2
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": name,
+        "x": x,
+        "y": y,
+        "hovertemplate": f"%{{x:.3g}} s: %{{y:.3g}}<extra>{name}</extra>",
+        "line": style["line"],
+        "marker": style["marker"] | {"maxdisplayed": 10},
+    }
+
+
+def _warm_up(until_s: float) -> dict[str, Any]:
+    box = {"x0": 0, "x1": until_s, "y0": 0, "y1": 1, "yref": "paper", "layer": "below"}
+    return {"type": "rect", "fillcolor": "@muted/0.2", "line": {"width": 0}} | box

@@ -1,0 +1,91 @@
+"""The report of one run."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from simsplit.headline import utilisation_text
+from simsplit.report.charts import chart_html
+from simsplit.report.kpi_tables import every_kpi_table, headline_table, meanings_table
+from simsplit.report.markup import details_html, table_html
+from simsplit.report.page import Part, document
+from simsplit.report.provenance import run_provenance_html
+from simsplit.report.question import question, scenario_html
+from simsplit.report.run_charts import (
+    energy_by_part,
+    latency_by_stage,
+    latency_cdf,
+    requests_under_way,
+)
+from simsplit.report.slowest import slowest_html
+from simsplit.report.tradeoff import tradeoff
+from simsplit.report.warnings import warnings_html
+from simsplit.results import flat_rows
+from simsplit.summary import measured
+
+if TYPE_CHECKING:
+    from simsplit.results import Result
+
+
+def run_page(result: Result) -> str:
+    """The HTML text of a run."""
+    rows = measured(result.scenario, result.requests)
+    parts = [
+        Part("question", "The question", _question(result)),
+        Part("warnings", "Warnings", warnings_html(_flags(result.summary))),
+        Part("kpis", "KPIs", _kpis(result.summary)),
+        Part("figures", "Figures", _figures(result, rows)),
+        Part("slowest", "The slowest requests", slowest_html(rows)),
+        Part("scenario", "The scenario", scenario_html(result.scenario, _yaml(result))),
+        Part("provenance", "Provenance", run_provenance_html(result.manifest)),
+    ]
+    return document(result.scenario.name, "simsplit run", parts)
+
+
+def _question(result: Result) -> str:
+    description = result.scenario.description
+    said = f"<p>{escape(description)}</p>" if description else ""
+    return f'<p class="question">{escape(question(result.scenario))}</p>{said}'
+
+
+def _flags(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(item["code"], f"{item['station']}: {item['message']}") for item in summary["flags"]]
+
+
+def _kpis(summary: dict[str, Any]) -> str:
+    every = every_kpi_table(summary)
+    names = [name for name, kpi in summary["overall"].items() if isinstance(kpi, dict)]
+    known = [name for name in names if "mean" in summary["overall"][name]]
+    replications = summary["replications"]
+    count = f"{replications} replications" if replications > 1 else "batches of one run"
+    return (
+        f"<p>Mean ± half-width of the 95 % interval, Student t over {count}; ± ? where the run is "
+        "too short for one.</p>"
+        + table_html(headline_table(summary))
+        + f"<p>Utilisation: {escape(utilisation_text(summary))}.</p>"
+        + details_html("Every KPI, with low and high end", table_html(every))
+        + details_html(
+            "What each KPI means", table_html(meanings_table([*known, "utilisation", "snr_db"]))
+        )
+    )
+
+
+def _figures(result: Result, rows: Any) -> str:
+    table = flat_rows(result.scenario, result.summary)
+    labels = [row["operating_point"] for row in table]
+    title = "What each operating point costs and gives"
+    charts = [
+        latency_cdf(rows),
+        latency_by_stage(rows),
+        energy_by_part(rows),
+        tradeoff(table, labels, title),
+        requests_under_way(result.scenario, result.requests),
+    ]
+    return "".join(chart_html(chart) for chart in charts if chart is not None)
+
+
+def _yaml(result: Result) -> str:
+    if result.folder is None:
+        return result.scenario.model_dump_json(indent=2)
+    return (result.folder / "scenario.yaml").read_text(encoding="utf-8")
