@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from simsplit.results import Result
     from simsplit.sim.device import DevicePower
     from simsplit.sim.request import Plan, Request
+    from simsplit.sim.traffic import Recorded
     from simsplit.sim.world import History, Machines, MakeBlocks
 
 IN_TIME = ("miou", "accuracy")  # scores that are also given with late answers worth nothing
@@ -329,7 +330,7 @@ def simulate(
             powers,
             table,
             replication=replication,
-            traces_s=read_traces(scenario),
+            traffic=read_traces(scenario, replication),
             make_blocks=_block_channel(scenario, table),
             channel_trace=trace,
             tracks=tracks,
@@ -382,26 +383,21 @@ def read_channel_trace(scenario: Scenario) -> ChannelTrace | None:
     return open_trace(spec) if isinstance(spec, TraceChannel) else None
 
 
-def read_traces(scenario: Scenario) -> dict[str, dict[int, list[float]]]:
-    """Arrival times by group and device number from CSV files with ``time_s`` and ``device``."""
+def read_traces(scenario: Scenario, replication: int = 0) -> dict[str, dict[int, Recorded]]:
+    """Recorded arrivals by group and device number (see `simsplit.sim.traffic`)."""
+    from simsplit.sim.traffic import Recording
+
     return {
-        group.name: _read_trace(group.arrivals.file, f"devices.{group.name}.arrivals.file")
+        group.name: Recording(
+            group.arrivals.file,
+            f"devices.{group.name}.arrivals.file",
+            group.name,
+            group.count,
+            scenario.task.samples,
+        ).of(replication)
         for group in scenario.devices
         if isinstance(group.arrivals, TraceArrivals)
     }
-
-
-def _read_trace(file: str, path: str) -> dict[int, list[float]]:
-    import pandas as pd
-
-    try:
-        frame = pd.read_csv(file)
-        times = frame.groupby("device")["time_s"].apply(lambda t: sorted(t.astype(float)))
-    except (OSError, KeyError, ValueError) as error:
-        raise ScenarioError(
-            f"needs a CSV with the columns time_s and device ({error})", path=path, value=file
-        ) from error
-    return {int(str(device)): list(values) for device, values in times.items()}
 
 
 # --- act three --------------------------------------------------------------------------------

@@ -198,7 +198,12 @@ class PeriodicArrivals(Spec):
 
 
 class TraceArrivals(Spec):
-    """Arrival times from a CSV beside the YAML with the columns ``time_s`` and ``device``."""
+    """Arrivals from a CSV or Parquet file beside the YAML: columns ``time_s`` and ``device``.
+
+    Devices are numbered from 0 in each group; times of one device are in order. A column ``group``
+    chooses the rows of this group, ``replication`` those of a replication, and ``sample`` says
+    which sample is asked about; `simsplit export RUN --format csv` writes them all.
+    """
 
     kind: Literal["trace"]
     file: str

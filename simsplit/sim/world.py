@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ from simsplit.sim.policy import build_policy, reward
 from simsplit.sim.radio_network import Inputs, RadioNetwork
 from simsplit.sim.request import Plan, Request, serve
 from simsplit.sim.thermal import ThermalBody
+from simsplit.sim.traffic import Recorded
 
 REQUESTS_PER_REPLICATION = 10_000_000  # request ids of one replication stay below this
 MakeBlocks = Callable[[Sequence[np.random.Generator]], BlockChannel]
@@ -63,7 +64,7 @@ class World:
         plans: Operating point → costs.
         machines: Powers.
         table: BLER table (also chooses the MCS).
-        traces_s: Group → device number in the group → arrival times, for trace arrivals.
+        traffic: Group → device number in the group → its arrivals, for trace arrivals.
         make_blocks: Builds the exact block channel; None draws block errors from the table.
         channel_trace: The measured channel, for channels of kind ``trace``.
         tracks: Group → device number in the group → recorded positions.
@@ -77,7 +78,7 @@ class World:
         table: BlerTable,
         *,
         replication: int = 0,
-        traces_s: Mapping[str, Mapping[int, Sequence[float]]] | None = None,
+        traffic: Mapping[str, Mapping[int, Recorded]] | None = None,
         make_blocks: MakeBlocks | None = None,
         channel_trace: ChannelTrace | None = None,
         tracks: Mapping[str, Positions] | None = None,
@@ -118,7 +119,7 @@ class World:
         self._informer = Informer(self.env, scenario.cell, self.radio, self.edge, table)
         for device in self.devices:
             device.policy = self._policy(device, plans)
-        self._start_arrivals(traces_s or {})
+        self._start_arrivals(traffic or {})
 
     def random(self, device: int, cause: Cause, part: int = 0) -> np.random.Generator:
         """The generator of one device and cause (and site or chunk) in this replication."""
@@ -191,27 +192,34 @@ class World:
             return make_blocks(randoms)
         return TableBlocks(table, [rng.random for rng in randoms], self.scenario.cell.harq)
 
-    def _start_arrivals(self, traces_s: Mapping[str, Mapping[int, Sequence[float]]]) -> None:
+    def _start_arrivals(self, traffic: Mapping[str, Mapping[int, Recorded]]) -> None:
         for number, device in _numbered(self.devices):
-            trace_s = traces_s.get(device.group.name, {}).get(number, ())
-            self.env.process(self._arrive(device, device.group, trace_s))
+            recorded = traffic.get(device.group.name, {}).get(number, Recorded())
+            self.env.process(self._arrive(device, device.group, recorded))
 
     def _arrive(
-        self, device: Device, group: DeviceGroup, trace_s: Sequence[float]
+        self, device: Device, group: DeviceGroup, recorded: Recorded
     ) -> Generator[simpy.Event, Any, None]:
         rng = self.random(device.index, Cause.ARRIVALS)
-        samples = self.random(device.index, Cause.SAMPLES)
-        for gap_s in arrival_gaps_s(group, device.index, trace_s, rng):
+        samples = self._samples(device, recorded)
+        for gap_s in arrival_gaps_s(group, device.index, recorded.times_s, rng):
             yield self.env.timeout(gap_s)
             if self._arrivals_over or self.env.now >= self.scenario.duration_s:
                 return
-            sample = int(samples.integers(self.scenario.task.samples))
+            sample = next(samples)
             if device.has_power():
                 decision = device.policy.choose(self._told(device), sample)
                 request = self._new_request(device, sample, decision)
                 self.env.process(self._live(request, device))
             else:
                 self._new_request(device, sample).close("no_power", self.env.now)
+
+    def _samples(self, device: Device, recorded: Recorded) -> Iterator[int]:
+        """Which sample each request is about: recorded, or drawn from those that circulate."""
+        yield from recorded.samples
+        rng = self.random(device.index, Cause.SAMPLES)
+        while True:
+            yield int(rng.integers(self.scenario.task.samples))
 
     def _new_request(
         self, device: Device, sample: int, decision: Decision | None = None
