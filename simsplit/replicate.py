@@ -31,11 +31,20 @@ from simsplit.run import (
     artefact_digests,
     default_folder,
     resolve,
+    run,
     run_replications,
     store,
     summarised,
 )
-from simsplit.until import MINIMUM, Target, impossible, next_replications, unmet, widest
+from simsplit.until import (
+    MINIMUM,
+    Target,
+    impossible,
+    next_replications,
+    parse_until,
+    unmet,
+    widest,
+)
 
 if TYPE_CHECKING:
     from simsplit.results import Result
@@ -47,7 +56,7 @@ LIMIT = 100
 def replicate(
     source: Source,
     *,
-    until: Sequence[Target],
+    until: str | Sequence[Target],
     out: Path | str | None = None,
     limit: int = LIMIT,
     minimum: int = MINIMUM,
@@ -62,7 +71,8 @@ def replicate(
 
     Args:
         source, seed, duration_s, fidelity, overrides, progress: As of `simsplit.run.run`.
-        until: Widest half-widths; each must hold at every operating point that has requests.
+        until: Widest half-widths, e.g. ``accuracy:0.01,latency_s.p95:5%``; each must hold at every
+            operating point that has requests.
         out: Result folder; ``results/<name>-<digest>-until`` if None. A result of the same run
             there is gone on from.
         limit: Most replications.
@@ -84,17 +94,40 @@ def replicate(
         "cell.fidelity": fidelity,
     }
     scenario = resolve(source, overrides, shorthands)
-    first = _first_look(scenario, until, minimum, limit)
+    targets = parse_until(until) if isinstance(until, str) else tuple(until)
+    first = _first_look(scenario, targets, minimum, limit)
     digests = artefact_digests(scenario)
     folder = Path(out) if out is not None else _default_folder(scenario, digests)
     whole = folder.absolute()
     aside = whole.with_name(f".{whole.name}.replications")
-    return _Work(scenario, digests, tuple(until), first, limit, aside, progress).finished(folder)
+    return _Work(scenario, digests, targets, first, limit, aside, progress).finished(folder)
 
 
 def _default_folder(scenario: Scenario, digests: Mapping[str, str]) -> Path:
     """``results/<name>-<digest>-until``: of the scenario as it is, whatever the targets are."""
     return Path("results") / f"{default_folder(scenario, digests).name}-until"
+
+
+def run_or_replicate(
+    source: Source,
+    *,
+    until: str | None = None,
+    limit: int | None = None,
+    minimum: int | None = None,
+    **wanted: Any,
+) -> Result:
+    """`simsplit.run.run` without targets, `replicate` with them; None is the default number.
+
+    Raises:
+        ScenarioError: Numbers of replications for targets that there are not.
+    """
+    if until is not None:
+        most = LIMIT if limit is None else limit
+        fewest = MINIMUM if minimum is None else minimum
+        return replicate(source, until=until, limit=most, minimum=fewest, **wanted)
+    if limit is not None or minimum is not None:
+        raise ScenarioError("--max-replications and --min-replications go with --until")
+    return run(source, **wanted)
 
 
 def _first_look(scenario: Scenario, until: Sequence[Target], minimum: int, limit: int) -> int:
@@ -125,6 +158,32 @@ def _check_name(kpi: str) -> None:
             raise ScenarioError(
                 error.message, path="until", value=kpi, choices=error.choices
             ) from None
+
+
+def precision(result: Result) -> tuple[str, list[str], list[list[str]]]:
+    """What became of a result's targets: a sentence, and heading and rows of a table."""
+    note, count = result.manifest["until"], result.scenario.replications
+    looks = ", ".join(str(look) for look in note["looks"])
+    ending = "every interval is as narrow as asked"
+    if not note["reached"]:
+        ending = f"NOT every interval is as narrow as asked (at most {note['limit']} were allowed)"
+    heading = ["target", "widest at", "half-width", "allowed", "met"]
+    rows = [
+        [target, *_told(one)] for target, one in zip(note["targets"], note["widest"], strict=True)
+    ]
+    return f"{count} replications (looked after {looks}): {ending}", heading, rows
+
+
+def _told(one: Mapping[str, Any]) -> list[str]:
+    """Of one target (numbers that are None: no value or no interval)."""
+    half_width, allowed = one["half_width"], one["allowed"]
+    is_met = half_width is not None and allowed is not None and half_width <= allowed
+    numbers = [_short(half_width), _short(allowed)]
+    return [one["operating_point"], *numbers, "yes" if is_met else "NO"]
+
+
+def _short(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3g}"
 
 
 @dataclass(frozen=True)

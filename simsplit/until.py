@@ -38,11 +38,8 @@ class Target:
     is_relative: bool = False
 
     def __str__(self) -> str:
-        return (
-            f"{self.kpi}:{100 * self.width:g}%"
-            if self.is_relative
-            else f"{self.kpi}:{self.width:g}"
-        )
+        width = f"{100 * self.width:.12g}%" if self.is_relative else f"{self.width:.12g}"
+        return f"{self.kpi}:{width}"
 
     def allowed(self, interval: Interval) -> float:
         """Widest half-width in the KPI's own unit."""

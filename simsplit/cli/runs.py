@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,9 @@ from simsplit.cli.terminal import (
     print_table,
     progress_bars,
 )
+
+if TYPE_CHECKING:
+    from simsplit.results import Result
 
 
 class Fidelity(StrEnum):
@@ -38,16 +41,33 @@ def run(
     out: OutOption = None,
     duration_s: Annotated[float | None, typer.Option("--duration-s")] = None,
     replications: Annotated[int | None, typer.Option(min=1)] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until",
+            help="Replicate until every 95 % interval is this narrow (half-widths), "
+            "e.g. accuracy:0.01,latency_s.p95:5%.",
+        ),
+    ] = None,
+    max_replications: Annotated[
+        int | None, typer.Option("--max-replications", help="With --until: at most; 100.")
+    ] = None,
+    min_replications: Annotated[
+        int | None, typer.Option("--min-replications", help="With --until: at least; 10.")
+    ] = None,
     fidelity: Annotated[Fidelity | None, typer.Option()] = None,
     as_json: JsonOption = False,
     figures: Annotated[bool, typer.Option(help="Draw the result's figures too.")] = True,
 ) -> None:
     """Simulate a scenario, store the result with its figures and print its table."""
-    from simsplit.run import run as run_scenario
+    from simsplit.replicate import run_or_replicate
 
     with progress_bars(quiet=as_json) as progress:
-        result = run_scenario(
+        result = run_or_replicate(
             scenario,
+            until=until,
+            limit=max_replications,
+            minimum=min_replications,
             out=out,
             seed=seed,
             duration_s=duration_s,
@@ -61,10 +81,25 @@ def run(
 
         plot_once(result)
     if as_json:
-        print_json({"folder": str(result.folder), "summary": result.summary})
+        found = {"folder": str(result.folder), "summary": result.summary}
+        print_json(found | {"until": result.manifest["until"]} if until else found)
         return
     print_summary(result.summary)
+    if until:
+        _print_precision(result)
     typer.echo(f"Result: {result.folder}")
+
+
+def _print_precision(result: Result) -> None:
+    from simsplit.replicate import precision
+
+    sentence, heading, rows = precision(result)
+    typer.echo(sentence)
+    print_table("Half-widths of the 95 % intervals", heading, rows)
+    if not result.manifest["until"]["reached"]:
+        typer.secho(
+            "Warning: not precise; a larger --max-replications goes on from here", fg="yellow"
+        )
 
 
 @app.command()

@@ -199,3 +199,31 @@ class MultitaskExitNet(MultitaskNet):
         """Feature behind stage 1 → answers, named and shaped as those of ``answer``."""
         answers: dict[str, Tensor] = self.exit(feature)
         return answers
+
+
+class Segmenter(MultitaskNet):
+    """Trunk and segmentation head of the trained network as one plain module, to be cut anywhere.
+
+    For ``networks:`` of a scenario, with the weights of ``models/streets_multitask``:
+    ``source: simsplit.nets.multitask:Segmenter``, ``answer: segmentation``.
+
+    Args:
+        height, width: Image size in pixels, multiples of 16.
+    """
+
+    def __init__(self, height: int = 64, width: int = 128) -> None:
+        super().__init__(height, width)
+        self.register_load_state_dict_pre_hook(_without_tables)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images ``(B, 3, H, W)`` in [0, 1] → logits ``(B, 8, H, W)``."""
+        logits: Tensor = self.answer(self.encode(images))["segmentation"]
+        return logits
+
+
+def _without_tables(
+    module: nn.Module, state: dict[str, Tensor], prefix: str, *rest: object
+) -> None:
+    """The weights file also holds entropy tables, which are no parameters of the network."""
+    for name in [name for name in state if name.startswith(f"{prefix}entropy_tables.")]:
+        del state[name]
