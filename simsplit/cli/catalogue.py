@@ -17,11 +17,16 @@ from simsplit.cli.terminal import (
 
 @app.command()
 @guarded
-def schema() -> None:
-    """Print the JSON Schema of scenarios, for editors."""
+def schema(
+    results: Annotated[
+        bool, typer.Option("--results", help="Of the files in result and sweep folders instead.")
+    ] = False,
+) -> None:
+    """Print the JSON Schema of scenarios, for editors, or what the files of results hold."""
+    from simsplit.columns import schema_of_results
     from simsplit.scenario import Scenario
 
-    print_json(Scenario.model_json_schema())
+    print_json(schema_of_results() if results else Scenario.model_json_schema())
 
 
 @app.command(name="list")
