@@ -244,7 +244,7 @@ def sampled_range(
         raise ScenarioError("low must be below high", path=path, value=f"{low:g}, {high:g}")
     if is_log and low <= 0:
         raise ScenarioError("a logarithmic range starts above 0", path=path, value=low)
-    if whole and not (low.is_integer() and high.is_integer()):
+    if whole and not (float(low).is_integer() and float(high).is_integer()):
         raise ScenarioError("int(low, high) takes integers", path=path, value=f"{low:g}, {high:g}")
     return Range(path, low, high, is_log, whole)
 
