@@ -1,4 +1,4 @@
-"""Verbs about one run: run, check, show, plot, report."""
+"""Verbs about one run: run, check, show, report."""
 
 from __future__ import annotations
 
@@ -134,26 +134,6 @@ def show(result: Path, as_json: JsonOption = False) -> None:
         print_json(found.summary)
     else:
         print_summary(found.summary)
-
-
-@app.command()
-@guarded
-def plot(
-    folder: Path,
-    kind: Annotated[str, typer.Option("--kind", help="Which figure, or all.")] = "all",
-    out: OutOption = None,
-) -> None:
-    """Draw the figures of a result or sweep; ``policies`` of a sweep over policies."""
-    if kind == "policies":
-        from simsplit.policy_study import plot_study
-
-        drawn = plot_study(folder, out or folder)
-    else:
-        from simsplit.plots.drawing import plot as draw
-
-        drawn = draw(folder, kind, out or folder)
-    for path in drawn:
-        typer.echo(f"Figure: {path}")
 
 
 @app.command()

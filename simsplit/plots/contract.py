@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class PlotOptions:
         device: Device of a timeline.
         start_s, end_s: Window of a figure over time, in simulated seconds.
         style: Name of a style (`simsplit.plots.style.STYLES`).
+        where: Rows to draw, each ``column == value[, value …]`` (`simsplit.plots.frames.where`).
     """
 
     metric: str | None = None
@@ -32,11 +34,16 @@ class PlotOptions:
     start_s: float | None = None
     end_s: float | None = None
     style: str = "ieee_column"
+    where: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A figure and the numbers in it, which are written beside it as CSV."""
+    """A figure and the numbers in it, which are written beside it as CSV.
+
+    ``tables``: further tables by name, written beside it as CSV and LaTeX.
+    """
 
     figure: Figure
     data: DataFrame
+    tables: Mapping[str, DataFrame] = field(default_factory=dict)

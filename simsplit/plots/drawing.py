@@ -1,45 +1,143 @@
-"""Figures of a stored run or sweep, written as files."""
+"""Figures of a stored run or sweep, written as files: which kinds there are, and who draws them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simsplit.errors import ArtefactError, ScenarioError
-from simsplit.plots.curves import metric_against_snr
-from simsplit.plots.requests import energy_by_part, latency_by_stage, latency_cdf
-from simsplit.plots.style import (
-    paper_figure,
-    save,
+from simsplit.plots.contract import Drawing, PlotOptions
+from simsplit.plots.requests import (
+    cdf_drawing,
+    energy_drawing,
+    measured_requests,
+    stage_drawing,
 )
-from simsplit.results import Result, read_result
+from simsplit.plots.style import save
+from simsplit.results import Result
 from simsplit.summary import measured
-from simsplit.sweep import load_results
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-KINDS = ("latency_cdf", "latency_by_stage", "energy_by_part", "cliff")
+RUN, SWEEP = "run", "sweep"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Who draws a kind of figure (``module:function``) and the folder it needs; None: either."""
+
+    target: str
+    needs: str | None
+    in_all: bool = True
+
+
+KINDS: dict[str, Kind] = {
+    "latency_cdf": Kind("requests:draw_latency_cdf", RUN),
+    "latency_by_stage": Kind("requests:draw_latency_by_stage", RUN),
+    "energy_by_part": Kind("requests:draw_energy_by_part", RUN),
+    "timeline": Kind("timeline:draw", RUN),
+    "queue": Kind("queue:draw", RUN),
+    "radio_map": Kind("radio_map:draw", None, in_all=False),
+    "metric": Kind("curves:draw", SWEEP),
+    "cliff": Kind("curves:draw", SWEEP, in_all=False),
+    "rate_distortion": Kind("rate_distortion:draw", SWEEP),
+    "stages": Kind("stages:draw", SWEEP),
+    "pareto": Kind("pareto:draw", SWEEP),
+    "heatmap": Kind("heatmap:draw", SWEEP),
+}
+
+
+def draw(folder: Path, kind: str, options: PlotOptions | None = None) -> Drawing:
+    """One figure of a stored run or sweep.
+
+    Raises:
+        ScenarioError: Unknown kind, a kind that this folder does not have, an unknown column.
+        ArtefactError: ``folder`` holds neither a run nor a sweep.
+    """
+    if kind not in KINDS:
+        choices = (*KINDS, "policies", "all")
+        raise ScenarioError("unknown kind of figure", value=kind, choices=choices)
+    found = kind_of(folder)
+    if KINDS[kind].needs not in (None, found):
+        message = f"the folder holds one {found}, the figure needs a {KINDS[kind].needs}"
+        raise ScenarioError(message, path=str(folder), value=kind, choices=kinds_of(found))
+    module, _, function = KINDS[kind].target.partition(":")
+    made = getattr(import_module(f"simsplit.plots.{module}"), function)
+    drawing: Drawing = made(Path(folder), options or PlotOptions())
+    return drawing
+
+
+def kind_of(folder: Path) -> str:
+    """``run`` or ``sweep``.
+
+    Raises:
+        ArtefactError: Neither.
+    """
+    if (Path(folder) / "sweep.json").is_file():
+        return SWEEP
+    if (Path(folder) / "requests.parquet").is_file():
+        return RUN
+    raise ArtefactError("neither a result nor a sweep", path=str(folder))
+
+
+def kinds_of(found: str) -> list[str]:
+    """Kinds of figure that a run or a sweep has."""
+    return [name for name, kind in KINDS.items() if kind.needs in (None, found)]
+
+
+def plot(folder: Path, kind: str, out: Path, options: PlotOptions | None = None) -> list[Path]:
+    """Draw one ``kind`` of figure, or ``all`` that the folder has, into the directory ``out``.
+
+    Raises:
+        ScenarioError, ArtefactError: See `draw`.
+    """
+    if kind == "all":
+        return _plot_all(Path(folder), out, options)
+    return save(draw(folder, kind, options), out / kind)
+
+
+def _plot_all(folder: Path, out: Path, options: PlotOptions | None) -> list[Path]:
+    """Every figure that the folder has; those that its columns do not allow are left out.
+
+    Raises:
+        ScenarioError: Not one could be drawn; the first reason.
+    """
+    paths: list[Path] = []
+    reasons: list[ScenarioError] = []
+    for kind in kinds_of(kind_of(folder)):
+        if not KINDS[kind].in_all:
+            continue
+        try:
+            paths += plot(folder, kind, out, options)
+        except ScenarioError as error:
+            reasons.append(error)
+    if not paths:
+        raise reasons[0]
+    return paths
 
 
 def run_figures(result: Result) -> dict[str, Figure]:
-    """Every figure of one run by name, over the requests of its measured window."""
-    rows = measured(result.scenario, result.requests)
-    if rows.empty:
-        raise ArtefactError("no request arrived in the measured window", path=str(result.folder))
-    order = {point.name: place for place, point in enumerate(result.scenario.operating_points)}
-    rows = rows.sort_values("operating_point", key=lambda names: names.map(order), kind="stable")
+    """The figures of one run's requests by name, over its measured window."""
+    return {name: drawing.figure for name, drawing in run_drawings(result).items()}
+
+
+def run_drawings(result: Result) -> dict[str, Drawing]:
+    """`run_figures` with the numbers in them."""
+    rows = measured_requests(result)
     return {
-        "latency_cdf": latency_cdf(rows),
-        "latency_by_stage": latency_by_stage(rows),
-        "energy_by_part": energy_by_part(rows),
+        "latency_cdf": cdf_drawing(rows),
+        "latency_by_stage": stage_drawing(rows),
+        "energy_by_part": energy_drawing(rows),
     }
 
 
 def plot_result(result: Result, out_dir: Path) -> list[Path]:
-    """Write every figure of one run as PNG and PDF."""
-    figures = run_figures(result).items()
-    return [path for name, figure in figures for path in save(figure, out_dir / name)]
+    """Write `run_drawings` as files."""
+    drawings = run_drawings(result).items()
+    return [path for name, drawing in drawings for path in save(drawing, out_dir / name)]
 
 
 def plot_once(result: Result) -> list[Path]:
@@ -51,32 +149,3 @@ def plot_once(result: Result) -> list[Path]:
         return []
     folder = result.folder / "figures"
     return [] if folder.exists() else plot_result(result, folder)
-
-
-def plot_cliff(sweep_dir: Path, out: Path, metric: str | None = None) -> list[Path]:
-    """Accuracy over SNR of a finished sweep; ``out`` is a file stem or a directory."""
-    frame = load_results(sweep_dir)
-    if metric is None:
-        metric = "score_miou" if "score_miou" in frame else "score_accuracy"
-    with paper_figure() as (figure, ax):
-        metric_against_snr(frame, metric, ax)
-        return save(figure, out / "cliff" if out.is_dir() else out.with_suffix(""))
-
-
-def plot(folder: Path, kind: str, out: Path) -> list[Path]:
-    """Draw one ``kind`` of figure, or ``all`` figures of a run, into the directory ``out``.
-
-    Raises:
-        ScenarioError: Unknown kind.
-        ArtefactError: ``folder`` is no result (or, for ``cliff``, no sweep).
-    """
-    if kind not in (*KINDS, "all"):
-        choices = (*KINDS, "policies", "all")
-        raise ScenarioError("unknown kind of figure", value=kind, choices=choices)
-    out.mkdir(parents=True, exist_ok=True)
-    if kind == "cliff":
-        return plot_cliff(folder, out)
-    result = read_result(folder)
-    if kind == "all":
-        return plot_result(result, out)
-    return save(run_figures(result)[kind], out / kind)

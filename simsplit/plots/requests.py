@@ -2,53 +2,122 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simsplit.errors import ArtefactError
+from simsplit.plots.contract import Drawing, PlotOptions
+from simsplit.plots.frames import POINT
 from simsplit.plots.style import (
-    HATCHES,
     colour,
     grid,
+    hatch,
     legend_above,
     look,
     paper_figure,
     plain_log_ticks,
+    style_of,
 )
+from simsplit.results import Result, read_result
+from simsplit.summary import measured
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
     from pandas import DataFrame
 
+PARTS = {
+    "device compute": "compute_energy_j",
+    "transmission": "tx_energy_j",
+    "reception": "rx_energy_j",
+    "edge": "edge_energy_j",
+}
 
-def latency_cdf(requests: DataFrame) -> Figure:
+
+def measured_requests(result: Result) -> DataFrame:
+    """The requests of the measured window, the operating points in the scenario's order.
+
+    Raises:
+        ArtefactError: There are none.
+    """
+    rows = measured(result.scenario, result.requests)
+    if rows.empty:
+        raise ArtefactError("no request arrived in the measured window", path=str(result.folder))
+    order = {point.name: place for place, point in enumerate(result.scenario.operating_points)}
+    return rows.sort_values(POINT, key=lambda names: names.map(order), kind="stable")
+
+
+def draw_latency_cdf(folder: Path, options: PlotOptions) -> Drawing:
+    """Distribution of a run's latency, a curve per operating point."""
+    return cdf_drawing(measured_requests(read_result(folder)), options.style)
+
+
+def draw_latency_by_stage(folder: Path, options: PlotOptions) -> Drawing:
+    """Mean time of a run's answered requests in every stage."""
+    return stage_drawing(measured_requests(read_result(folder)), options.style)
+
+
+def draw_energy_by_part(folder: Path, options: PlotOptions) -> Drawing:
+    """Mean energy of a run's requests by part."""
+    return energy_drawing(measured_requests(read_result(folder)), options.style)
+
+
+def cdf_drawing(requests: DataFrame, style: str = "ieee_column") -> Drawing:
+    """`latency_cdf` on a figure of its own."""
+    with paper_figure(style=style) as (figure, ax):
+        return Drawing(figure, latency_cdf(requests, ax))
+
+
+def stage_drawing(requests: DataFrame, style: str = "ieee_column") -> Drawing:
+    """`mean_stages` of the answered requests as stacked bars on a figure of its own."""
+    return _bars(mean_stages(requests), "s", "mean latency [ms]", style)
+
+
+def energy_drawing(requests: DataFrame, style: str = "ieee_column") -> Drawing:
+    """`mean_parts` as stacked bars on a figure of its own."""
+    return _bars(mean_parts(requests), "j", "energy per request [mJ]", style)
+
+
+def latency_cdf(requests: DataFrame, ax: Axes) -> DataFrame:
     """Fraction of all requests answered within a time, per operating point.
 
     Lost, rejected and open requests count as never answered: the curve then ends below 1.
+
+    Returns:
+        What was drawn: ``operating_point``, ``latency_s``, ``fraction``.
     """
-    with paper_figure() as (figure, ax):
-        for position, (name, part) in enumerate(requests.groupby("operating_point", sort=False)):
-            latency_ms = np.sort(1e3 * part["latency_s"].dropna().to_numpy(float))
-            share = np.arange(1, latency_ms.size + 1) / len(part)
-            every = max(1, latency_ms.size // 5)
-            style = look(position) | {"markevery": (position * every // 8, every)}
-            ax.step(latency_ms, share, where="post", label=str(name), **style)
-        ax.set_xscale("log")
-        plain_log_ticks(ax)
-        ax.set_ylim(0, 1.02)
-        ax.set_xlabel("latency [ms]")
-        ax.set_ylabel("fraction of requests")
-        grid(ax, "both")
-        legend_above(ax)
-        return figure
+    import pandas as pd
+
+    drawn = []
+    for position, (name, part) in enumerate(requests.groupby(POINT, sort=False)):
+        latency_s = np.sort(part["latency_s"].dropna().to_numpy(float))
+        share = np.arange(1, latency_s.size + 1) / len(part)
+        every = max(1, latency_s.size // 5)
+        style = look(position) | {"markevery": (position * every // 8, every)}
+        ax.step(1e3 * latency_s, share, where="post", label=str(name), **style)
+        columns = {POINT: str(name), "latency_s": latency_s, "fraction": share}
+        drawn.append(pd.DataFrame(columns))
+    ax.set_xscale("log")
+    plain_log_ticks(ax)
+    ax.set_ylim(0, 1.02)
+    ax.set_xlabel("latency [ms]")
+    ax.set_ylabel("fraction of requests")
+    grid(ax, "both")
+    legend_above(ax)
+    return pd.concat(drawn, ignore_index=True)
 
 
-def latency_by_stage(requests: DataFrame) -> Figure:
-    """Mean time in every stage of the closed requests, stacked per operating point."""
+def mean_stages(requests: DataFrame) -> DataFrame:
+    """Mean seconds in every stage of the answered requests, a row per operating point."""
     closed = requests[requests["latency_s"].notna()]
-    stages = stage_times(closed)
-    means_ms = 1e3 * stages.groupby(closed["operating_point"], sort=False).mean()
-    return _stacked(means_ms, "mean latency [ms]")
+    return stage_times(closed).groupby(closed[POINT], sort=False).mean()
+
+
+def mean_parts(requests: DataFrame) -> DataFrame:
+    """Mean joules per request by part: device compute, transmission, reception, edge."""
+    means = requests.groupby(POINT, sort=False)[list(PARTS.values())].mean()
+    return means.rename(columns={column: name for name, column in PARTS.items()})
 
 
 def stage_times(closed: DataFrame) -> DataFrame:
@@ -74,38 +143,35 @@ def stage_times(closed: DataFrame) -> DataFrame:
     return stages
 
 
-def energy_by_part(requests: DataFrame) -> Figure:
-    """Mean energy per request: device compute, transmission, edge, stacked per operating point."""
-    parts = {
-        "device compute": "compute_energy_j",
-        "transmission": "tx_energy_j",
-        "reception": "rx_energy_j",
-        "edge": "edge_energy_j",
-    }
-    means = requests.groupby("operating_point", sort=False)[list(parts.values())].mean()
-    means_mj = 1e3 * means.rename(columns={column: name for name, column in parts.items()})
-    return _stacked(means_mj, "energy per request [mJ]")
+def _bars(means: DataFrame, unit: str, label: str, style: str) -> Drawing:
+    """Horizontal stacked bars in thousandths of the unit, as high as their number needs."""
+    from simsplit.plots.style import style_named
+
+    scale = style_named(style).font_pt / 8
+    with paper_figure(scale * (1.1 + 0.28 * len(means)), style) as (figure, ax):
+        _stacked(1e3 * means, label, ax)
+        named = means.rename(columns=lambda part: f"{part} {unit}".replace(" ", "_"))
+        return Drawing(figure, named.rename_axis(POINT).reset_index())
 
 
-def _stacked(means: DataFrame, label: str) -> Figure:
+def _stacked(means: DataFrame, label: str, ax: Axes) -> None:
     """Horizontal stacked bars, rows of ``means`` from top to bottom, the sum written at the end."""
-    with paper_figure(1.1 + 0.28 * len(means)) as (figure, ax):
-        position = np.arange(len(means))
-        left = np.zeros(len(means))
-        for index, name in enumerate(means.columns):
-            width = means[name].to_numpy(float)
-            style: dict[str, Any] = {"color": colour(index), "hatch": HATCHES[index]}
-            ax.barh(position, width, 0.65, left=left, label=name, edgecolor="k", lw=0.4, **style)
-            left = left + width
-        for y, total in enumerate(left):
-            text = f"{total:.0f}" if total >= 100 else f"{total:#.3g}"
-            offset: dict[str, Any] = {"xytext": (3, 0), "textcoords": "offset points"}
-            ax.annotate(text, (total, y), va="center", fontsize=7, **offset)
-        ax.set_yticks(position, [str(name) for name in means.index])
-        ax.invert_yaxis()
-        ax.set_xlim(0, 1.12 * float(left.max() or 1.0))
-        ax.set_xlabel(label)
-        ax.tick_params(axis="y", length=0)
-        grid(ax, "x")
-        legend_above(ax, columns=3)
-        return figure
+    position = np.arange(len(means))
+    left = np.zeros(len(means))
+    for index, name in enumerate(means.columns):
+        width = means[name].to_numpy(float)
+        style: dict[str, Any] = {"color": colour(index), "hatch": hatch(index)}
+        ax.barh(position, width, 0.65, left=left, label=name, edgecolor="k", lw=0.4, **style)
+        left = left + width
+    small_pt = style_of(ax.get_figure()).small_pt  # type: ignore[arg-type]
+    for y, total in enumerate(left):
+        text = f"{total:.0f}" if total >= 100 else f"{total:#.3g}"
+        offset: dict[str, Any] = {"xytext": (3, 0), "textcoords": "offset points"}
+        ax.annotate(text, (total, y), va="center", fontsize=small_pt, **offset)
+    ax.set_yticks(position, [str(name) for name in means.index])
+    ax.invert_yaxis()
+    ax.set_xlim(0, 1.12 * float(left.max() or 1.0))
+    ax.set_xlabel(label)
+    ax.tick_params(axis="y", length=0)
+    grid(ax, "x")
+    legend_above(ax)

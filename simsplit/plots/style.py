@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from simsplit.errors import ScenarioError
+from simsplit.plots.contract import Drawing
+from simsplit.plots.labels import LABELS as LABELS
+from simsplit.plots.latex import booktabs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,57 +24,88 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), "-", "--")
 HATCHES = ("", "///", "...", "\\\\\\", "xxx", "++", "ooo")
-WIDTH_IN, HEIGHT_IN = 3.5, 2.5
-PAGE_IN = 7.16
-LABELS = {
-    "score_miou": "mean IoU",
-    "score_accuracy": "accuracy",
-    "score_miou_in_time": "mean IoU, late answers worth 0",
-    "score_accuracy_in_time": "accuracy, late answers worth 0",
-    "score_pixel_accuracy": "pixel accuracy",
-    "score_disparity_rmse_px": "disparity RMSE [px]",
-    "score_psnr_db": "PSNR [dB]",
-    "latency_s": "mean latency [s]",
-    "latency_p50_s": "median latency [s]",
-    "latency_p95_s": "95th percentile of latency [s]",
-    "latency_p99_s": "99th percentile of latency [s]",
-    "energy_j": "energy per request [J]",
-    "payload_bits": "payload [bit]",
-    "channel_uses": "channel uses per request",
-    "delivered": "delivered fraction",
-    "deadline_met": "fraction in time",
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """Where a figure goes: its width and usual height in inches, its fonts and lines in points."""
+
+    width_in: float
+    height_in: float
+    font_pt: float = 8
+    small_pt: float = 7
+    line_pt: float = 1.1
+    marker_pt: float = 3.5
+    font: str = "STIXGeneral"
+    math: str = "stix"
+
+    def rc(self) -> dict[Any, Any]:
+        """Matplotlib's settings."""
+        return {
+            "font.family": [self.font, "DejaVu Sans"],
+            "mathtext.fontset": self.math,
+            "font.size": self.font_pt,
+            "axes.labelsize": self.font_pt,
+            "axes.titlesize": self.font_pt,
+            "legend.fontsize": self.small_pt,
+            "xtick.labelsize": self.small_pt,
+            "ytick.labelsize": self.small_pt,
+            "axes.linewidth": 0.55 * self.line_pt,
+            "lines.linewidth": self.line_pt,
+            "lines.markersize": self.marker_pt,
+            "hatch.linewidth": 0.5,
+            "pdf.fonttype": 42,
+            "ps.fonttype": 42,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "legend.frameon": False,
+        }
+
+
+STYLES = {
+    "ieee_column": Style(3.5, 2.5),  # IEEE's author centre: 3.5 in a column, 7.16 in the page
+    "ieee_page": Style(7.16, 2.7),
+    "thesis": Style(5.8, 3.4, 10, 9, 1.3, 4.5),
+    "slide": Style(9.0, 5.0, 18, 15, 2.4, 9.0, "DejaVu Sans", "dejavusans"),
 }
-_STYLE: dict[Any, Any] = {
-    "font.family": "serif",
-    "font.serif": ["STIXGeneral", "DejaVu Serif"],
-    "mathtext.fontset": "stix",
-    "font.size": 8,
-    "axes.labelsize": 8,
-    "legend.fontsize": 7,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "axes.linewidth": 0.6,
-    "lines.linewidth": 1.1,
-    "lines.markersize": 3.5,
-    "hatch.linewidth": 0.5,
-    "pdf.fonttype": 42,
-    "ps.fonttype": 42,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-}
+WIDTH_IN, HEIGHT_IN = STYLES["ieee_column"].width_in, STYLES["ieee_column"].height_in
+PAGE_IN = STYLES["ieee_page"].width_in
+DPI = 200
+
+
+def style_named(name: str) -> Style:
+    """The style of that name.
+
+    Raises:
+        ScenarioError: There is none.
+    """
+    if name not in STYLES:
+        raise ScenarioError("no such style", value=name, choices=list(STYLES))
+    return STYLES[name]
 
 
 @contextmanager
-def paper_figure(height_in: float = HEIGHT_IN) -> Iterator[tuple[Figure, Axes]]:
-    """A column-wide figure and its axes in the paper's style; no display, no global state."""
+def blank_figure(style: str = "ieee_column", height_in: float | None = None) -> Iterator[Figure]:
+    """An empty figure as wide as the style says; no display, no global state."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
+    look = style_named(style)
+    with mpl.rc_context(look.rc()):
+        size = (look.width_in, height_in or look.height_in)
+        figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+        figure.set_label(style)  # fonts are chosen when a figure is drawn: `save` must know
         FigureCanvasAgg(figure)
+        yield figure
+
+
+@contextmanager
+def paper_figure(
+    height_in: float | None = None, style: str = "ieee_column"
+) -> Iterator[tuple[Figure, Axes]]:
+    """A figure with one pair of axes in a style; column-wide for IEEE if left out."""
+    with blank_figure(style, height_in) as figure:
         yield figure, figure.add_subplot()
 
 
@@ -78,52 +115,98 @@ def page_figure(rows: int, columns: int) -> Iterator[tuple[Figure, Any]]:
 
     Yields the figure and its axes, ``(rows, columns)``.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(PAGE_IN, 0.4 + 1.55 * rows), layout="constrained")
-        FigureCanvasAgg(figure)
+    with blank_figure("ieee_page", 0.4 + 1.55 * rows) as figure:
         yield figure, figure.subplots(rows, columns, squeeze=False, sharex=True, sharey="row")
 
 
-def save(figure: Figure, stem: Path) -> list[Path]:
-    """Write ``stem.png`` (200 dpi) and ``stem.pdf`` (fonts embedded)."""
+@contextmanager
+def _drawn_as_made(figure: Figure) -> Iterator[None]:
     import matplotlib as mpl
 
+    with mpl.rc_context(style_of(figure).rc()):
+        yield
+
+
+def style_of(figure: Figure) -> Style:
+    """The style a figure was made in."""
+    return STYLES.get(str(figure.get_label()), STYLES["ieee_column"])
+
+
+def save(drawing: Drawing | Figure, stem: Path) -> list[Path]:
+    """Write ``stem.png`` (200 dpi), ``stem.pdf`` (fonts embedded), ``stem.pgf``; the same bytes
+    whenever the same figure is written.
+
+    A `Drawing` leaves its numbers too: ``stem.csv``, and ``stem_<table>.csv`` and ``.tex``.
+    """
     stem.parent.mkdir(parents=True, exist_ok=True)
-    paths = [stem.parent / f"{stem.name}.{ending}" for ending in ("png", "pdf")]
-    for path in paths:
-        metadata = {"CreationDate": None} if path.suffix == ".pdf" else {}
-        with mpl.rc_context(_STYLE):  # fonts are chosen when a figure is drawn
-            figure.savefig(path, dpi=200, metadata=metadata)
+    if not isinstance(drawing, Drawing):
+        return _pictures(drawing, stem)
+    paths = [*_pictures(drawing.figure, stem), _beside(stem, ".csv")]
+    drawing.data.to_csv(paths[-1], index=False, lineterminator="\n")
+    for name, table in drawing.tables.items():
+        paths += [_beside(stem, f"_{name}.csv"), _beside(stem, f"_{name}.tex")]
+        table.to_csv(paths[-2], index=False, lineterminator="\n")
+        paths[-1].write_text(booktabs(table), encoding="utf-8")
     return paths
+
+
+def _beside(stem: Path, ending: str) -> Path:
+    return stem.parent / f"{stem.name}{ending}"
+
+
+def _pictures(figure: Figure, stem: Path) -> list[Path]:
+    from simsplit.plots.pgf import write_pgf
+
+    png, pdf, pgf = (_beside(stem, ending) for ending in (".png", ".pdf", ".pgf"))
+    with _drawn_as_made(figure):
+        figure.savefig(png, dpi=DPI, metadata={"Software": None})
+        figure.savefig(pdf, dpi=DPI, metadata={"CreationDate": None})
+        write_pgf(figure, pgf)
+    return [png, pdf, pgf]
 
 
 def png_bytes(figure: Figure) -> bytes:
     """The figure as a PNG file's bytes (200 dpi)."""
     import io
 
-    import matplotlib as mpl
-
     buffer = io.BytesIO()
-    with mpl.rc_context(_STYLE):
-        figure.savefig(buffer, format="png", dpi=200)
+    with _drawn_as_made(figure):
+        figure.savefig(buffer, format="png", dpi=DPI)
     return buffer.getvalue()
 
 
 def colour(position: int) -> str:
+    """Colour of the curve or part at a position in its figure."""
     return COLOURS[position % len(COLOURS)]
 
 
+def hatch(position: int) -> str:
+    """Hatch of the part at a position in its stack."""
+    return HATCHES[position % len(HATCHES)]
+
+
 def look(position: int) -> dict[str, Any]:
-    """Colour, marker and line of the curve at a position in its figure."""
-    place = position % len(COLOURS)
-    return {"color": COLOURS[place], "marker": MARKERS[place], "linestyle": LINES[place]}
+    """Colour, marker and line of the curve at a position in its figure; 64 differ."""
+    place, around = position % len(COLOURS), position // len(COLOURS)
+    other = (place + around) % len(COLOURS)
+    return {"color": COLOURS[place], "marker": MARKERS[other], "linestyle": LINES[other]}
+
+
+def look_at(place: tuple[int, int | None]) -> dict[str, Any]:
+    """Looks of a design of two settings: colour and marker say the first, line and fill the rest.
+
+    A design of one setting (the second is None) has `look`.
+    """
+    first, second = place
+    if second is None:
+        return look(first)
+    fill = COLOURS[first % len(COLOURS)] if second % 2 == 0 else "w"
+    line = {"linestyle": LINES[second % 6], "markerfacecolor": fill}
+    return look(first) | line
 
 
 def grid(ax: Axes, axis: Any) -> None:
+    """A faint grid behind the data."""
     ax.grid(visible=True, axis=axis, color="0.88", linewidth=0.5)
     ax.set_axisbelow(True)
 
@@ -140,7 +223,27 @@ def plain_log_ticks(ax: Axes) -> None:
     ax.xaxis.set_minor_locator(NullLocator())
 
 
-def legend_above(ax: Axes, columns: int = 2) -> None:
-    """Legend above the axes, so that it never covers data."""
-    figure: Any = ax.get_figure()
-    figure.legend(loc="outside upper center", ncols=columns, columnspacing=1.2, handlelength=2.6)
+def legend_above(ax: Axes, columns: int | None = None) -> None:
+    """Legend above the axes, so that it never covers data; as many columns as fit if left out."""
+    lines, names = ax.get_legend_handles_labels()
+    shown_above(ax.get_figure(), lines, names, columns)
+
+
+def shown_above(figure: Any, lines: Any, names: list[str], columns: int | None = None) -> None:
+    """These entries as the figure's legend; none for a single one."""
+    if len(names) < 2:
+        return
+    style = style_of(figure)
+    if columns is None:
+        widest_pt = (0.48 * max(len(name) for name in names) + 5.5) * style.small_pt
+        fitting = max(1, int(72 * style.width_in / widest_pt))
+        rows = -(-len(names) // fitting)
+        columns = -(-len(names) // rows)
+    figure.legend(
+        lines,
+        names,
+        loc="outside upper center",
+        ncols=columns,
+        columnspacing=1.2,
+        handlelength=2.6,
+    )

@@ -1,0 +1,250 @@
+"""A KPI over two axes of a sweep as coloured cells, the best choice of every column outlined."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from simsplit.errors import ScenarioError
+from simsplit.kpis import higher_is_better
+from simsplit.plots import frames
+from simsplit.plots.contract import Drawing, PlotOptions
+from simsplit.plots.labels import Quantity, label, quantity
+from simsplit.plots.style import Style, blank_figure, style_named
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+    from pandas import DataFrame
+
+COLOUR_MAP = "cividis"  # even in lightness, so that it reads in grey and without colour vision
+
+
+def draw(folder: Path, options: PlotOptions) -> Drawing:
+    """A KPI over two axes: SNR and the split, if there are such and no others are named.
+
+    What else varies (the operating point first) makes a panel each, on one scale of colours.
+    """
+    frame, column = frames.kpi(
+        frames.sweep_table(folder, options.where), options.metric or "accuracy"
+    )
+    across, down = _axes(frame, options)
+    panels = frames.curves(frame, [across, down], options.by)
+    style = style_named(options.style)
+    grid = _grid(len(panels), style)
+    rows = grid[0] * len(frames.categories(frame[down]))
+    with blank_figure(options.style, _height_in(rows, len(panels), grid[0], style)) as figure:
+        return Drawing(figure, heat_maps(frame, column, (across, down), panels, grid, figure))
+
+
+def _grid(panels: int, style: Style) -> tuple[int, int]:
+    """Rows and columns of panels: below each other in a column, side by side on a page."""
+    columns = min(panels, 1 if style.width_in < 5 else 2)
+    return -(-panels // columns), columns
+
+
+def _height_in(rows: int, panels: int, down: int, style: Style) -> float:
+    """Rows of cells, titles, tick labels; never less than the colours' label needs."""
+    titles = down * (0.033 if panels > 1 else 0.01)
+    return style.font_pt * max(0.022 * rows + titles + 0.075, 0.22)
+
+
+def _axes(frame: DataFrame, options: PlotOptions) -> tuple[str, str]:
+    moving = frames.varying(frame)
+    across = _across(frame, options, moving)
+    if options.against is not None:
+        return across, frames.named_column(frame, options.against)
+    others = [name for name in moving if name not in (across, options.by)]
+    split = [name for name in others if name.endswith("split")]
+    axes = [name for name in others if name != frames.POINT]
+    down = next(iter([*split, *axes, *others]), None)
+    if down is None:
+        raise ScenarioError("a heat map needs two columns that vary", value=moving, choices=moving)
+    return across, down
+
+
+def _across(frame: DataFrame, options: PlotOptions, moving: list[str]) -> str:
+    if options.axis is not None:
+        return frames.named_column(frame, options.axis)
+    numeric = [name for name in moving if frames.is_numeric(frame[name])]
+    snr = [name for name in numeric if name.endswith("snr_db")]
+    found = next(iter([*snr, *numeric, *moving]), None)
+    if found is None:
+        raise ScenarioError("nothing varies in this table", choices=frames.axes_of(frame))
+    return found
+
+
+def heat_maps(
+    frame: DataFrame,
+    column: str,
+    axes: tuple[str, str],
+    panels: list[frames.Curve],
+    grid: tuple[int, int],
+    figure: Figure,
+) -> DataFrame:
+    """A panel of cells for every design, the best of each column over all panels outlined.
+
+    Args:
+        frame: A sweep's tidy table.
+        column: KPI.
+        axes: Columns across and down.
+        panels: Names and rows of the designs (`simsplit.plots.frames.curves`).
+        grid: Rows and columns of panels.
+        figure: Where to draw.
+
+    Returns:
+        What was drawn: ``curve``, both axes, the KPI and its interval, ``best``.
+    """
+    places = [frames.categories(frame[axis]) for axis in axes]
+    tables = [_cells(part, column, axes, places) for _, part, _ in panels]
+    unit = quantity(column, frame[column])
+    best = best_of_columns(np.stack(tables), column)
+    grid_of: Any = figure.subplots(*grid, squeeze=False, sharex=True, sharey=True)
+    every = list(grid_of.flat)
+    scale = _colours(unit.factor * np.stack(tables), column)
+    for ax, (name, *_), cells, outlined in zip(every, panels, tables, best, strict=False):
+        mesh = _panel(ax, unit.factor * cells, outlined, scale)
+        _ticks(ax, places)
+        ax.set_title(name, pad=3)
+    for ax in every[len(panels) :]:
+        ax.set_axis_off()
+    _named(figure, grid_of, axes, mesh, unit, every)
+    return _drawn(panels, column, axes, places, best)
+
+
+def best_of_columns(tables: NDArray[np.float64], column: str) -> NDArray[np.bool_]:
+    """Which cell of each column is the best over all panels, ``(panels, down, across)``.
+
+    Equal cells are all best; a column without a number has none.
+    """
+    signed = tables if higher_is_better(column) else -tables
+    filled = np.where(np.isfinite(signed), signed, -np.inf)
+    found: NDArray[np.bool_] = (filled == filled.max(axis=(0, 1))) & np.isfinite(signed)
+    return found
+
+
+def _cells(
+    part: DataFrame, column: str, axes: tuple[str, str], places: list[list[Any]]
+) -> NDArray[np.float64]:
+    """The KPI as ``(down, across)``; NaN where nothing ran.
+
+    Raises:
+        ScenarioError: Two rows of the table share a cell.
+    """
+    across, down = axes
+    if part.duplicated([across, down]).any():
+        raise ScenarioError("several rows share a cell of the heat map", value=list(axes))
+    table = part.set_index([down, across])[column].unstack()
+    return table.reindex(index=places[1], columns=places[0]).to_numpy(float)
+
+
+def _colours(values: NDArray[np.float64], column: str) -> Any:
+    """Linear colours; logarithmic for costs (seconds, joules, bits) that differ by factors."""
+    from matplotlib.colors import LogNorm, Normalize
+
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    is_cost = column.endswith(("_s", "_j", "_bits", "_uses"))
+    return LogNorm(low, high) if is_cost and 0 < low < high / 5 else Normalize(low, high)
+
+
+def _panel(ax: Axes, cells: NDArray[np.float64], outlined: NDArray[np.bool_], scale: Any) -> Any:
+    edges = [np.arange(size + 1) - 0.5 for size in cells.shape[::-1]]
+    mesh = ax.pcolormesh(*edges, cells, cmap=COLOUR_MAP, norm=scale, edgecolor="w", linewidth=0.4)
+    for down, across in np.argwhere(np.isfinite(cells)):
+        _number(ax, across, down, cells, mesh)
+    for down, across in np.argwhere(outlined):
+        _outline(ax, across, down)
+    ax.set_facecolor("0.9")
+    ax.tick_params(length=0)
+    for side in ax.spines.values():
+        side.set_visible(False)
+    return mesh
+
+
+def _number(ax: Axes, across: int, down: int, cells: NDArray[np.float64], mesh: Any) -> None:
+    """The cell's value, as large as the cell allows, white on dark and black on light."""
+    from simsplit.plots.style import style_of
+
+    style = style_of(ax.get_figure())  # type: ignore[arg-type]
+    value = cells[down, across]
+    text = cell_text(value, float(mesh.norm.vmax))
+    red, green, blue, _ = mesh.cmap(mesh.norm(value))
+    light = 0.299 * red + 0.587 * green + 0.114 * blue > 0.5
+    columns = ax.get_subplotspec().get_gridspec().ncols  # type: ignore[union-attr]
+    cell_pt = 72 * (0.72 * style.width_in / columns) / cells.shape[1]
+    size = min(style.small_pt, cell_pt / (0.55 * len(text)))
+    if size < 0.55 * style.small_pt:
+        return  # the colour alone; the numbers are in the CSV
+    ax.text(across, down, text, ha="center", va="center", size=size, color="k" if light else "w")
+
+
+def cell_text(value: float, largest: float) -> str:
+    """A cell's number in three digits of the panel's largest, without a leading zero."""
+    if largest >= 100:
+        return f"{value:.0f}"
+    if largest >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}".replace("0.", ".", 1) if largest < 1.0 else f"{value:.2f}"
+
+
+def _outline(ax: Axes, across: int, down: int) -> None:
+    """A black frame with a white core, seen on any colour."""
+    from matplotlib.patches import Rectangle
+
+    for width, line in ((2.6, "k"), (1.0, "w")):
+        corner = (across - 0.44, down - 0.42)
+        box = Rectangle(corner, 0.88, 0.84, fill=False, edgecolor=line, lw=width, zorder=3)
+        ax.add_patch(box)
+
+
+def _ticks(ax: Axes, places: list[list[Any]]) -> None:
+    across, down = (frames.ticks_of(values) for values in places)
+    step = -(-len(across) // 16)
+    ax.set_xticks(range(0, len(across), step), across[::step])
+    ax.set_yticks(range(len(down)), down)
+
+
+def _named(
+    figure: Figure, grid_of: Any, axes: tuple[str, str], mesh: Any, unit: Quantity, every: Any
+) -> None:
+    for ax in grid_of[-1]:
+        ax.set_xlabel(label(axes[0]))
+    for ax in grid_of[:, 0]:
+        ax.set_ylabel(label(axes[1]))
+    bar: Any = figure.colorbar(mesh, ax=every, label=unit.label, fraction=0.05, pad=0.02)
+    if bar.norm.__class__.__name__ == "LogNorm":
+        _log_ticks(bar)
+    bar.outline.set_visible(False)
+    bar.solids.set_rasterized(False)  # vectors: PGF needs no picture beside it
+    bar.solids.set_edgecolor("face")
+
+
+def _log_ticks(bar: Any) -> None:
+    """1, 2, 5, 10 … as plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    bar.ax.yaxis.set_major_locator(LogLocator(subs=[1, 2, 5]))
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    bar.ax.yaxis.set_minor_locator(NullLocator())
+
+
+def _drawn(
+    panels: list[frames.Curve],
+    column: str,
+    axes: tuple[str, str],
+    places: list[list[Any]],
+    best: NDArray[np.bool_],
+) -> DataFrame:
+    from simsplit.plots.curves import interval_table, stacked
+
+    parts = []
+    for (name, part, _), outlined in zip(panels, best, strict=True):
+        table = interval_table(part, name, list(axes), column)
+        across = [places[0].index(value) for value in part[axes[0]]]
+        down = [places[1].index(value) for value in part[axes[1]]]
+        table["best"] = outlined[down, across]
+        parts.append(table)
+    return stacked(parts)
