@@ -1,0 +1,230 @@
+"""The best designs over axes of a scenario: objectives, constraints, and what noise leaves open.
+
+A design is a point of the axes. It is run with replications under common random numbers and judged
+by its KPIs (`simsplit.kpis`): those of one operating point, or those over all requests. It is
+feasible if every constraint holds by its mean; the intervals say how sure that is. All designs lie
+in one sweep folder. A search that was stopped goes on where it was: the sampler is asked again, in
+the same order, and what was run is read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simsplit.axes import Range
+from simsplit.errors import ArtefactError, ScenarioError, SimsplitError
+from simsplit.kpis import parse_conditions
+from simsplit.load import load
+from simsplit.optimise.design import Design, measured
+from simsplit.optimise.outcome import OptimisationResult
+from simsplit.optimise.proposals import ask_and_tell, optuna_version
+from simsplit.optimise.search import STORED, Search, checked, parse_objective
+from simsplit.points import Point, Value, as_yaml
+from simsplit.results import to_json
+from simsplit.sweep import run_points, status
+from simsplit.sweep.folder import read_description
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Progress = Callable[[int, int, str], None]
+FILE = "optimum.json"
+
+
+def optimise(
+    source: str | Path,
+    axes: Mapping[str, Sequence[Value] | Range],
+    objectives: Sequence[str],
+    constraints: str = "",
+    *,
+    out: Path,
+    trials: int = 60,
+    batch: int = 4,
+    replications: int | None = None,
+    seed: int = 1,
+    sampler: str = "tpe",
+    point: str | None = None,
+    overrides: Sequence[str] = (),
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> OptimisationResult:
+    """Search the axes for the designs that no other beats.
+
+    If all axes are lists and have no more than ``trials`` combinations, all of them are run.
+    Otherwise Optuna proposes ``trials`` designs, ``batch`` at a time. Deterministic for a seed and
+    a batch, whatever ``workers``. A trial at a place where one was costs nothing.
+
+    Args:
+        axes: Values by path (numbers are taken as ordered), or ranges (`simsplit.axes.Range`).
+        objectives: ``max accuracy``, ``min energy_j``; several give a Pareto front.
+        constraints: ``deadline_misses <= 1 %, energy_j <= 2``.
+        out: Sweep folder; one that holds designs of the same scenario and axes is added to.
+        seed: Of the sampler; the runs keep the scenario's seed.
+        sampler: ``tpe`` (Bergstra et al. 2011; for several objectives Ozaki et al. 2022),
+            ``nsga2`` (Deb et al. 2002) or ``random``.
+        point: Judge by this operating point; None: over all requests.
+        overrides: ``path=value`` texts that hold for every design.
+        progress: Called with (trials done, trials, what runs).
+
+    Raises:
+        ScenarioError: A mistake in what is asked, or ``out`` holds designs of something else.
+        ArtefactError: No design could be run, or Optuna is not installed.
+    """
+    search = Search(
+        source=str(source),
+        axes={path: checked(path, axis) for path, axis in axes.items()},
+        objectives=tuple(map(parse_objective, objectives)),
+        conditions=tuple(parse_conditions(constraints)),
+        point=point,
+        overrides=tuple(overrides),
+        replications=replications,
+        seed=seed,
+        batch=batch,
+        sampler=sampler,
+    )
+    if trials < 1:
+        raise ScenarioError("a search needs at least one trial", value=trials)
+    _same_designs(search, out)
+    grid = search.grid()
+    if grid is not None and len(grid) <= trials:
+        lab = _Lab(search, out, len(grid), workers, progress)
+        lab.measure(grid)
+        return lab.store(is_finished=True, is_exact=True)
+    lab = _Lab(search, out, trials, workers, progress)
+    ask_and_tell(search, lab.measure, trials)
+    return lab.store(is_finished=True)
+
+
+def _same_designs(search: Search, out: Path) -> None:
+    """Other questions may be asked of the designs in a folder, but they must be of one kind."""
+    path = out / FILE
+    if not path.exists():
+        return
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["search"]
+        there = {key: found[key] for key in STORED} | {"axes": list(found["axes"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtefactError("damaged: no search in it", path=str(path)) from error
+    asked = search.described()
+    asked = {key: asked[key] for key in STORED} | {"axes": list(asked["axes"])}
+    for key, value in asked.items():
+        if value != there[key]:
+            message = f"the folder holds designs with {key} {there[key]}; choose another --out"
+            raise ScenarioError(message, path=str(out), value=value)
+
+
+class _Lab:
+    """Runs designs, each once, and remembers them."""
+
+    def __init__(
+        self,
+        search: Search,
+        out: Path,
+        trials: int,
+        workers: int | None,
+        progress: Progress | None,
+    ) -> None:
+        self._search, self._out, self._workers = search, out, workers
+        self._trials, self._done = trials, 0
+        self._tell = progress or (lambda done, total, text: None)
+        self._designs: dict[str, Design] = {}
+
+    def measure(self, places: Sequence[Mapping[str, Value]]) -> list[Design]:
+        """The designs at these places; those that are new are run, in parallel."""
+        fresh = {_key(place): place for place in places if _key(place) not in self._designs}
+        if fresh:
+            self._run(fresh)
+        self._done += len(places)
+        self._tell(self._done, self._trials, "")
+        self.store(is_finished=False)
+        return [self._designs[_key(place)] for place in places]
+
+    def store(self, *, is_finished: bool, is_exact: bool = False) -> OptimisationResult:
+        """Write what is known so far."""
+        designs = tuple(self._designs.values())
+        found = OptimisationResult(self._out, self._search, designs, self._done, is_exact)
+        content = found.described(is_finished=is_finished)
+        if not is_exact and is_finished:
+            content["optuna"] = optuna_version()
+        _write(self._out / FILE, content)
+        return found
+
+    def _run(self, fresh: Mapping[str, Mapping[str, Value]]) -> None:
+        """A design that the scenario forbids, or whose run failed, does not stop the others."""
+        points = {key: self._point(place) for key, place in fresh.items()}
+        refused = {key: _refusal(self._search.source, point) for key, point in points.items()}
+        good = {key: point for key, point in points.items() if refused[key] is None}
+        table = self._table(list(good.values())) if good else None
+        for key, place in fresh.items():
+            self._designs[key] = self._measured(place, table, refused[key])
+        if not any(design.folder for design in self._designs.values()):
+            self._give_up(next(iter(refused.values())))
+
+    def _measured(
+        self, place: Mapping[str, Value], table: DataFrame | None, refusal: SimsplitError | None
+    ) -> Design:
+        if table is None or refusal is not None:
+            return Design(place, error=str(refusal))
+        rows = _rows_at(table, place)
+        if rows.empty:
+            error = _failures(self._out).get(_key(place), "no request arrived")
+            return Design(place, error=f"the run gave nothing: {error}")
+        return measured(self._search, place, rows, self._out)
+
+    def _give_up(self, refusal: SimsplitError | None) -> None:
+        """Nothing ran in the first batch: what is asked must be wrong."""
+        if refusal is not None:
+            raise refusal
+        first = next(iter(self._designs.values()))
+        raise ArtefactError(first.error, value=str(first))
+
+    def _point(self, place: Mapping[str, Value]) -> Point:
+        point = Point.at(place)
+        return Point(point.values, (*self._search.overrides, *point.overrides))
+
+    def _table(self, points: Sequence[Point]) -> DataFrame:
+        return run_points(
+            self._search.source,
+            points,
+            out=self._out,
+            replications=self._search.replications,
+            workers=self._workers,
+            progress=lambda done, total, text: self._tell(self._done + done, self._trials, text),
+            keep=True,
+        )
+
+
+def _key(place: Mapping[str, Value]) -> str:
+    return repr(list(place.values()))
+
+
+def _refusal(source: str, point: Point) -> SimsplitError | None:
+    try:
+        load(source, overrides=point.overrides)
+    except SimsplitError as error:
+        return error
+    return None
+
+
+def _rows_at(table: DataFrame, place: Mapping[str, Value]) -> DataFrame:
+    """The rows of a design; an axis of texts and numbers stands in the table as texts."""
+    here = [
+        all(row[axis] == value or row[axis] == as_yaml(value) for axis, value in place.items())
+        for row in table[list(place)].to_dict("records")
+    ]
+    return table[here]
+
+
+def _failures(out: Path) -> dict[str, str]:
+    """Errors of the runs that failed, by design."""
+    points = read_description(out).points
+    return {_key(points[name]): error for name, error in status(out).failed.items()}
+
+
+def _write(path: Path, content: Mapping[str, object]) -> None:
+    aside = path.with_name(f".{path.name}.part")
+    aside.write_text(to_json(content), encoding="utf-8")
+    aside.replace(path)

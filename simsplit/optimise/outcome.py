@@ -1,0 +1,200 @@
+"""What a search found, what noise leaves open, and how it is written down."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from simsplit.kpis import Interval
+from simsplit.optimise.design import Design, closest, costs, front, told_apart, value_text
+from simsplit.optimise.search import Search
+
+
+@dataclass(frozen=True)
+class OptimisationResult:
+    """What a search found.
+
+    Attributes:
+        folder: The sweep with every design's result, and ``optimum.json``.
+        designs: Distinct designs, in the order in which they were first tried.
+        trials: How often a design was asked for.
+        is_exact: Every combination of the axes was run.
+    """
+
+    folder: Path
+    search: Search
+    designs: tuple[Design, ...]
+    trials: int
+    is_exact: bool
+
+    @property
+    def front(self) -> tuple[Design, ...]:
+        """Feasible designs that no other dominates by its means."""
+        return front(self.search, self.designs)
+
+    @property
+    def best(self) -> Design | None:
+        """The best feasible design, if there is one objective."""
+        return self.front[0] if self.front and len(self.search.objectives) == 1 else None
+
+    @property
+    def closest(self) -> Design | None:
+        """The least violated design, if none is feasible."""
+        return None if self.front else closest(self.designs)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader must know, a sentence each."""
+        return [*_effort(self), *_failures(self), *_noise(self)]
+
+    def table(self, designs: Sequence[Design]) -> tuple[list[str], list[list[str]]]:
+        """Columns and cells: axes, then objectives and constraints as mean ± half-width.
+
+        A constraint on a KPI that is an objective is not shown twice.
+        """
+        search = self.search
+        named = [objective.kpi for objective in search.objectives]
+        others = [n for n, condition in enumerate(search.conditions) if condition.kpi not in named]
+        said = [*map(str, search.objectives), *(str(search.conditions[n]) for n in others)]
+        rows = [
+            [*map(value_text, design.values.values())]
+            + [plus_minus(found) for found in design.objectives]
+            + [plus_minus(design.constraints[n]) for n in others]
+            for design in designs
+        ]
+        return [*_short(list(search.axes)), *said], rows
+
+    def described(self, *, is_finished: bool) -> dict[str, Any]:
+        """The content of ``optimum.json``."""
+        least = self.closest
+        return {
+            "search": self.search.described(),
+            "is_finished": is_finished,
+            "is_exact": self.is_exact,
+            "trials": self.trials,
+            "designs": len(self.designs),
+            "front": [_described(self.search, design) for design in self.front],
+            "best": None if self.best is None else _described(self.search, self.best),
+            "closest": None if least is None else _described(self.search, least),
+            "not_measured": [
+                {"values": design.values, "error": design.error or "a KPI has no value there"}
+                for design in self.designs
+                if math.isnan(design.violation)
+            ],
+            "notes": self.notes,
+        }
+
+
+def _described(search: Search, design: Design) -> dict[str, Any]:
+    pairs = zip(search.conditions, design.constraints, strict=True)
+    return {
+        "values": design.values,
+        "folder": design.folder,
+        "objectives": {
+            str(objective): _interval(found)
+            for objective, found in zip(search.objectives, design.objectives, strict=True)
+        },
+        "constraints": {
+            str(condition): _interval(found) | {"certain": condition.certain(found)}
+            for condition, found in pairs
+        },
+        "violation": design.violation,
+    }
+
+
+def _interval(found: Interval) -> dict[str, Any]:
+    return {"mean": found.mean, "ci_low": found.low, "ci_high": found.high}
+
+
+def _short(paths: Sequence[str]) -> list[str]:
+    """Last parts of the paths, as long as they are all different."""
+    ends = [path.rpartition(".")[2] for path in paths]
+    return ends if len(set(ends)) == len(ends) else list(paths)
+
+
+def plus_minus(found: Interval) -> str:
+    half = found.half_width
+    return f"{found.mean:.4g}" + ("" if math.isnan(half) else f" ± {half:.2g}")
+
+
+# --- notes ------------------------------------------------------------------------------------
+
+
+def _effort(result: OptimisationResult) -> Iterator[str]:
+    count = len(result.designs)
+    if result.is_exact:
+        yield f"All {count} combinations of the axes were run: exact but for noise."
+    elif count < result.trials:
+        yield f"{result.trials} trials fell on {count} different designs."
+
+
+def _failures(result: OptimisationResult) -> Iterator[str]:
+    failed = [design for design in result.designs if design.error]
+    if failed:
+        yield f"{len(failed)} designs gave no result, the first ({failed[0]}): {failed[0].error}"
+    blank = [d for d in result.designs if not d.error and math.isnan(d.violation)]
+    if blank:
+        yield (
+            f"{len(blank)} designs do not count because a KPI has no value there, "
+            f"the first: {blank[0]}"
+        )
+
+
+def _noise(result: OptimisationResult) -> Iterator[str]:
+    if not result.front:
+        yield _infeasible(result.closest)
+        return
+    if any(math.isnan(i.half_width) for design in result.front for i in design.objectives):
+        yield "There are objectives without an interval: give more --replications."
+    yield from _doubtful(result)
+    yield from _alike(result)
+
+
+def _infeasible(least: Design | None) -> str:
+    if least is None:
+        return "No design is feasible."
+    return (
+        f"No design is feasible. The least violated one is {least}; "
+        f"it misses the bounds by {100 * least.violation:.2g} % of their values in sum."
+    )
+
+
+def _doubtful(result: OptimisationResult) -> Iterator[str]:
+    conditions = result.search.conditions
+    doubtful = [
+        design
+        for design in result.front
+        if any(c.certain(i) is None for c, i in zip(conditions, design.constraints, strict=True))
+    ]
+    if doubtful:
+        yield (
+            f"{len(doubtful)} of the {len(result.front)} designs shown keep a constraint by their "
+            f"mean only: the bound lies within the interval. The first: {doubtful[0]}"
+        )
+
+
+def _alike(result: OptimisationResult) -> Iterator[str]:
+    """Neighbours whose intervals overlap; a paired comparison uses the common random numbers."""
+    advice = "`simsplit compare` of their folders is sharper: both had the same random numbers"
+    if result.best is not None:
+        ranked = sorted(
+            (design for design in result.designs if design.is_feasible),
+            key=lambda design: costs(result.search, design),
+        )
+        if len(ranked) > 1 and not told_apart(ranked[0], ranked[1]):
+            yield (
+                f"The best two are not told apart by their intervals: {ranked[0]} and {ranked[1]} "
+                f"({advice})."
+            )
+        return
+    alike = [pair for pair in pairwise(result.front) if not told_apart(*pair)]
+    if alike:
+        yield (
+            f"{len(alike)} of {len(result.front) - 1} neighbours on the front are not told apart "
+            f"by their intervals in any objective, the first: {alike[0][0]} and {alike[0][1]} "
+            f"({advice})."
+        )
