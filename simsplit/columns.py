@@ -340,14 +340,20 @@ def _table() -> Schema:
 
 
 def _sweep() -> Schema:
-    point = _map({"type": ["number", "string", "boolean", "null"]})
+    point = _map({"type": ["number", "string", "boolean"]})
+    maybe_whole = {"type": ["integer", "null"]}
     parts = {
-        "source": _TEXT,
-        "replications": {"type": ["integer", "null"]},
+        "name": _TEXT,
+        "description": _TEXT,
+        "source": _TEXT | {"description": "The scenario's name or file."},
+        "replications": maybe_whole,
+        "until": {"type": ["string", "null"]},
+        "max_replications": maybe_whole,
+        "axes": _list(_TEXT) | {"description": "Columns of the axes."},
         "points": _map(point) | {"description": "Folder of a point → its value on every axis."},
+        "overrides": _map(_list(_TEXT)) | {"description": "Folder → path=value texts."},
     }
-    described = _object(parts, description="What a sweep folder's points are.")
-    return described | {"additionalProperties": True, "required": ["points"]}
+    return _object(parts, description="What was asked of a sweep.")
 
 
 def schema_of_results() -> Schema:

@@ -135,6 +135,18 @@ def test_files_fit_their_schema(folder, name):
     assert faults(content, SCHEMA[name]) == []
 
 
+def test_a_sweeps_description_fits(tmp_path):
+    from simsplit.sweep.folder import Described, write_description
+
+    points = {"0123456789abcdef": {"cell.channel.snr_db": 5, "radio": "plain", "flag": True}}
+    texts = {"0123456789abcdef": ["cell.channel.snr_db=5"]}
+    for said in (Described(points), Described(points, "n", "s", texts, 3, "latency_s:5%", 9)):
+        write_description(tmp_path, said)
+        content = json.loads((tmp_path / "sweep.json").read_text())
+        assert faults(content, SCHEMA["sweep.json"]) == []
+        assert faults(content | {"points": {"a": {"b": [1]}}}, SCHEMA["sweep.json"])
+
+
 @pytest.mark.parametrize("name", ["summary.json", "manifest.json"])
 def test_anything_else_would_not_fit(digits, name):
     """The check bites: each key taken away, added, or of another type is a fault."""
