@@ -343,14 +343,13 @@ def work(job: Job) -> Done:
 
 
 def _compute(job: Job, folder: Path) -> None:
-    if job.until is None:
-        from simsplit.run import run
+    from simsplit.replicate import run_or_replicate
 
-        texts = list(job.overrides)
-        run(job.source, overrides=texts, out=folder, replications=job.replications)
-        return
-    from simsplit.replicate import replicate
-
-    texts = list(_texts(job.overrides, job.replications))
-    more = {} if job.max_replications is None else {"limit": job.max_replications}
-    replicate(job.source, until=job.until, overrides=texts, out=folder, **more)
+    run_or_replicate(
+        job.source,
+        overrides=list(job.overrides),
+        out=folder,
+        replications=job.replications,
+        until=job.until,
+        limit=job.max_replications,
+    )

@@ -1,23 +1,34 @@
-"""Axes from text, points as folders, resuming without running again."""
+"""Points as folders: run once, resumed, failures recorded, tables the same however they came."""
 
 from __future__ import annotations
 
 import importlib
+import json
 import sys
-import types
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 import synthetic
 
 from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.points import Point
-from simsplit.sweep import load_results, parse_axis, sweep
+from simsplit.sweep import folder as store
+from simsplit.sweep import (
+    load_results,
+    parse_axis,
+    read_requests,
+    resume,
+    run_points,
+    status,
+    sweep,
+)
 
+points_module = importlib.import_module("simsplit.sweep.points")
+run_module = importlib.import_module("simsplit.run")
 SNR = "cell.channel.snr_db"
 
 
@@ -38,10 +49,23 @@ def test_bad_axis(text: str) -> None:
         parse_axis(text)
 
 
+def test_an_axis_may_list_mappings() -> None:
+    path, values = parse_axis("devices.a.policy={kind: fixed, point: [x, y]},{kind: oracle}")
+    assert path == "devices.a.policy"
+    assert values == ["{kind: fixed, point: [x, y]}", "{kind: oracle}"]
+
+
+def test_a_broken_mapping_on_an_axis_is_an_error() -> None:
+    with pytest.raises(ScenarioError, match="flow style"):
+        parse_axis("devices.a.policy={kind: {fixed")
+
+
 def test_overrides() -> None:
     point = Point.at({SNR: -5.0, "x": True})
     assert point.overrides == ("cell.channel.snr_db=-5.0", "x=true")
 
+
+# --- a toy that counts its runs ---------------------------------------------------------------
 
 weights = {"weights": "abc"}
 
@@ -52,19 +76,20 @@ def fake_load(source: object, *, overrides: list[str]) -> Any:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Overrides of every point that was really run; a point with ``bad`` in them fails."""
     made: list[list[str]] = []
 
-    def run(source: str, *, overrides: list[str], out: Path, replications: int | None) -> Any:
-        made.append(overrides)
-        return synthetic.store(out, seed=len(made))
+    def compute(job: Any, folder: Path) -> None:
+        made.append(list(job.overrides))
+        if any("bad" in text for text in job.overrides):
+            raise ValueError("no such luck")
+        number = sum(map(ord, "".join(job.overrides)))
+        synthetic.store(folder, seed=number)
 
-    fake = types.ModuleType("simsplit.run")
-    fake.run = run  # type: ignore[attr-defined]
-    fake.artefact_digests = lambda scenario: dict(weights)  # type: ignore[attr-defined]
-    module = importlib.import_module("simsplit.sweep.points")
-    monkeypatch.setattr(module, "load_scenario", fake_load)
-    monkeypatch.setattr(module, "find", lambda source: source)
-    monkeypatch.setitem(sys.modules, "simsplit.run", fake)
+    monkeypatch.setattr(points_module, "load_scenario", fake_load)
+    monkeypatch.setattr(points_module, "find", lambda source: source)
+    monkeypatch.setattr(points_module, "_compute", compute)
+    monkeypatch.setattr(run_module, "artefact_digests", lambda scenario: dict(weights))
     return made
 
 
@@ -74,7 +99,8 @@ def test_sweep_and_resume(tmp_path: Path, calls: list[list[str]]) -> None:
     frame = sweep("toy", axes, out=tmp_path, workers=0, progress=lambda *a: said.append(a))
     assert calls[0] == ["cell.channel.snr_db=0", "edge.workers=1"] and len(calls) == 4
     assert len(frame) == 4 * len(synthetic.POINTS)
-    assert {"score_miou", "score_miou_ci_low", "latency_p95_s_ci_high", "scheme", "n"} <= set(frame)
+    assert list(frame.columns[:4]) == [SNR, "edge.workers", "operating_point", "scheme"]
+    assert {"score_miou", "score_miou_ci_low", "latency_p95_s_ci_high", "n"} <= set(frame)
     assert [line[:2] for line in said] == [(done, 4) for done in range(5)]
     again = sweep("toy", axes | {SNR: [0, 5, 10]}, out=tmp_path, workers=0)
     assert len(calls) == 6 and len(again) == 6 * len(synthetic.POINTS)
@@ -96,16 +122,144 @@ def test_replications_source_and_weights_make_another_point(
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError):
         load_results(tmp_path)
+    with pytest.raises(ArtefactError):
+        status(tmp_path)
     with pytest.raises(ScenarioError):
-        sweep("toy", {}, out=tmp_path, workers=0)
+        sweep("toy", {}, out=tmp_path)
 
 
-def test_an_axis_may_list_mappings() -> None:
-    path, values = parse_axis("devices.a.policy={kind: fixed, point: [x, y]},{kind: oracle}")
-    assert path == "devices.a.policy"
-    assert values == ["{kind: fixed, point: [x, y]}", "{kind: oracle}"]
+def test_a_failed_point_stops_nobody(tmp_path: Path, calls: list[list[str]]) -> None:
+    frame = sweep("toy", {"a": ["x", "bad", "y"]}, out=tmp_path, workers=0)
+    assert list(frame["a"].unique()) == ["x", "y"]
+    found = status(tmp_path)
+    assert (found.total, found.done, len(found.failed)) == (3, 2, 1)
+    assert list(found.failed.values()) == ["ValueError('no such luck')"]
+    (file,) = (tmp_path / "failed").iterdir()
+    assert "Traceback" in json.loads(file.read_text())["traceback"]
+    sweep("toy", {"a": ["x", "bad", "y"]}, out=tmp_path, workers=0)
+    assert len(calls) == 4  # only the failed one was tried again
 
 
-def test_a_broken_mapping_on_an_axis_is_an_error() -> None:
-    with pytest.raises(ScenarioError, match="flow style"):
-        parse_axis("devices.a.policy={kind: {fixed")
+def test_a_point_that_cannot_be_loaded_stops_everything_before_it_starts(
+    tmp_path: Path, calls: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(source: object, *, overrides: list[str]) -> Any:
+        if "b=2" in overrides:
+            raise ScenarioError("must be 1", path="b", value=2)
+        return fake_load(source, overrides=overrides)
+
+    monkeypatch.setattr(points_module, "load_scenario", load)
+    with pytest.raises(ScenarioError, match=r"b: must be 1 \(at the point a = x, b = 2\)"):
+        sweep("toy", {"a": ["x"], "b": [1, 2]}, out=tmp_path / "out", workers=0)
+    assert not calls and not (tmp_path / "out").exists()
+
+
+def test_an_axis_that_changes_nothing_is_refused(tmp_path: Path, calls: list[list[str]]) -> None:
+    points = [Point({"a": 1}, ("x=1",)), Point({"a": 2}, ("x=1",))]
+    with pytest.raises(ScenarioError, match="changes nothing"):
+        run_points("toy", points, out=tmp_path, workers=0)
+
+
+def test_points_beside_those_there(tmp_path: Path, calls: list[list[str]]) -> None:
+    run_points("toy", [Point.at({"a": 1})], out=tmp_path, workers=0)
+    frame = run_points("toy", [Point.at({"a": 2})], out=tmp_path, workers=0, keep=True)
+    assert list(frame["a"].unique()) == [2] and list(load_results(tmp_path)["a"].unique()) == [1, 2]
+    again = run_points(
+        "toy", [Point.at({"a": n}) for n in (2, 1, 2)], out=tmp_path, workers=0, keep=True
+    )
+    assert list(again["a"])[:: len(synthetic.POINTS)] == [2, 1, 2] and len(calls) == 2
+    run_points("toy", [Point.at({"a": 2})], out=tmp_path, workers=0)
+    assert list(load_results(tmp_path)["a"].unique()) == [2] and len(calls) == 2
+
+
+def test_a_folder_goes_on_by_itself(tmp_path: Path, calls: list[list[str]]) -> None:
+    sweep("toy", {"a": ["x", "y"]}, out=tmp_path, workers=0)
+    before = (tmp_path / "points.csv").read_bytes()
+    name = next(iter(store.read_description(tmp_path).points))
+    for file in sorted((tmp_path / name).iterdir()):
+        file.unlink()
+    (tmp_path / name).rmdir()
+    resume(tmp_path, workers=0)
+    assert len(calls) == 3 and (tmp_path / "points.csv").read_bytes() == before
+
+
+def test_two_sweeps_in_one_folder_are_refused(tmp_path: Path, calls: list[list[str]]) -> None:
+    with store.held(tmp_path):
+        assert store.is_held(tmp_path)
+        with pytest.raises(ScenarioError, match="another sweep"):
+            sweep("toy", {"a": ["x"]}, out=tmp_path, workers=0)
+    assert not store.is_held(tmp_path)
+
+
+def test_what_a_killed_sweep_left_is_cleared(tmp_path: Path, calls: list[list[str]]) -> None:
+    (tmp_path / ".0123456789abcdef.a1b2c3d4").mkdir()
+    (tmp_path / ".0123456789abcdef.replications").mkdir()  # of --until: it is gone on from
+    (tmp_path / "running").mkdir()
+    (tmp_path / "running" / "0123456789abcdef.json").touch()
+    sweep("toy", {"a": ["x"]}, out=tmp_path, workers=0)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert ".0123456789abcdef.a1b2c3d4" not in left and ".0123456789abcdef.replications" in left
+    assert store.running(tmp_path) == []
+
+
+# --- tables -----------------------------------------------------------------------------------
+
+
+def test_the_consolidated_table_is_the_points_own(tmp_path: Path, calls: list[list[str]]) -> None:
+    axes: dict[str, list[Any]] = {"a": [1, 2.5], "b": ["x", 3], "c": [True, False]}
+    sweep("toy", axes, out=tmp_path, workers=0)
+    from_parquet = load_results(tmp_path)
+    (tmp_path / "points.parquet").unlink()
+    pd.testing.assert_frame_equal(load_results(tmp_path), from_parquet)
+    assert from_parquet["a"].dtype == float and from_parquet["c"].dtype == bool
+    assert sorted(from_parquet["b"].unique()) == ["3", "x"]
+
+
+def test_a_table_that_is_older_than_its_points_is_not_believed(
+    tmp_path: Path, calls: list[list[str]]
+) -> None:
+    sweep("toy", {"a": [1]}, out=tmp_path, workers=0)
+    old = (tmp_path / "points.parquet").read_bytes()
+    sweep("toy", {"a": [1, 2]}, out=tmp_path, workers=0)
+    (tmp_path / "points.parquet").write_bytes(old)
+    assert list(load_results(tmp_path)["a"].unique()) == [1, 2]
+
+
+def test_an_axis_that_does_not_apply_is_empty(tmp_path: Path, calls: list[list[str]]) -> None:
+    points = [Point.at({"a": "x"}), Point.at({"a": "y", "q": 2})]
+    frame = run_points("toy", points, out=tmp_path, workers=0)
+    q = frame.groupby("a")["q"].first()
+    assert pd.isna(q["x"]) and q["y"] == 2
+
+
+def test_a_run_is_a_table_too(tmp_path: Path) -> None:
+    synthetic.store(tmp_path / "run")
+    frame = load_results(tmp_path / "run")
+    assert list(frame["operating_point"]) == list(synthetic.POINTS)
+    assert frame["folder"].unique() == ["run"]
+
+
+def test_a_damaged_table_is_named(tmp_path: Path, calls: list[list[str]]) -> None:
+    sweep("toy", {"a": [1]}, out=tmp_path, workers=0)
+    (tmp_path / "points.parquet").unlink()
+    name = next(iter(store.read_description(tmp_path).points))
+    (tmp_path / name / "table.json").write_text("[{")
+    with pytest.raises(ArtefactError, match=r"table\.json"):
+        load_results(tmp_path)
+
+
+def test_requests_are_read_lazily(tmp_path: Path, calls: list[list[str]]) -> None:
+    sweep("toy", {"a": [1, 2], "b": ["x", "y"]}, out=tmp_path, workers=0)
+    broken = store.read_description(tmp_path).points
+    for name, values in broken.items():
+        if values["a"] == 2:
+            (tmp_path / name / "requests.parquet").write_bytes(b"damaged")
+    frame = read_requests(tmp_path, columns=["latency_s", "status"], where="a == 1 and b == 'y'")
+    assert list(frame.columns) == ["a", "b", "latency_s", "status", "folder"]
+    assert len(frame) == len(synthetic.requests()) and set(frame["b"]) == {"y"}
+    with pytest.raises(ArtefactError, match=r"requests\.parquet"):
+        read_requests(tmp_path)
+    with pytest.raises(ScenarioError, match="no such axis"):
+        read_requests(tmp_path, where="c == 1")
+    with pytest.raises(ArtefactError, match="cannot be read"):
+        read_requests(tmp_path, columns=["latency"], where="a == 1")
