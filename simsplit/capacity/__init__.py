@@ -19,6 +19,7 @@ from simsplit.capacity.bisection import Scale, fits, may_fit, surely_fits
 from simsplit.capacity.fleet import Fleet, fleet_of
 from simsplit.capacity.outcome import CapacityResult
 from simsplit.capacity.verdict import Verdict, check_name, judged
+from simsplit.capacity.verdict import devices as named
 from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.kpis import Condition, parse_conditions
 from simsplit.load import load
@@ -97,7 +98,7 @@ def _at_least(value: int, least: int, path: str) -> None:
 def _found(asked: _Asked, scale: Scale) -> CapacityResult:
     count = scale.boundary(fits)
     scale.look_beyond()
-    surely, possibly = scale.boundary(surely_fits), scale.boundary(may_fit)
+    surely, possibly = scale.boundary(surely_fits, may_fit), scale.boundary(may_fit)
     return CapacityResult(
         folder=asked.out,
         fleet=asked.fleet,
@@ -143,7 +144,7 @@ class _Asked:
             keep=True,
         )
         if rows.empty:
-            raise ArtefactError(f"the run with {count} devices gave nothing: {self._reason(count)}")
+            raise ArtefactError(f"the run with {named(count)} gave nothing: {self._reason(count)}")
         return judged(count, rows, self.out, self.conditions, self.point)
 
     def _reason(self, count: int) -> str:

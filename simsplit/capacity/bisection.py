@@ -49,14 +49,17 @@ class Scale:
             verdict = self._judge(count, replications)
         return verdict
 
-    def boundary(self, holds: Callable[[Verdict], bool]) -> int:
-        """The largest count that holds, with all evaluated below it; ``lowest - 1``: none.
+    def boundary(
+        self, holds: Callable[[Verdict], bool], open_: Callable[[Verdict], bool] | None = None
+    ) -> int:
+        """The largest count that holds; ``lowest - 1``: none.
 
         What was judged before narrows the search: doubling while everything holds, then bisection
-        between the last that holds and the first that does not.
+        between the last that holds, below the first that is not ``open_`` (None: that does not
+        hold), and the next that does not.
         """
         self._double(holds)
-        kept = list(takewhile(holds, self.verdicts))
+        kept = [v for v in takewhile(open_ or holds, self.verdicts) if holds(v)]
         low = kept[-1].count if kept else self.lowest - 1
         above = [verdict.count for verdict in self.verdicts if verdict.count > low]
         high = min(above, default=self.highest + 1)

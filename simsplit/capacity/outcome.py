@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from simsplit.capacity.fleet import Fleet
-from simsplit.capacity.verdict import Verdict
+from simsplit.capacity.verdict import Verdict, devices
 from simsplit.kpis import Condition
 
 
@@ -59,11 +59,11 @@ class CapacityResult:
     def answer(self) -> str:
         """The answer in one sentence."""
         if self.smallest is None:
-            return f"{self.count} devices fit, the most that was asked for (--max-devices)."
+            return f"{devices(self.count)} fit, the most that was asked for (--max-devices)."
         names = ", ".join(str(condition) for condition in self.binding)
         if self.largest is None:
-            return f"Not even {self.smallest.count} devices fit: {names} fails."
-        return f"{self.count} devices fit; {self.smallest.count} do not: {names} fails."
+            return f"Not even {devices(self.smallest.count)} fit: {names} fails."
+        return f"{devices(self.count)} fit; {self.smallest.count} do not: {names} fails."
 
     @property
     def notes(self) -> list[str]:
@@ -122,7 +122,7 @@ def _notes(result: CapacityResult) -> Iterator[str]:
     low, high = result.surely_fits, result.surely_not
     if high is None:
         if low < result.count:
-            yield f"Undecided, within noise: only {low} devices fit beyond doubt."
+            yield f"Undecided, within noise: only {devices(low)} fit beyond doubt."
     elif high - low > 1:
         yield (
             f"Undecided, within noise, from {low + 1} to {high - 1} devices: {low} surely fit, "
@@ -130,7 +130,7 @@ def _notes(result: CapacityResult) -> Iterator[str]:
         )
     yield from _contradictions(result)
     if result.largest is not None and result.largest.flags:
-        yield f"The run with {result.count} devices is flagged: {result.largest.flags}."
+        yield f"The run with {devices(result.count)} is flagged: {result.largest.flags}."
     if not result.fleet.keeps_streams:
         yield (
             "Devices of later groups draw anew when an earlier group grows: counts are compared "

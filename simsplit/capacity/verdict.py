@@ -40,9 +40,14 @@ class Verdict:
     flags: str
 
     def __str__(self) -> str:
-        fits = "fits" if self.is_feasible else "does not fit"
+        fits = "fit" if self.is_feasible else "do not fit"
         doubt = "" if self.is_certain else " (undecided: within noise)"
-        return f"{self.count} devices, {self.replications} replications: {fits}{doubt}"
+        return f"{devices(self.count)}, {self.replications} replications: {fits}{doubt}"
+
+
+def devices(count: int) -> str:
+    """How many, in words."""
+    return f"{count} device{'' if count == 1 else 's'}"
 
 
 def judged(

@@ -135,13 +135,10 @@ def _effort(result: OptimisationResult) -> Iterator[str]:
 def _failures(result: OptimisationResult) -> Iterator[str]:
     failed = [design for design in result.designs if design.error]
     if failed:
-        yield f"{len(failed)} designs gave no result, the first ({failed[0]}): {failed[0].error}"
+        yield f"Without a result: {len(failed)}, the first ({failed[0]}): {failed[0].error}"
     blank = [d for d in result.designs if not d.error and math.isnan(d.violation)]
     if blank:
-        yield (
-            f"{len(blank)} designs do not count because a KPI has no value there, "
-            f"the first: {blank[0]}"
-        )
+        yield f"A KPI has no value, so it does not count: {len(blank)}, the first: {blank[0]}"
 
 
 def _noise(result: OptimisationResult) -> Iterator[str]:

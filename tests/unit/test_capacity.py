@@ -90,7 +90,7 @@ def test_none_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked(monkeypatch, latency(lambda _: 1e-6))
     found = capacity(tmp_path, "latency_s.p99 <= 0.0001")
     assert (found.count, found.largest, found.smallest.count) == (0, None, 1)
-    assert "Not even 1 devices fit" in found.answer
+    assert "Not even 1 device fit" in found.answer
 
 
 def test_noise_leaves_counts_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,6 +113,20 @@ def test_without_intervals_the_mean_decides_and_says_so(
     found = capacity(tmp_path, max_devices=64, replications=1)
     assert (found.count, found.surely_fits, found.surely_not) == (42, 0, None)
     assert any("only 0 devices fit beyond doubt" in note for note in found.notes)
+
+
+def test_few_devices_without_an_interval_leave_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One device sends too little for an interval of the 99th percentile; more devices do not."""
+
+    def kpis(values: Mapping[str, Any], _: int) -> dict[str, tuple[float, float]]:
+        return {"latency_p99_s": (0.001 * values[AXIS], math.nan if values[AXIS] == 1 else 1e-6)}
+
+    asked(monkeypatch, kpis)
+    found = capacity(tmp_path)
+    assert (found.surely_fits, found.count, found.surely_not) == (42, 42, 43)
+    assert not found.verdicts[0].is_certain
 
 
 def test_a_larger_count_that_fits_again_is_told(
@@ -218,7 +232,7 @@ def test_a_run_that_fails_ends_the_search_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked(monkeypatch, lambda values, _: None)
-    with pytest.raises(ArtefactError, match="1 devices gave nothing: it broke"):
+    with pytest.raises(ArtefactError, match="1 device gave nothing: it broke"):
         capacity(tmp_path)
 
 
@@ -294,6 +308,6 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = CliRunner().invoke(app, ["capacity", "digits_smoke", *options])
     assert done.exit_code == 0, done.output
     assert "42 devices fit; 43 do not" in done.stdout
-    assert "64 devices, 5 replications: does not fit" in done.stderr
+    assert "64 devices, 5 replications: do not fit" in done.stderr
     done = CliRunner().invoke(app, ["capacity", "digits_smoke", *options, "--json"])
     assert json.loads(done.stdout)["capacity"] == 42
