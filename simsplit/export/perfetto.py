@@ -51,9 +51,12 @@ def trace_events(result: Result, window: Window) -> list[Event]:
     return meta + sorted((event for event in events if event["ph"] != "M"), key=_in_time)
 
 
-def _in_time(event: Event) -> tuple[float, bool, float]:
-    """Longer slices first, so that who holds another comes before it."""
-    return event["ts"], event["ph"] != "X", -event.get("dur", 0.0)
+def _in_time(event: Event) -> tuple[float, bool]:
+    """Slices first: an arrow or a moment lies in one that is already there.
+
+    Requests come before their stages as it is, and sorting keeps that.
+    """
+    return event["ts"], event["ph"] != "X"
 
 
 class _Places:

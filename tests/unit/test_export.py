@@ -11,6 +11,7 @@ import json
 import math
 import sys
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from simsplit.export.stages import stages_of
 from simsplit.messages import Scheme
 from simsplit.results import Result
 from simsplit.scenario import Scenario
+from simsplit.sim.receiver import ReceiverPower
 from simsplit.sim.request import Request
 from simsplit.sim.world import Machines, World
 
@@ -77,7 +79,8 @@ def busy() -> Result:
     costs = {"payload_bits": [6000] * 512, "channel_uses": [0] * 512, "answer_bits": [5000] * 512}
     far = type(far)(**{**vars(far), **costs, "cloud_s": [0.15] * 64})
     plans = {"far": far, "near": toy_plan(Scheme.LOCAL, device_s=0.05)}
-    machines = Machines({g.name: POWER for g in made.devices}, 10.0, 70.0, 20.0, 200.0)
+    power = replace(POWER, receiver=ReceiverPower(0.6, 0.2, 0.01))
+    machines = Machines({g.name: power for g in made.devices}, 10.0, 70.0, 20.0, 200.0)
     histories = [
         World(made, plans, machines, step_table(8.0), replication=replication).run()
         for replication in range(2)
@@ -104,16 +107,17 @@ def of(events: list[dict[str, Any]], phase: str, cat: str = "") -> list[dict[str
 
 def stage_events(events: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
     """Stages by request: those within the request's slice on its track."""
-    found = {}
-    for whole in of(events, "X", "request"):
-        track = (whole["pid"], whole["tid"])
-        low, high = whole["ts"], whole["ts"] + whole["dur"]
-        found[whole["args"]["request_id"]] = [
-            e for e in of(events, "X", "stage")
-            if (e["pid"], e["tid"]) == track
-            and low <= e["ts"] + e["dur"] / 2 <= high
-        ]  # fmt: skip
-    return found
+    tracks = defaultdict(list)
+    for event in of(events, "X", "stage"):
+        tracks[event["pid"], event["tid"]].append(event)
+    return {
+        whole["args"]["request_id"]: [
+            event
+            for event in tracks[whole["pid"], whole["tid"]]
+            if whole["ts"] <= event["ts"] + event["dur"] / 2 <= whole["ts"] + whole["dur"]
+        ]
+        for whole in of(events, "X", "request")
+    }
 
 
 def ns(us: float) -> int:
@@ -125,6 +129,8 @@ def test_everything_happened(rows):
     retried = rows["computed_locally"] & (rows["scheme"] == "raw") & rows["edge_arrival_s"].isna()
     assert retried.any() and set(rows["tier"]) == {"", "edge", "cloud"}
     assert rows["batch_size"].max() > 1
+    parts = ["compute_energy_j", "tx_energy_j", "rx_energy_j", "edge_energy_j"]
+    assert (rows[parts].sum() > 0).all()
 
 
 # --- the format -----------------------------------------------------------------------------------
@@ -219,6 +225,13 @@ def integral(events: list[dict[str, Any]], pid: int, name: str, series: str) -> 
              if (e["pid"], e["name"]) == (pid, name) and series in e["args"]]  # fmt: skip
     assert not steps or steps[-1][1] == 0
     return sum(value * (end - start) for (start, value), (end, _) in itertools.pairwise(steps))
+
+
+def test_energy_without_a_stage_of_its_own_is_the_last_ones():
+    request = Request(7, 0, 0, "g", "p", "local", 1, 1.0, device_start_s=1.0, device_end_s=1.5)
+    request.compute_energy_j, request.rx_energy_j, request.closed_s = 0.1, 0.2, 1.5
+    (only,) = stages_of(request, 9.0, 5.0)
+    assert (only.name, only.parts_j) == ("device compute", {"compute": 0.1, "receive": 0.2})
 
 
 def test_integral_of_the_power_counters_is_the_ledger_of_the_rows(events, rows):
