@@ -305,7 +305,7 @@ def _by_request(a: DataFrame, b: DataFrame, notes: list[str]) -> _Pairs:
         ]
         for rows in (a, b)
     )
-    both = left.merge(right, on=keys, suffixes=("_a", "_b")).sort_values("row_a")
+    both = left.merge(right, on=keys, suffixes=("_a", "_b"))
     share = len(both) / max(len(a), len(b), 1)
     if share < NEARLY_ALL:
         how = f"of {len(a)} and {len(b)} requests {len(both)} have the same device and arrival"

@@ -70,6 +70,28 @@ def test_the_order_of_rows_and_ids_does_not_matter() -> None:
     assert (latency.low, latency.high) == pytest.approx((0.001, 0.001))
 
 
+def test_devices_in_phase_are_told_apart() -> None:
+    rows = synthetic.requests(100)
+    rows["arrival_s"] = (rows["request_id"] // 8).astype(float)
+    rows["device"] = rows["request_id"] % 8
+    rows["latency_s"] = 0.01 * (1 + rows["device"])
+    other = _slower(rows).sort_values("device", ascending=False)
+    other["request_id"] = np.arange(len(other))
+    found = _compared(_result(rows), _result(other))
+    assert found.pairing.startswith("paired by 400 requests")
+    p50 = _one(found, "latency_p50_s")
+    assert (p50.low, p50.high) == pytest.approx((0.001, 0.001))
+    twins = pd.concat([rows, rows])  # the same device twice at the same time
+    assert _compared(_result(twins), _result(twins)).pairing.startswith("paired by 800")
+
+
+def test_tails_need_enough_requests_in_every_batch() -> None:
+    rows = synthetic.requests(100)  # 380 answered: 5 batches of 76 are too small for p99
+    found = _compared(_result(rows), _result(_slower(rows)))
+    assert 15 <= _one(found, "latency_p95_s").pieces < 20
+    assert _one(found, "latency_p99_s").verdict == "no interval"
+
+
 def test_batches_are_of_the_same_requests_by_hand() -> None:
     rows = synthetic.requests(100)
     rng = np.random.default_rng(1)
