@@ -104,7 +104,13 @@ def look(position: int) -> dict[str, Any]:
 def bar_look(position: int) -> dict[str, Any]:
     """Fill of a bar's part: colour and hatching."""
     hatch = HATCHES[(position + position // COLOURS) % len(HATCHES)]
-    pattern = {"shape": hatch, "fillmode": "overlay", "fgcolor": "@ink", "size": 7, "solidity": 0.2}
+    pattern = {
+        "shape": hatch,
+        "fillmode": "overlay",
+        "fgcolor": "@hatch",
+        "size": 7,
+        "solidity": 0.2,
+    }
     return {"color": f"@{position % COLOURS}", "pattern": pattern, "line": _outline()}
 
 

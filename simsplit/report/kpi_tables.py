@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from simsplit.headline import written
 from simsplit.kpis import HEADLINES
 from simsplit.report.glossary import Definition, definition
 from simsplit.report.markup import Cell, Html, Table
@@ -50,11 +50,22 @@ def _headline(point: str, kpis: Mapping[str, Any], names: Sequence[str]) -> list
 
 
 def kpi_cell(name: str, value: Mapping[str, Any] | None) -> Html:
-    """``mean ± half-width`` in the KPI's own unit."""
-    form = ".3f" if name.startswith("score_") else ".4g"
-    text = written(value, definition(name).scale, form)
-    mean = None if value is None else value["mean"]
-    return Html(text, None if mean is None else float(mean))
+    """``mean ± half-width`` in the KPI's own unit; ± ? without an interval, – without a value."""
+    if value is None or value["mean"] is None:
+        return Html("–")
+    scale, mean = definition(name).scale, float(value["mean"])
+    if value["ci_low"] is None:
+        return Html(f"{scale * mean:.4g} ± ?", mean)
+    half = scale * (value["ci_high"] - value["ci_low"]) / 2
+    return Html(estimate_text(scale * mean, half), mean)
+
+
+def estimate_text(mean: float, half: float) -> str:
+    """Two significant digits of the half-width, and the mean to the same place."""
+    if half <= 1e-9 * abs(mean):  # rounding noise of a constant is no spread
+        return f"{mean:.4g} ± 0"
+    places = max(0, 1 - math.floor(math.log10(half)))
+    return f"{mean:,.{places}f} ± {half:,.{places}f}"
 
 
 def every_kpi_table(summary: Mapping[str, Any]) -> Table:

@@ -26,28 +26,41 @@ _UNITS = {  # ending of a key: unit and scale of what is shown; the longest endi
 }
 
 
-def question(scenario: Scenario) -> str:
-    """Devices, ways, channel and deadline of a scenario as one question."""
+def question(scenario: Scenario, axes: Sequence[str] = ()) -> str:
+    """Devices, ways, channel and deadline of a scenario as one question.
+
+    What the ``axes`` of a sweep change is left out.
+    """
     points = [point.name for point in scenario.operating_points]
     ways = f"{len(points)} ways to the answer ({_listed(points)})"
     if len(points) == 1:
         ways = f"the operating point {points[0]}"
     return (
-        f"What accuracy, latency, energy and bandwidth do {_devices(scenario)} get from {ways} "
-        f"over {_air(scenario)}{_due(scenario)}?"
+        "What accuracy, latency, energy and bandwidth do "
+        f"{_devices(scenario, axes)} get from {ways} over {_air(scenario, axes)}"
+        f"{_due(scenario, axes)}?"
     )
 
 
-def _devices(scenario: Scenario) -> str:
+def _varies(axes: Sequence[str], *ends: str) -> bool:
+    return any(axis.endswith(ends) for axis in axes)
+
+
+def _devices(scenario: Scenario, axes: Sequence[str]) -> str:
+    if _varies(axes, ".count", ".hardware"):
+        return "the devices"
     count = scenario.device_count
     machines = sorted({group.hardware for group in scenario.devices})
     return f"{count} device{'s' * (count > 1)} ({_listed(machines)})"
 
 
-def _air(scenario: Scenario) -> str:
+def _air(scenario: Scenario, axes: Sequence[str]) -> str:
     cell = scenario.cell
+    channel = cell.channel.kind if axes else said(cell.channel)
     fading = "" if cell.fading.kind == "none" else f" with {cell.fading.kind} fading"
-    return f"{said(cell.channel)}{fading} at {cell.carrier_hz / 1e9:g} GHz in {_width(scenario)}"
+    carrier = "" if _varies(axes, "carrier_hz") else f" at {cell.carrier_hz / 1e9:g} GHz"
+    width = _varies(axes, "resource_blocks", "bandwidth_hz")
+    return f"{channel}{fading}{carrier}" + f" in {_width(scenario)}" * (not width)
 
 
 def _width(scenario: Scenario) -> str:
@@ -57,7 +70,9 @@ def _width(scenario: Scenario) -> str:
     return f"{20 if cell.bandwidth_hz is None else cell.bandwidth_hz / 1e6:g} MHz"
 
 
-def _due(scenario: Scenario) -> str:
+def _due(scenario: Scenario, axes: Sequence[str]) -> str:
+    if _varies(axes, "deadline_s"):
+        return ""
     due_ms = sorted({1e3 * g.deadline_s for g in scenario.devices if g.deadline_s is not None})
     return f", with answers due within {_listed([f'{ms:g}' for ms in due_ms])} ms" if due_ms else ""
 
@@ -69,9 +84,9 @@ def _listed(names: Sequence[str], most: int = 8) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else "none"
 
 
-def said(spec: BaseModel) -> str:
-    """A noun of the scenario: its kind, and the keys that are not at their default."""
-    keys = spec.model_dump(exclude_defaults=True, mode="json")
+def said(spec: BaseModel, *, whole: bool = False) -> str:
+    """A noun of the scenario: its kind, and the keys that are not at their default, or all."""
+    keys = spec.model_dump(exclude_defaults=not whole, exclude_none=True, mode="json")
     kind = str(getattr(spec, "kind", ""))
     others = [_key(name, value) for name, value in keys.items() if name != "kind"]
     inside = ", ".join(others)
@@ -117,10 +132,10 @@ def _facts(scenario: Scenario) -> Iterable[tuple[str, Cell]]:
     yield "Carrier", f"{cell.carrier_hz / 1e9:g} GHz, {_width(scenario)}, {_spacing(scenario)}"
     yield "Channel", said(cell.channel)
     yield "Fading", said(cell.fading)
-    yield "Link adaptation", said(cell.mcs)
+    yield "Link adaptation", said(cell.mcs, whole=True)
     yield "HARQ", f"{cell.harq.combining}, {cell.harq.max_transmissions} transmissions at most"
-    yield "Scheduler", said(cell.scheduler)
-    yield "Downlink", said(cell.downlink)
+    yield "Scheduler", said(cell.scheduler, whole=True)
+    yield "Downlink", said(cell.downlink, whole=True)
     batches = f"batches up to {edge.max_batch}"
     yield "Edge", f"{edge.workers} × {edge.hardware}, {batches}, {edge.discipline}"
     if edge.cloud is not None:
@@ -143,7 +158,7 @@ def _points(scenario: Scenario) -> Table:
 
 
 def _point(point: OperatingPoint, scenario: Scenario) -> tuple[str, ...]:
-    codec = "–" if point.codec is None else said(point.codec)
+    codec = "–" if point.codec is None else said(point.codec, whole=True)
     return (
         point.name,
         point.scheme,

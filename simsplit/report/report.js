@@ -111,7 +111,8 @@
   const figure = (content, legend, redraw) => {
     const hidden = new Set();
     content.data.forEach((trace, index) => {
-      const sample = trace.type === "bar" ? barSample(trace.marker) : lineSample(trace);
+      const fill = trace.type === "bar" ? trace.marker : { color: trace.fillcolor, pattern: trace.fillpattern };
+      const sample = fill.pattern ? barSample(fill) : lineSample(trace);
       legend.append(legendButton(plainText(trace.name), sample, true, (isShown) => {
         isShown ? hidden.delete(index) : hidden.add(index);
         redraw();
@@ -120,8 +121,10 @@
     if (content.data.length < 2) legend.replaceChildren();
     return () => {
       const data = content.data.map((trace, index) => ({ ...trace, visible: !hidden.has(index) }));
-      if (content.totals) data.push(totalsOf(data.filter((trace) => trace.visible)));
-      return { data, layout: content.layout };
+      if (!content.totals) return { data, layout: content.layout };
+      const totals = totalsOf(data.filter((trace) => trace.visible));
+      const xaxis = { ...content.layout.xaxis, range: [0, 1.17 * (Math.max(...totals.x) || 1)] }; // room for the sums
+      return { data: [...data, totals], layout: { ...content.layout, xaxis } };
     };
   };
 
@@ -348,7 +351,7 @@
     const draw = () => {
       const { data, layout } = build();
       Plotly.react(plot, painted(data), painted(layoutOf(layout)), config);
-      plot.querySelectorAll("svg.main-svg").forEach((one) => one.setAttribute("aria-hidden", "true"));
+      [...plot.querySelectorAll("svg.main-svg"), document.getElementById("js-plotly-tester")].forEach((one) => one.setAttribute("aria-hidden", "true"));
     };
     const parts = [element.querySelector(".legend"), draw, element.querySelector(".controls"), plot];
     const build = KINDS[element.dataset.kind](content, ...parts);

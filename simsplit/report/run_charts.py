@@ -124,7 +124,7 @@ def _stacked(
     bars = [_bar(position_of(c), c, points, means[c], unit) for c in columns]
     layout = {
         "barmode": "stack",
-        "xaxis": {"title": {"text": f"{what} [{unit}]"}, "rangemode": "tozero"},
+        "xaxis": {"title": {"text": f"{what} [{unit}]"}},
         "yaxis": {
             "autorange": "reversed",
             "tickmode": "array",
@@ -162,43 +162,56 @@ def _means_table(title: str, points: Sequence[str], means: DataFrame, unit: str)
 def requests_under_way(scenario: Scenario, requests: DataFrame) -> Chart:
     """Mean number of requests at the device, on the air, at the server and on the way back."""
     edges_s, counts = under_way(requests, scenario.duration_s + scenario.drain_s)
-    middle_s = (edges_s[1:] + edges_s[:-1]) / 2
-    lines = [_line(i, place, middle_s, counts[place]) for i, place in enumerate(PLACES)]
+    areas = [_area(i, place, edges_s, counts[place]) for i, place in enumerate(PLACES)]
     layout: dict[str, Any] = {
-        "xaxis": {"title": {"text": "simulated time [s]"}},
+        "xaxis": {"title": {"text": "simulated time [s]"}, "range": [0, edges_s[-1]]},
         "yaxis": {"title": {"text": "requests under way"}, "rangemode": "tozero"},
     }
     if scenario.warmup_s:
         layout["shapes"] = [_warm_up(scenario.warmup_s)]
-    warm = " Shaded: warm-up." if scenario.warmup_s else ""
+    warm = " Dashed: end of the warm-up." if scenario.warmup_s else ""
     width = f"{edges_s[1] - edges_s[0]:.3g} s"
-    note = f"Exact means over intervals of {width}, of all devices and replications.{warm}"
+    note = f"Exact means over intervals of {width}, stacked; all devices, mean of replications."
     title = "Requests under way over time"
-    heading = ["time [s]", *PLACES]
-    step = max(1, len(middle_s) // 20)
+    content = {"data": areas, "layout": layout}
+    numbers = _counts_table(title, edges_s, counts)
+    return Chart("under-way", title, "figure", content, numbers, note + warm)
+
+
+def _counts_table(title: str, edges_s: Any, counts: Mapping[str, Any]) -> Table:
+    """Means over five intervals each."""
+    coarse = {place: series.reshape(-1, 5).mean(axis=1) for place, series in counts.items()}
     rows = [
-        [number(middle_s[i]), *(number(counts[place][i]) for place in PLACES)]
-        for i in range(0, len(middle_s), step)
+        [f"{start:.4g} to {end:.4g}", *(number(coarse[place][i]) for place in PLACES)]
+        for i, (start, end) in enumerate(zip(edges_s[:-1:5], edges_s[5::5], strict=True))
     ]
-    content = {"data": lines, "layout": layout}
-    return Chart("under-way", title, "figure", content, Table(title, heading, rows), note)
+    return Table(title, ["time [s]", *PLACES], rows)
 
 
-def _line(position: int, name: str, x: Any, y: Any) -> dict[str, Any]:
-    style = look(position)
-    style["line"]["width"] = 2
+def _area(position: int, name: str, edges_s: Any, counts: Any) -> dict[str, Any]:
+    look = bar_look(position)
     return {
         "type": "scatter",
-        "mode": "lines+markers",
+        "mode": "lines",
+        "stackgroup": "under way",
         "name": name,
-        "x": x,
-        "y": y,
-        "hovertemplate": f"%{{x:.3g}} s: %{{y:.3g}}<extra>{name}</extra>",
-        "line": style["line"],
-        "marker": style["marker"] | {"maxdisplayed": 10},
+        "x": edges_s,
+        "y": np.append(counts, counts[-1]),
+        "line": {"shape": "hv", "width": 0.8, "color": "@ink"},
+        "fillcolor": look["color"],
+        "fillpattern": look["pattern"],
+        "hovertemplate": f"%{{x:.4g}} s: %{{y:.3g}}<extra>{name}</extra>",
     }
 
 
 def _warm_up(until_s: float) -> dict[str, Any]:
-    box = {"x0": 0, "x1": until_s, "y0": 0, "y1": 1, "yref": "paper", "layer": "below"}
-    return {"type": "rect", "fillcolor": "@muted/0.2", "line": {"width": 0}} | box
+    line = {"color": "@ink", "width": 1.5, "dash": "dash"}
+    return {
+        "type": "line",
+        "x0": until_s,
+        "x1": until_s,
+        "y0": 0,
+        "y1": 1,
+        "yref": "paper",
+        "line": line,
+    }

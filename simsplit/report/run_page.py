@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from simsplit.headline import utilisation_text
 from simsplit.report.charts import chart_html
+from simsplit.report.document import Part, document
 from simsplit.report.kpi_tables import every_kpi_table, headline_table, meanings_table
 from simsplit.report.markup import details_html, table_html
-from simsplit.report.page import Part, document
 from simsplit.report.provenance import run_provenance_html
 from simsplit.report.question import question, scenario_html
 from simsplit.report.run_charts import (
@@ -25,12 +25,14 @@ from simsplit.results import flat_rows
 from simsplit.summary import measured
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from simsplit.results import Result
 
 
 def run_page(result: Result) -> str:
     """The HTML text of a run."""
-    rows = measured(result.scenario, result.requests)
+    rows = _in_order(result)
     parts = [
         Part("question", "The question", _question(result)),
         Part("warnings", "Warnings", warnings_html(_flags(result.summary))),
@@ -41,6 +43,14 @@ def run_page(result: Result) -> str:
         Part("provenance", "Provenance", run_provenance_html(result.manifest)),
     ]
     return document(result.scenario.name, "simsplit run", parts)
+
+
+def _in_order(result: Result) -> DataFrame:
+    """The measured requests, operating points in the scenario's order: one look in all charts."""
+    order = {point.name: i for i, point in enumerate(result.scenario.operating_points)}
+    rows = measured(result.scenario, result.requests)
+    by_order = rows["operating_point"].map(order).argsort(kind="stable")
+    return rows.iloc[by_order]
 
 
 def _question(result: Result) -> str:
@@ -63,7 +73,7 @@ def _kpis(summary: dict[str, Any]) -> str:
         f"<p>Mean ± half-width of the 95 % interval, Student t over {count}; ± ? where the run is "
         "too short for one.</p>"
         + table_html(headline_table(summary))
-        + f"<p>Utilisation: {escape(utilisation_text(summary))}.</p>"
+        + f"<p>Utilisation: {escape(_unbroken(utilisation_text(summary)))}.</p>"
         + details_html("Every KPI, with low and high end", table_html(every))
         + details_html(
             "What each KPI means", table_html(meanings_table([*known, "utilisation", "snr_db"]))
@@ -71,7 +81,12 @@ def _kpis(summary: dict[str, Any]) -> str:
     )
 
 
-def _figures(result: Result, rows: Any) -> str:
+def _unbroken(text: str) -> str:
+    """A number stays on the line of its per cent sign."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+def _figures(result: Result, rows: DataFrame) -> str:
     table = flat_rows(result.scenario, result.summary)
     labels = [row["operating_point"] for row in table]
     title = "What each operating point costs and gives"

@@ -26,5 +26,5 @@ def stages_ms(closed: DataFrame) -> DataFrame:
 
 
 def stage_position(name: str) -> int:
-    """Where a stage stands in `STAGES`: its colour and hatching."""
-    return STAGES.index(name)
+    """Which colour and hatching a stage has; black, where no hatching shows, is left for last."""
+    return (*_ALWAYS, "other", "local retry").index(name)

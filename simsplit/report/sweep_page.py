@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from simsplit.kpis import kpi_names
-from simsplit.plots.labels import value_text
+from simsplit.plots.labels import name_and_unit, value_text
 from simsplit.report.charts import chart_html
+from simsplit.report.document import Part, document
 from simsplit.report.glossary import definition
 from simsplit.report.kpi_tables import headline_first, kpi_cell, meanings_table
 from simsplit.report.markup import Cell, Html, Table, details_html, table_html
-from simsplit.report.page import Part, document
 from simsplit.report.question import question, scenario_html
 from simsplit.report.sweep_folder import SweepFolder, is_missing, is_number, read_sweep_folder
 from simsplit.report.sweep_provenance import sweep_provenance_html
 from simsplit.report.tradeoff import tradeoff
-from simsplit.report.trend import axis_title, measured_kpis, trend
+from simsplit.report.trend import axis_name, axis_title, measured_kpis, trend
 from simsplit.report.warnings import warnings_html
 
 MOST_ROWS = 500
@@ -41,13 +41,13 @@ def sweep_page(folder: Path) -> str:
 
 def _title(sweep: SweepFolder) -> str:
     name = str(sweep.described.get("name") or sweep.scenario.name)
-    return f"{name} over {', '.join(map(axis_title, sweep.axes))}" if sweep.axes else name
+    return f"{name} over {' and '.join(map(axis_name, sweep.axes))}" if sweep.axes else name
 
 
 def _question(sweep: SweepFolder) -> str:
     said = str(sweep.described.get("description") or sweep.scenario.description)
     ranges = " and ".join(_range(sweep, axis) for axis in sweep.axes)
-    asked = f"{question(sweep.scenario)[:-1]}, for {ranges}?"
+    asked = f"{question(sweep.scenario, sweep.axes)[:-1]}, for {ranges}?"
     counts = f"{len(sweep.folders)} of {len(sweep.described['points'])} points are finished."
     rows: list[list[Cell]] = [
         [axis_title(axis), _code(axis), *_values(sweep, axis)] for axis in sweep.axes
@@ -64,8 +64,13 @@ def _code(text: str) -> Html:
 def _range(sweep: SweepFolder, axis: str) -> str:
     values = sweep.values(axis)
     if all(is_number(value) for value in values) and len(values) > 2:
-        return f"{axis_title(axis)} from {value_text(values[0])} to {value_text(values[-1])}"
-    return f"{axis_title(axis)} {' or '.join(map(value_text, values))}"
+        return f"{axis_name(axis)} from {value_text(values[0])} to {_with_unit(axis, values[-1])}"
+    listed = [*map(value_text, values[:-1]), _with_unit(axis, values[-1])]
+    return f"{axis_name(axis)} {' or '.join(listed)}"
+
+
+def _with_unit(axis: str, value: Any) -> str:
+    return f"{value_text(value)} {name_and_unit(axis)[1]}".strip()
 
 
 def _values(sweep: SweepFolder, axis: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simsplit.kpis import kpi_names
-from simsplit.plots.labels import label, value_text
+from simsplit.plots.labels import label, name_and_unit, value_text
 from simsplit.report.charts import DASHES, Chart, look, number, plain
 from simsplit.report.glossary import definition
 from simsplit.report.kpi_tables import headline_first
@@ -53,7 +53,16 @@ def measured_kpis(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def axis_title(axis: str) -> str:
     """Name and unit of an axis as text."""
-    return label(axis).replace("$", "").replace("_", "")
+    return _without_mathematics(label(axis))
+
+
+def axis_name(axis: str) -> str:
+    """Name of an axis as text."""
+    return _without_mathematics(name_and_unit(axis)[0])
+
+
+def _without_mathematics(text: str) -> str:
+    return text.replace("_", "").replace("$", "") if "$" in text else text
 
 
 def _axis(sweep: SweepFolder, axis: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 PLACES = ("at the device", "on the air", "at the server", "on the way back")
-INTERVALS = 200
+INTERVALS = 100
 
 
 def under_way(
@@ -61,10 +61,8 @@ def mean_number(
     t_i < T of (T - t_i), the integral of the number from 0 to T is F_start(T) - F_end(T).
     """
     begun = start.notna().to_numpy()
-    starts, ends = start.to_numpy(float)[begun], end.to_numpy(float)[begun]
-    integral: NDArray[np.float64] = _elapsed(starts, edges_s) - _elapsed(
-        ends[np.isfinite(ends)], edges_s
-    )
+    starts, ends = (np.asarray(times, np.float64)[begun] for times in (start, end))
+    integral = _elapsed(starts, edges_s) - _elapsed(ends[np.isfinite(ends)], edges_s)
     means: NDArray[np.float64] = np.diff(integral) / np.diff(edges_s)
     return means
 

@@ -1,0 +1,45 @@
+"""Result folders for the tests of the report: a run and a sweep, made up."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import synthetic
+
+SNR_DB = (0, 5, 10)
+BLOCKS = (10, 50)
+
+
+def run_folder(folder: Path, **changes: Any) -> Path:
+    """A synthetic run."""
+    synthetic.store(folder, **changes)
+    return folder
+
+
+def sweep_folder(folder: Path, name: str = "toy_sweep", **changes: Any) -> Path:
+    """A synthetic sweep over SNR and resource blocks: six points, one failed, one not run yet."""
+    axes = ("cell.channel.snr_db", "cell.resource_blocks")
+    grid = itertools.product(SNR_DB, BLOCKS)
+    points = {f"{i:016x}": dict(zip(axes, at, strict=True)) for i, at in enumerate(grid)}
+    names = list(points)
+    for seed, point in enumerate(names[:4]):
+        synthetic.store(folder / point, seed=seed, **changes)
+    (folder / "failed").mkdir(parents=True)
+    note = json.dumps({"error": "the table ends at <30 dB>", "traceback": "…"})
+    (folder / "failed" / f"{names[4]}.json").write_text(note)
+    _describe(folder, name, points)
+    return folder
+
+
+def _describe(folder: Path, name: str, points: Mapping[str, Mapping[str, int]]) -> None:
+    texts = {p: [f"{axis}={value}" for axis, value in at.items()] for p, at in points.items()}
+    said: dict[str, Any] = {"name": name, "source": "urban_5g", "replications": 5}
+    said |= {"description": "A toy", "axes": ["cell.channel.snr_db", "cell.resource_blocks"]}
+    said |= {"points": points, "overrides": texts, "until": None, "max_replications": None}
+    (folder / "sweep.json").write_text(json.dumps(said))
