@@ -22,7 +22,7 @@ from simsplit.sweep_file import sweep_from_axes
 pytestmark = pytest.mark.slow
 
 AXES = ["cell.channel.snr_db=-4:10:2", "devices.jscc.count=1,2"]
-SETTINGS = ["duration_s=20", "replications=2"]
+SETTINGS = ["duration_s=8", "replications=2"]
 POINTS, WORKERS = 16, 2
 TABLES = ("points.csv", "points.parquet")
 DISTRIBUTED = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
