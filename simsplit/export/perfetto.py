@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from simsplit.columns import SCORE, STAGES
@@ -46,7 +46,7 @@ def trace_events(result: Result, window: Window) -> list[Event]:
     events: list[Event] = []
     for replication, part in rows.groupby("replication", sort=True):
         places = _Places(result, int(str(replication)))
-        events += _Replication(places, scores).events(part)
+        events += _Replication(places, scores).events(list(part.itertuples()))
     meta = [event for event in events if event["ph"] == "M"]
     return meta + sorted((event for event in events if event["ph"] != "M"), key=_in_time)
 
@@ -105,28 +105,28 @@ class _Replication:
         self._scores = scores
         self._counters: dict[tuple[int, str], Counter] = defaultdict(Counter)
 
-    def events(self, rows: DataFrame) -> Iterator[Event]:
-        for device, part in rows.groupby("device", sort=True):
-            yield from self._device(int(str(device)), part)
-        for tier, part in rows[rows["tier"] != ""].groupby("tier", sort=True):
-            yield from self._server(str(tier), part)
+    def events(self, rows: Sequence[Any]) -> Iterator[Event]:
+        for device, part in _grouped(rows, lambda row: row.device):
+            yield from self._device(device, part)
+        for tier, part in _grouped(rows, lambda row: row.tier):
+            if tier:
+                yield from self._server(tier, part)
         if any(pid == self._places.cell for pid, _ in self._counters):
             yield from self._places.named(self._places.cell, "cell", {})
         for (pid, name), counter in self._counters.items():
             yield from counter.events(pid, name)
 
-    def _device(self, device: int, rows: DataFrame) -> Iterator[Event]:
+    def _device(self, device: int, rows: Sequence[Any]) -> Iterator[Event]:
         pid, lanes = self._places.device(device), Lanes()
         compute_w = self._places.compute_w.get(device, math.inf)
-        row: Any
-        for row in rows.itertuples():
+        for row in rows:
             stages = stages_of(row, self._places.end_s, compute_w)
             if stages:
                 yield from self._request(row, stages, pid, lanes)
             else:
                 yield self._instant(row, pid)
         threads = {tid: f"requests {tid}" for tid in range(1, max(1, lanes.count) + 1)}
-        yield from self._places.named(pid, f"{rows['group'].iloc[0]}: device {device}", threads)
+        yield from self._places.named(pid, f"{rows[0].group}: device {device}", threads)
 
     def _request(
         self, row: Any, stages: Sequence[Slice], pid: int, lanes: Lanes
@@ -182,21 +182,31 @@ class _Replication:
             flow |= {"ts": nanoseconds(moment_s) / 1e3, "name": "request", "cat": "flow"}
             yield flow | ({"bp": "e"} if kind == "f" else {})
 
-    def _server(self, tier: str, rows: DataFrame) -> Iterator[Event]:
+    def _server(self, tier: str, rows: Sequence[Any]) -> Iterator[Event]:
         pid = self._places.tiers[tier]
-        for _, batch in rows.groupby(["worker", "edge_start_s"], sort=True):
-            yield self._batch(batch, next(batch.itertuples()), pid)
-        workers = {int(n) + 1: f"worker {n}" for n in sorted(rows["worker"].unique()) if n >= 0}
+        served = [row for row in rows if not math.isnan(row.edge_start_s)]
+        for _, batch in _grouped(served, lambda row: (row.worker, row.edge_start_s)):
+            yield _batch(batch, pid)
+        workers = {row.worker + 1: f"worker {row.worker}" for row in served}
         yield from self._places.named(pid, tier, workers)
 
-    def _batch(self, rows: DataFrame, first: Any, pid: int) -> Event:
-        """What a worker computed at once, and for which requests (of those exported)."""
-        points = " + ".join(dict.fromkeys(rows["operating_point"]))
-        span = nanoseconds(first.edge_start_s), nanoseconds(first.edge_end_s)
-        args: Event = {"members": rows["request_id"].tolist(), "batch_size": first.batch_size}
-        args["batch_mj"] = _mj(float(rows["edge_energy_j"].sum()))
-        box = _slice(points, *span, pid, first.worker + 1)
-        return box | {"cat": "batch", "args": args}
+
+def _grouped(rows: Iterable[Any], key: Callable[[Any], Any]) -> list[tuple[Any, list[Any]]]:
+    """Rows with equal keys together, in order of the keys."""
+    groups = defaultdict(list)
+    for row in rows:
+        groups[key(row)].append(row)
+    return sorted(groups.items(), key=lambda item: item[0])
+
+
+def _batch(rows: Sequence[Any], pid: int) -> Event:
+    """What a worker computed at once, and for which requests (of those exported)."""
+    first = rows[0]
+    points = " + ".join(dict.fromkeys(row.operating_point for row in rows))
+    span = nanoseconds(first.edge_start_s), nanoseconds(first.edge_end_s)
+    args: Event = {"members": [row.request_id for row in rows], "batch_size": first.batch_size}
+    args["batch_mj"] = _mj(sum(row.edge_energy_j for row in rows))
+    return _slice(points, *span, pid, first.worker + 1) | {"cat": "batch", "args": args}
 
 
 def _slice(name: str, start_ns: int, end_ns: int, pid: int, tid: int) -> Event:
