@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 BATCH = 5
 FEWEST_BATCHES = 10
 NO_STEADY_STATE = "no steady state found"
+WHOLE = "whole way"
 SPANS = {  # station → from, to: what a request spent there, waiting included
-    "whole way": ("arrival_s", "closed_s"),
+    WHOLE: ("arrival_s", "closed_s"),
     "device": ("arrival_s", "device_end_s"),
     "radio": ("device_end_s", "radio_end_s"),
     "edge": ("edge_arrival_s", "edge_end_s"),
@@ -113,7 +114,10 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class Warmup:
-    """Suggestions of a run; ``warmup_s`` is the longest, None if a series has no steady state."""
+    """Suggestions of a run; ``warmup_s`` is the longest of any group's whole way.
+
+    It is None where a whole way has no steady state. Stations say where a transient comes from.
+    """
 
     suggestions: tuple[Suggestion, ...]
     warmup_s: float | None
@@ -122,8 +126,9 @@ class Warmup:
 
     @property
     def unsteady(self) -> list[Suggestion]:
-        """Series without a steady state."""
-        return [found for found in self.suggestions if found.reason == NO_STEADY_STATE]
+        """Series without a steady state, whole ways first."""
+        found = [one for one in self.suggestions if one.reason == NO_STEADY_STATE]
+        return sorted(found, key=lambda one: one.station != WHOLE)
 
     @property
     def overrides(self) -> list[str]:
@@ -135,20 +140,23 @@ class Warmup:
     @property
     def notes(self) -> list[str]:
         """What to do."""
+        names = ", ".join(f"{found.group} ({found.station})" for found in self.unsteady)
         if self.warmup_s is None:
-            names = ", ".join(f"{found.group} ({found.station})" for found in self.unsteady)
             return [
                 f"no suggestion: the minimum lies at the end of the first half for {names}: "
                 f"run longer than {self.duration_s:g} s, or the station is overloaded"
             ]
-        longest = f"longest warm-up found: {self.warmup_s:g} s"
+        longest = f"longest warm-up of a whole way: {self.warmup_s:g} s"
         if self.overrides:
             advice = f"{longest}, the scenario has {self.present_s:g}: --set {self.overrides[0]}"
         else:
             advice = f"{longest}; the scenario's warmup_s {self.present_s:g} is long enough"
-        if max(found.replications for found in self.suggestions) > 1:
-            return [advice]
-        return [advice, "one run tells a transient badly from noise: better --replications 10"]
+        notes = [advice]
+        if names:
+            notes.append(f"no steady state, without effect on the whole way: {names}")
+        if max(found.replications for found in self.suggestions) == 1:
+            notes.append("one run tells a transient badly from noise: better --replications 10")
+        return notes
 
 
 def suggest_warmup(scenario: Scenario, requests: DataFrame) -> Warmup:
@@ -166,10 +174,11 @@ def suggest_warmup(scenario: Scenario, requests: DataFrame) -> Warmup:
         ScenarioError: No series is long enough.
     """
     found = tuple(_suggestions(scenario, requests))
-    known = [item.warmup_s for item in found if item.warmup_s is not None]
-    unsteady = any(item.reason == NO_STEADY_STATE for item in found)
+    whole = [item for item in found if item.station == WHOLE]
+    known = [item.warmup_s for item in whole if item.warmup_s is not None]
+    unsteady = any(item.reason == NO_STEADY_STATE for item in whole)
     if not known and not unsteady:
-        message = f"no group has {BATCH * FEWEST_BATCHES} requests at a station: run longer"
+        message = f"no group has {BATCH * FEWEST_BATCHES} answered requests: run longer"
         raise ScenarioError(message, path="duration_s", value=scenario.duration_s)
     longest = None if unsteady else _rounded_up(max(known))
     return Warmup(found, longest, scenario.warmup_s, scenario.duration_s)

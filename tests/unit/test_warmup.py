@@ -102,7 +102,10 @@ def test_the_slow_start_is_found_where_it_is() -> None:
     assert stations["g_entropy", "radio"] < 4
     assert found.warmup_s == 4
     assert found.overrides == ["warmup_s=4"]
-    assert found.notes[0] == "longest warm-up found: 4 s, the scenario has 0: --set warmup_s=4"
+    assert (
+        found.notes[0]
+        == "longest warm-up of a whole way: 4 s, the scenario has 0: --set warmup_s=4"
+    )
     assert "one run" in found.notes[1]
 
 
@@ -126,9 +129,19 @@ def test_replications_are_averaged() -> None:
 def test_a_station_that_never_settles_gives_no_suggestion() -> None:
     found = _found(_rows(tail_s=0.01))
     assert found.warmup_s is None
-    assert {one.station for one in found.unsteady} == {"whole way", "radio"}
+    assert [one.station for one in found.unsteady] == ["whole way", "radio"]
     assert found.overrides == []
     assert "g_entropy (radio)" in found.notes[0]
+
+
+def test_a_station_that_does_not_matter_to_the_whole_way_is_only_told() -> None:
+    rows = _rows()
+    rows["edge_end_s"] += 1e-7 * rows["request_id"]
+    rows["closed_s"] = rows["edge_end_s"]
+    found = _found(rows)
+    assert {one.station for one in found.unsteady} == {"edge"}
+    assert found.warmup_s == 4
+    assert "without effect on the whole way: g_jpeg (edge), g_entropy (edge)" in found.notes[1]
 
 
 def test_lost_requests_are_left_out() -> None:
@@ -145,7 +158,7 @@ def test_too_few_requests_are_said_and_refused_if_all() -> None:
     few = rows[(rows["group"] == "g_jpeg") | (rows["request_id"] < 49)]
     reasons = {one.group: one.reason for one in _found(few).suggestions}
     assert reasons == {"g_jpeg": "", "g_entropy": "too few requests"}
-    with pytest.raises(ScenarioError, match="duration_s: no group has 50 requests"):
+    with pytest.raises(ScenarioError, match="duration_s: no group has 50 answered requests"):
         _found(rows[rows["request_id"] < 49])
 
 
