@@ -18,7 +18,7 @@ import numpy as np
 from simsplit import statistics
 from simsplit.errors import ScenarioError
 from simsplit.kpis import COMPLEMENTS, kpi_column
-from simsplit.statistics import FEWEST_BATCHES, _batch_count
+from simsplit.statistics import FEWEST_BATCHES, batch_count
 from simsplit.summary import MEANS, QUANTILES, measured
 
 if TYPE_CHECKING:
@@ -359,13 +359,13 @@ def _pieces(values: Array, replication: NDArray[np.int64], needed: int) -> list[
     names = np.unique(replication)
     if len(names) > 1:
         return [values[finite & (replication == name)] for name in names]
-    return np.array_split(values[finite], _batch_count(int(finite.sum()), needed))
+    return np.array_split(values[finite], batch_count(int(finite.sum()), needed))
 
 
 def _joint_batches(a: Array, b: Array, needed: int) -> list[list[Array]]:
     """Batches of the same requests; fewer where too many of one batch are missing on one side."""
     size = int(min(np.isfinite(a).sum(), np.isfinite(b).sum()))
-    most = _batch_count(size, needed)
+    most = batch_count(size, needed)
     pieces = [[a], [b]]
     for count in range(most, min(most, FEWEST_BATCHES) - 1, -1):
         pieces = [_finite(np.array_split(one, count)) for one in (a, b)]

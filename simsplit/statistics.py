@@ -63,7 +63,7 @@ def estimate(
     if replicated:
         pieces = [values[replication == name] for name in np.unique(replication)]
     else:
-        pieces = np.array_split(values, _batch_count(values.size, needed))
+        pieces = np.array_split(values, batch_count(values.size, needed))
     numbers = np.array([_statistic(piece, quantile) for piece in pieces])
     centre = float(numbers.mean()) if replicated else _statistic(values, quantile)
     if len(pieces) < 2 or min(piece.size for piece in pieces) < needed:
@@ -101,7 +101,7 @@ def _statistic(values: NDArray[np.float64], quantile: float | None) -> float:
     return float(values.mean() if quantile is None else np.quantile(values, quantile))
 
 
-def _batch_count(n: int, needed: int) -> int:
+def batch_count(n: int, needed: int) -> int:
     """Batches of one run: 20; fewer for short runs and tails; 1 where no interval is possible."""
     if n < FEWEST_REQUESTS:
         return 1

@@ -7,7 +7,8 @@ quarter of full-resolution 3x3 heads. The early exit, if there is one, answers b
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -211,19 +212,14 @@ class Segmenter(MultitaskNet):
         height, width: Image size in pixels, multiples of 16.
     """
 
-    def __init__(self, height: int = 64, width: int = 128) -> None:
-        super().__init__(height, width)
-        self.register_load_state_dict_pre_hook(_without_tables)
-
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:  # type: ignore[override]  # plain: one tensor
         """Images ``(B, 3, H, W)`` in [0, 1] → logits ``(B, 8, H, W)``."""
         logits: Tensor = self.answer(self.encode(images))["segmentation"]
         return logits
 
-
-def _without_tables(
-    module: nn.Module, state: dict[str, Tensor], prefix: str, *rest: object
-) -> None:
-    """The weights file also holds entropy tables, which are no parameters of the network."""
-    for name in [name for name in state if name.startswith(f"{prefix}entropy_tables.")]:
-        del state[name]
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Fill the network; the entropy tables in the same file are no parameters of it."""
+        own = {k: v for k, v in state_dict.items() if not k.startswith("entropy_tables.")}
+        return super().load_state_dict(own, strict, assign)
