@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 STATIONS = ("device", "radio", "edge", "cloud")
 _WINDOWS = 50  # of the utilisation
-_STEPS = 400  # a curve of more steps would be a black area: it is drawn as means over windows
+_STEPS = 400  # curves of more steps would be black areas: all are drawn as means over windows
 _BINS = 200
 
 
@@ -174,13 +174,14 @@ def capacities(scenario: Scenario, devices: int) -> dict[str, int]:
     return found if edge.cloud is None else found | {"cloud": edge.cloud.workers}
 
 
-def queue_lengths(stays: DataFrame, from_s: float, to_s: float) -> DataFrame:
+def queue_lengths(
+    stays: DataFrame, from_s: float, to_s: float, averaged: bool = False
+) -> DataFrame:
     """Numbers waiting and in service over time at one station, between two times.
-
-    Exact steps; if they are more than 400, means over 200 windows.
 
     Args:
         stays: `intervals` of one station.
+        averaged: Means over 200 windows instead of the exact steps.
 
     Returns:
         ``time_s`` (a step or window begins), ``waiting``, ``in service``.
@@ -189,12 +190,12 @@ def queue_lengths(stays: DataFrame, from_s: float, to_s: float) -> DataFrame:
 
     states = ("waiting", "in service")
     steps = {state: _steps_of(stays[stays["state"] == state]) for state in states}
-    moments = np.unique(np.concatenate([times for times, _ in steps.values()]))
-    moments = moments[(moments > from_s) & (moments < to_s)]
-    if moments.size > _STEPS:
+    if averaged:
         edges = np.linspace(from_s, to_s, _BINS + 1)
         means = {state: window_means(*step, edges) for state, step in steps.items()}
         return pd.DataFrame({"time_s": edges[:-1]} | means)
+    moments = np.unique(np.concatenate([times for times, _ in steps.values()]))
+    moments = moments[(moments > from_s) & (moments < to_s)]
     times_s = np.concatenate([[from_s], moments])
     return pd.DataFrame(
         {"time_s": times_s} | {state: _numbers_at(*step, times_s) for state, step in steps.items()}
@@ -256,7 +257,7 @@ def queue_panel(lengths: DataFrame, ax: Axes, end_s: float) -> None:
 def utilisation_panel(shares: DataFrame, ax: Axes, edges_s: Floats) -> None:
     """Busy share over time, a line per station (columns of ``shares``, ``(W,)`` each)."""
     for position, station in enumerate(shares.columns):
-        style = look(position) | {"marker": "", "linewidth": 1.0}
+        style = look(position) | {"marker": ""}
         label = "somebody on the air" if station == "radio" else f"{station} busy"
         share = np.append(shares[station], shares[station].iloc[-1])
         ax.step(edges_s, share, where="post", label=label, **style)
@@ -270,9 +271,11 @@ def draw(folder: Path, options: PlotOptions) -> Drawing:
     """Numbers waiting and in service at each station, and how busy it is, over simulated time.
 
     One replication, the first, from its beginning to its end or within ``start_s`` and ``end_s``.
-    ``where`` leaves the requests it names, e.g. of a group; the devices' panel holds the devices of
-    the groups that are left, or ``device`` alone. The data: ``station``, ``quantity`` (``waiting``,
-    ``in service``, ``busy``), ``time_s`` where a step or window begins, ``value``.
+    ``where`` leaves the requests it names, e.g. of a group, everywhere in the figure; the devices'
+    panel holds the devices of the groups that are left, or ``device`` alone. Where exact steps
+    would be too many to see, all panels show means over 200 windows, and the title says so. The
+    data: ``station``, ``quantity`` (``waiting``, ``in service``, ``busy``), ``time_s`` where a step
+    or window begins, ``value``.
 
     Raises:
         ScenarioError: No such device, an empty window, or a filter that leaves nothing.
@@ -287,11 +290,14 @@ def draw(folder: Path, options: PlotOptions) -> Drawing:
     shares = utilisations(stays, capacity, edges_s)
     parts = {name: stays[stays["station"] == name] for name in capacity}
     lengths = {name: queue_lengths(part, *window_s) for name, part in parts.items()}
+    averaged = any(len(numbers) > _STEPS for numbers in lengths.values())
+    if averaged:
+        lengths = {name: queue_lengths(part, *window_s, True) for name, part in parts.items()}
     title = _title(result.requests["replication"].nunique(), first, options.device, capacity)
-    if any(len(numbers) == _BINS for numbers in lengths.values()):
+    if averaged:
         title += f", means over {1e3 * (window_s[1] - window_s[0]) / _BINS:.3g} ms"
     arrivals_s = result.scenario.duration_s
-    figure = _figure(parts, shares, edges_s, arrivals_s, title, options.style)
+    figure = _figure(parts, lengths, shares, edges_s, arrivals_s, title, options.style)
     return Drawing(figure, _long(lengths, shares, edges_s))
 
 
@@ -338,6 +344,7 @@ def _window(
 
 def _figure(
     parts: dict[str, DataFrame],
+    lengths: dict[str, DataFrame],
     shares: DataFrame,
     edges_s: Floats,
     arrivals_s: float,
@@ -349,7 +356,7 @@ def _figure(
     with blank_figure(style, (0.9 + 0.75 * (len(parts) + 1)) * _scale(style)) as figure:
         panels = figure.subplots(len(parts) + 1, 1, sharex=True)
         for panel, (station, stays) in zip(panels, parts.items(), strict=False):
-            queue_panel(queue_lengths(stays, start_s, end_s), panel, end_s)
+            queue_panel(lengths[station], panel, end_s)
             panel.set_ylabel(f"{station}\nrequests")
             _note(panel, stays, start_s, end_s)
         utilisation_panel(shares, panels[-1], edges_s)

@@ -13,7 +13,6 @@ from simsplit.errors import ScenarioError
 from simsplit.plots.contract import Drawing, PlotOptions
 from simsplit.plots.style import (
     COLOURS,
-    MARKERS,
     blank_figure,
     legend_above,
     style_named,
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from simsplit.scenario import DeviceGroup, Scenario
 
+_GROUP_MARKERS = ("o", "s", "D", "v", "P", "X")  # sites have the triangle
 _GROUP_COLOURS = (COLOURS[1], COLOURS[3], COLOURS[4], COLOURS[7], COLOURS[5], COLOURS[2])
 _STEPS_DB = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 _MOST_LEVELS = 13
@@ -56,7 +56,13 @@ def radio_map(
         mine = devices[devices["group"] == group.name]
         _devices(mine, tracks[tracks["group"] == group.name], _label(group, groups), number, ax)
     x_m, y_m = np.array(cover.sites).T
-    style: dict[str, Any] = {"marker": "^", "s": 34, "color": "k", "edgecolor": "w", "lw": 0.7}
+    style: dict[str, Any] = {
+        "marker": "^",
+        "s": _area(1.65, ax),
+        "color": "k",
+        "edgecolor": "w",
+        "lw": 0.7,
+    }
     ax.scatter(x_m, y_m, label="site" if len(x_m) == 1 else "sites", zorder=5, **style)
     ax.set_aspect("equal")
     ax.set_xlabel("x [m]")
@@ -95,8 +101,14 @@ def _rings(groups: Sequence[DeviceGroup], ax: Axes) -> None:
             whose.setdefault(radius_m, []).append(number)
     for radius_m, numbers in whose.items():
         shade = _colour(numbers[0]) if len(numbers) == 1 else "0.2"
-        style: dict[str, Any] = {"color": shade, "linestyle": "--", "linewidth": 0.9}
+        style: dict[str, Any] = {"color": shade, "linestyle": "--"}
         ax.plot(radius_m * np.cos(angle), radius_m * np.sin(angle), **style)
+
+
+def _area(markers: float, ax: Axes) -> float:
+    """Of a dot so many times as wide as the style's markers, as `Axes.scatter` wants it."""
+    figure: Any = ax.get_figure()
+    return (markers * style_of(figure).marker_pt) ** 2
 
 
 def _colour(number: int) -> str:
@@ -105,8 +117,13 @@ def _colour(number: int) -> str:
 
 def _devices(devices: DataFrame, tracks: DataFrame, label: str, number: int, ax: Axes) -> None:
     for _, way in tracks.groupby("device"):
-        ax.plot(way["x_m"], way["y_m"], color=_colour(number), linewidth=1.0, zorder=3)
-    style: dict[str, Any] = {"marker": MARKERS[number % 2], "s": 16, "edgecolor": "k", "lw": 0.5}
+        ax.plot(way["x_m"], way["y_m"], color=_colour(number), zorder=3)
+    style: dict[str, Any] = {
+        "marker": _GROUP_MARKERS[number % len(_GROUP_MARKERS)],
+        "s": _area(1.15, ax),
+        "edgecolor": "k",
+        "lw": 0.5,
+    }
     ax.scatter(
         devices["x_m"], devices["y_m"], color=_colour(number), label=label, zorder=4, **style
     )

@@ -152,10 +152,10 @@ def test_unfinished_and_refused_requests() -> None:
     assert ends(far, "cloud", "in service") == [4.0] and ends(far, "edge", "waiting") == []
 
 
-def test_many_steps_become_means() -> None:
+def test_exact_steps_and_means() -> None:
     start_s = np.arange(0.0, 100.0, 0.1)
     stays = pd.DataFrame({"start_s": start_s, "end_s": start_s + 0.05, "state": "waiting"})
-    few, many = (queue_lengths(stays, 0.0, end_s) for end_s in (2.0, 100.0))
+    few, many = queue_lengths(stays, 0.0, 2.0), queue_lengths(stays, 0.0, 100.0, averaged=True)
     assert set(few["waiting"]) == {0, 1} and len(few) == 40 and not few["in service"].any()
     assert len(many) == 200 and many["time_s"].iloc[1] == 0.5
     np.testing.assert_allclose(many["waiting"], 0.5)
@@ -188,8 +188,10 @@ def test_draw_a_stored_run(tmp_path: Path) -> None:
     assert len(names) == len(set(names)) and "somebody on the air" in names
     title = drawing.figure.axes[0].get_title("left")
     assert title.startswith("8 devices, means over")
+    sizes = drawing.data.groupby(["station", "quantity"]).size()
+    assert set(sizes.drop("busy", level="quantity")) == {200}
     one = module.draw(folder, PlotOptions(device=2, start_s=3.0, end_s=9.0))
-    assert one.figure.axes[0].get_title("left").startswith("device 2")
+    assert one.figure.axes[0].get_title("left") == "device 2"  # few steps: exact
     assert one.data["time_s"].between(3.0, 9.0).all()
     busiest = one.data[(one.data["quantity"] != "busy") & (one.data["station"] == "device")]
     assert busiest["value"].max() <= 2
