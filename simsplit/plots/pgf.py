@@ -18,6 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.backends.backend_mixed import MixedModeRenderer
 from matplotlib.backends.backend_pgf import RendererPgf
 
+from simsplit.plots import hatches
 from simsplit.plots.latex import escaped
 
 if TYPE_CHECKING:
@@ -93,6 +94,43 @@ class MeasuredRenderer(RendererPgf):
         pgf: Any = super()
         pgf.draw_text(gc, x, y, escaped(s), prop, angle, ismath, mtext)
 
+    def draw_path(self, gc: Any, path: Any, transform: Any, rgbFace: Any = None) -> None:
+        """A path; its hatch as single lines and dots."""
+        pgf: Any = super()
+        hatch = gc.get_hatch()
+        if not hatch or not hatches.is_known(hatch):
+            pgf.draw_path(gc, path, transform, rgbFace)
+            return
+        gc.set_hatch(None)
+        pgf.draw_path(gc, path, transform, rgbFace)
+        gc.set_hatch(hatch)
+        self._hatch(gc, path, transform, rgbFace)
+
+    def _hatch(self, gc: Any, path: Any, transform: Any, face: Any) -> None:
+        own: Any = self
+        self._lines(r"\begin{pgfscope}")
+        own._print_pgf_clip(gc)
+        own._print_pgf_path(gc, path, transform, face)
+        red, green, blue, _ = gc.get_hatch_color()
+        self._lines(
+            r"\pgfusepath{clip}",
+            rf"\pgfsetlinewidth{{{gc.get_hatch_linewidth():f}bp}}",
+            rf"\definecolor{{currenthatch}}{{rgb}}{{{red:f},{green:f},{blue:f}}}",
+            r"\pgfsetcolor{currenthatch}",
+        )
+        box = tuple((path.get_extents(transform).extents / self.dpi).tolist())
+        for start, end in hatches.strokes(gc.get_hatch(), box):
+            self._lines(rf"\pgfpathmoveto{{{_at(start)}}}\pgfpathlineto{{{_at(end)}}}")
+        self._lines(r"\pgfusepath{stroke}")
+        for centre, radius, filled in hatches.dots(gc.get_hatch(), box):
+            action = "fill" if filled else "stroke"
+            circle = rf"\pgfpathcircle{{{_at(centre)}}}{{{radius:f}in}}"
+            self._lines(rf"{circle}\pgfusepath{{{action}}}")
+        self._lines(r"\end{pgfscope}")
+
+    def _lines(self, *lines: str) -> None:
+        self.fh.writelines(f"{line}%\n" for line in lines)
+
     def draw_image(self, gc: Any, x: float, y: float, im: Any, transform: Any = None) -> None:
         """A picture as a PNG file beside the PGF file."""
         from PIL import Image
@@ -105,13 +143,16 @@ class MeasuredRenderer(RendererPgf):
         Image.fromarray(im[::-1]).save(path.parent / name)
         width, height = im.shape[1] / self.dpi, im.shape[0] / self.dpi
         size = f"width={width:f}in,height={height:f}in"
-        lines = (
+        self._lines(
             r"\begin{pgfscope}",
             rf"\pgfsys@transformshift{{{x / self.dpi:f}in}}{{{y / self.dpi:f}in}}",
             rf"\pgftext[left,bottom]{{\includegraphics[{size}]{{{name}}}}}",
             r"\end{pgfscope}",
         )
-        self.fh.writelines(f"{line}%\n" for line in lines)
+
+
+def _at(point: tuple[float, float]) -> str:
+    return rf"\pgfqpoint{{{point[0]:f}in}}{{{point[1]:f}in}}"
 
 
 @contextmanager

@@ -59,6 +59,7 @@ def draw(folder: Path, options: PlotOptions) -> Drawing:
         panels = figure.subplots(2, 1, sharex=True)
         for ax, panel in zip(panels, PANELS, strict=True):
             stacked_stages(data, panel, ax)
+            ax.tick_params(axis="x", length=0)
         _places(data, axis, panels[-1])
         _legend(figure, data)
         return Drawing(figure, data.drop(columns=["place"]))
@@ -167,13 +168,12 @@ def _places(data: DataFrame, axis: str, ax: Axes) -> None:
     crowded = max(len(text) for text in texts) * 0.5 * style.small_pt > bar_pt
     turned: dict[str, Any] = {"rotation": 90} if crowded else {}
     ax.set_xticks(data["place"], texts, **turned)
-    ax.tick_params(axis="x", length=0)
     groups = data.groupby("curve", sort=False)["place"]
     if groups.ngroups < 2:
         ax.set_xlabel(label(axis))
         return
     below = ax.secondary_xaxis("bottom")
-    drop_pt = style.small_pt * (0.47 * max(map(len, texts)) if crowded else 1.0) + 4
+    drop_pt = style.small_pt * (0.56 * max(map(len, texts)) if crowded else 1.0) + 4
     below.set_xticks(groups.mean(), [str(name) for name in groups.groups])
     below.tick_params(length=0, pad=drop_pt, labelsize=style.small_pt)
     below.spines["bottom"].set_visible(False)

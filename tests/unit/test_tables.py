@@ -1,0 +1,127 @@
+"""Tables: which columns and rows, how numbers are rounded, what the files say."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+sys.path.insert(0, str(Path(__file__).parent))
+import synthetic
+from plots import designs
+
+from simsplit import tables
+from simsplit.cli import app
+from simsplit.errors import ScenarioError
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("mean", "half", "text"),
+    [
+        (0.61234, 0.0137, "0.612 ± 0.014"),
+        (0.61234, 0.0996, "0.61 ± 0.10"),
+        (14474.0, 819.3, "14470 ± 820"),
+        (99.96, 1.04, "100.0 ± 1.0"),
+        (-0.0312, 0.012, "\N{MINUS SIGN}0.031 ± 0.012"),
+        (-0.0001, 0.02, "0.000 ± 0.020"),
+        (5.0, 123.0, "0 ± 120"),
+        (0.85261, NAN, "0.8526 ± ?"),
+        (75.0123, 0.0, "75.01 ± 0"),
+        (0.0, 0.0, "0 ± 0"),
+        (NAN, NAN, "–"),
+    ],
+)
+def test_rounding(mean: float, half: float, text: str) -> None:
+    assert tables.rounded(mean, half) == text
+
+
+def made(columns: str = "axis,operating_point,score_miou,latency_s,n") -> tables.Table:
+    return tables.table(designs.table(), columns.split(","))
+
+
+def test_columns_and_headers() -> None:
+    found = made()
+    assert list(found.text.columns) == [
+        "$E_s/N_0$ [dB]", "split", "operating point", "mean IoU", "mean latency [ms]", "requests",
+    ]  # fmt: skip
+    assert found.numeric == {"$E_s/N_0$ [dB]", "mean IoU", "mean latency [ms]", "requests"}
+    assert tables.headings(found)[0] == "Es/N0 [dB]"
+    row = designs.table().iloc[7]
+    half = 1e3 * (row["latency_s_ci_high"] - row["latency_s_ci_low"]) / 2
+    assert found.text.iloc[7]["mean latency [ms]"] == tables.rounded(1e3 * row["latency_s"], half)
+
+
+def test_the_usual_columns() -> None:
+    names = set(tables.table(designs.table()).text.columns)
+    assert {"$E_s/N_0$ [dB]", "split", "operating point", "mean IoU", "payload [kbit]"} <= names
+
+
+def test_kpis_as_users_name_them() -> None:
+    found = tables.table(designs.table(), ["snr_db", "accuracy", "deadline_misses"])
+    assert list(found.numbers.columns)[::3] == ["cell.channel.snr_db", "score_miou_ci_high",
+                                                "deadline_misses_ci_high"]  # fmt: skip
+    assert np.allclose(found.numbers["deadline_misses"], 1 - designs.table()["deadline_met"])
+
+
+def test_latex_is_booktabs_and_escaped() -> None:
+    frame = designs.table().assign(operating_point="8_bit & more")
+    text = tables.as_latex(tables.table(frame, ["snr_db", "operating_point", "score_miou"]))
+    lines = text.splitlines()
+    assert lines[0] == r"\begin{tabular}{rlr}" and lines[-1] == r"\end{tabular}"
+    assert [lines[i] for i in (1, 3, -2)] == [r"\toprule", r"\midrule", r"\bottomrule"]
+    assert lines[2] == r"$E_s/N_0$ [dB] & operating point & mean IoU \\"
+    assert lines[4].startswith(r"$0$ & 8\_bit \& more & $0.000 \pm 0.012$")
+
+
+def test_markdown_has_a_row_per_row() -> None:
+    lines = tables.as_markdown(made()).splitlines()
+    assert lines[1] == "| ---: | --- | --- | ---: | ---: | ---: |" and len(lines) == 32
+    assert lines[0].startswith("| Es/N0 [dB] | split |") and " ± " in lines[2]
+
+
+def test_csv_holds_the_numbers_unrounded() -> None:
+    stored = pd.read_csv(io.StringIO(tables.as_csv(made())))
+    for column in ("score_miou", "score_miou_ci_low", "latency_s_ci_high"):
+        assert np.allclose(stored[column], designs.table()[column], rtol=1e-12)
+
+
+def test_mistakes_name_the_choices(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match="Did you mean 'score_miou'"):
+        made("score_miuo")
+    with pytest.raises(ScenarioError, match=r"\.tex, \.md, \.csv"):
+        tables.write_table(made(), tmp_path / "table.xlsx")
+
+
+def test_table_verb_of_a_run(tmp_path: Path) -> None:
+    synthetic.store(tmp_path / "run")
+    out = tmp_path / "sub" / "table.tex"
+    command = [
+        "table",
+        str(tmp_path / "run"),
+        "--columns",
+        "operating_point, accuracy,latency_s.p95",
+    ]
+    where = ["--where", "operating_point == jpeg, jscc"]
+    done = CliRunner().invoke(app, [*command, *where, "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    rows = [line for line in out.read_text().splitlines() if line.endswith(r"\\")]
+    assert [row.split(" ")[0] for row in rows] == ["operating", "jpeg", "jscc"]
+    shown = CliRunner().invoke(app, [*command, *where])
+    assert shown.exit_code == 0 and "jscc" in shown.output and "local" not in shown.output
+
+
+def test_plot_verb(tmp_path: Path) -> None:
+    synthetic.store(tmp_path / "run")
+    command = ["plot", str(tmp_path / "run"), "--kind", "latency_cdf", "--out", str(tmp_path)]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "latency_cdf.pgf").is_file() and "latency_cdf.csv" in done.output
+    wrong = CliRunner().invoke(app, ["plot", str(tmp_path / "run"), "--kind", "latency_cfd"])
+    assert wrong.exit_code == 2 and "latency_cdf" in wrong.output
