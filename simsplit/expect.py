@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from simsplit.channel import FixedSnr, FreeSpace, LogDistance, TraceChannel
@@ -210,19 +209,23 @@ def spectral_efficiency(cell: Cell, snr_db: float) -> float:
     return max((rate for rate in rates if rate <= limit), default=0.0)
 
 
-def offered_hz(group: DeviceGroup, duration_s: float) -> float:
-    """Requests per second of the whole group."""
+def offered_hz(scenario: Scenario, group: DeviceGroup) -> float:
+    """Requests per second of the whole group; of recorded traffic those of replication 0."""
     arrivals = group.arrivals
     if isinstance(arrivals, PoissonArrivals):
         return group.count * arrivals.rate_hz
     if isinstance(arrivals, PeriodicArrivals):
         return group.count / arrivals.period_s
-    lines = Path(arrivals.file).read_text(encoding="utf-8").split()
-    return max(0, len(lines) - 1) / duration_s
+    from simsplit.sim.traffic import Recording
+
+    path, samples = f"devices.{group.name}.arrivals.file", scenario.task.samples
+    recorded = Recording(arrivals.file, path, group.name, group.count, samples).of(0)
+    times_s = (time_s for device in recorded.values() for time_s in device.times_s)
+    return sum(time_s < scenario.duration_s for time_s in times_s) / scenario.duration_s
 
 
 def _group_load(scenario: Scenario, group: DeviceGroup, card: Mapping[str, Any]) -> GroupLoad:
-    rate_hz = offered_hz(group, scenario.duration_s)
+    rate_hz = offered_hz(scenario, group)
     snr_db = mean_snr_db(scenario.cell, group, scenario.place_of(group))
     efficiency = spectral_efficiency(scenario.cell, snr_db)
     point = fixed_point(scenario, group)
@@ -299,7 +302,7 @@ def _edge_busy(
     if not work.edge:
         return 0.0
     busy_s = _busy_s(scenario, group, work.edge, hardware, batch)
-    return offered_hz(group, scenario.duration_s) * busy_s
+    return offered_hz(scenario, group) * busy_s
 
 
 def _workload(scenario: Scenario, group: DeviceGroup, card: Mapping[str, Any]) -> Workload | None:

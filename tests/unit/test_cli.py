@@ -34,6 +34,14 @@ VERBS = [
     "splits",
     "profile",
     "calibrate",
+    "status",
+    "compare",
+    "bd",
+    "warmup",
+    "optimise",
+    "capacity",
+    "table",
+    "export",
 ]
 CARD = {
     "splits": ["stage2"],
@@ -133,6 +141,17 @@ def test_check_warns_of_unstable_stations() -> None:
     text = " ".join(_said("check", "digits_smoke", *overrides).split())
     assert "devices of group local: utilisation" in text
     assert "cell: utilisation" in text and "grows without bound" in text
+
+
+def test_check_counts_the_recorded_requests_of_each_group(tmp_path: Path) -> None:
+    file = tmp_path / "traffic.csv"
+    times = [("local", 0.1 * n) for n in range(30)] + [("png", 0.2 * n) for n in range(5)]
+    lines = [f"{time_s!r},0,{group}" for group, time_s in sorted(times)]
+    file.write_text("\n".join(["time_s,device,group", *lines]))
+    arrivals = f"devices.local.arrivals={{kind: trace, file: {file}}}"
+    found = json.loads(_said("check", "digits_smoke", "--set", arrivals, "--json"))
+    by_group = {group["name"]: group["offered_hz"] for group in found["groups"]}
+    assert by_group["local"] == pytest.approx(20 / 2)  # those below duration_s = 2
 
 
 def test_check_as_json() -> None:
