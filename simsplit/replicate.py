@@ -222,11 +222,9 @@ class _Work:
         return results.read_result(folder)
 
     def _next(self, look: _Look | None) -> int:
-        """How many replications to have next; as many as there are: that was all."""
+        """How many replications to have next; not more than there are: that was all."""
         if look is None or len(look) < self.first:
             return self.first
-        if len(look) >= self.limit:
-            return len(look)
         return next_replications(len(look), look.rows, self.targets, self.limit)
 
     def _further(self, look: _Look | None, wanted: int) -> _Look:

@@ -149,12 +149,13 @@ def next_replications(
     """How many replications to have at the next look, from the half-widths after ``now``.
 
     n (h / allowed)^2 of the worst interval, ``SAFETY`` times, so that the next look is most often
-    the last; at least one more, at most twice as many (a first guess of the spread is poor; the
-    same for a missing interval), never more than ``largest``. ``now`` if every target is met.
+    the last: at least one more, as both factors are above 1; at most twice as many (a first guess
+    of the spread is poor; the same for a missing interval), never more than ``largest``. ``now``
+    if every target is met.
     """
     missing = unmet(rows, targets)
     if not missing:
         return now
     excess = max(one.excess for one in missing)
     wanted = now * min(2.0, SAFETY * excess**2)
-    return min(largest, max(now + 1, math.ceil(wanted)))
+    return min(largest, math.ceil(wanted))
