@@ -124,8 +124,9 @@ def _notes(result: CapacityResult) -> Iterator[str]:
         if low < result.count:
             yield f"Undecided, within noise: only {devices(low)} fit beyond doubt."
     elif high - low > 1:
+        counts = f"from {low + 1} to {high - 1}" if high - low > 2 else f"at {low + 1}"
         yield (
-            f"Undecided, within noise, from {low + 1} to {high - 1} devices: {low} surely fit, "
+            f"Undecided, within noise, {counts} devices: {low} surely fit, "
             f"{high} surely do not. More --max-replications narrow this."
         )
     yield from _contradictions(result)

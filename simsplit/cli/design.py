@@ -66,10 +66,12 @@ def optimise(
     workers: WorkersOption = None,
     out: OutOption = None,
     as_json: JsonOption = False,
+    figures: Annotated[bool, typer.Option(help="Draw the Pareto figure too.")] = True,
 ) -> None:
     """Search axes of a scenario for the best designs; goes on where it was stopped."""
     from simsplit.optimise import FILE
     from simsplit.optimise import optimise as search
+    from simsplit.optimise.figure import plot_front
     from simsplit.optimise.search import parse_axes
 
     folder = out or Path("results") / f"optimum-{Path(scenario).stem}"
@@ -90,11 +92,14 @@ def optimise(
             workers=workers,
             progress=lambda done, total, _: progress("designs", done, total),
         )
+    drawn = plot_front(found, folder / "figures") if figures else []
     if as_json:
         print_json(found.described(is_finished=True))
-    else:
-        _print_front(found)
-        typer.echo(f"Search: {folder / FILE}")
+        return
+    _print_front(found)
+    typer.echo(f"Search: {folder / FILE}")
+    for path in drawn[:1]:
+        typer.echo(f"Figure: {path}")
 
 
 def _print_front(found: OptimisationResult) -> None:

@@ -61,6 +61,8 @@ def optimise(
         axes: Values by path (numbers are taken as ordered), or ranges (`simsplit.axes.Range`).
         objectives: ``max accuracy``, ``min energy_j``; several give a Pareto front.
         constraints: ``deadline_misses <= 1 %, energy_j <= 2``.
+        trials: Designs asked for; four axes of all kinds needed 150 to reach 96 % of the true
+            front's hypervolume (`tests/validation/test_optimise.py`).
         out: Sweep folder; one that holds designs of the same scenario and axes is added to.
         seed: Of the sampler; the runs keep the scenario's seed.
         sampler: ``tpe`` (Bergstra et al. 2011; for several objectives Ozaki et al. 2022),

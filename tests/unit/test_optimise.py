@@ -24,6 +24,7 @@ from simsplit.cli import app
 from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.kpis import Condition, Interval
 from simsplit.optimise.design import lacking
+from simsplit.optimise.figure import draw_front, plot_front
 from simsplit.optimise.search import parse_axes, parse_axis, parse_objective
 
 module = importlib.import_module("simsplit.optimise")
@@ -383,6 +384,33 @@ def test_optimum_json(fake: FakeSweep, tmp_path: Path) -> None:
     assert objective["ci_low"] < objective["mean"] < objective["ci_high"]
 
 
+# --- the figure -------------------------------------------------------------------------------
+
+
+def test_the_figure_shows_front_dominated_and_infeasible(fake: FakeSweep, tmp_path: Path) -> None:
+    found = optimise("digits_smoke", GRID, BOTH, "deadline_misses <= 1 %", out=tmp_path)
+    drawing = draw_front(found)
+    assert drawing.data["state"].value_counts().to_dict() == {
+        "dominated": 4,
+        "infeasible": 3,
+        "front": 2,
+    }
+    ax = drawing.figure.axes[0]
+    stair = next(line for line in ax.lines if line.get_drawstyle() == "steps-post")
+    assert list(stair.get_xdata()) == pytest.approx([0.05, 0.65])  # J
+    assert list(stair.get_ydata()) == pytest.approx([0.49, 0.67])
+    assert ax.get_ylabel() == "accuracy"
+
+
+def test_a_panel_for_every_further_objective_and_none_for_one(
+    fake: FakeSweep, tmp_path: Path
+) -> None:
+    three = optimise("digits_smoke", GRID, [*BOTH, "max deadline_met"], out=tmp_path)
+    assert len(draw_front(three).figure.axes) == 2
+    one = optimise("digits_smoke", GRID, BOTH[:1], out=tmp_path)
+    assert plot_front(one, tmp_path) == []
+
+
 # --- command line -----------------------------------------------------------------------------
 
 
@@ -397,6 +425,7 @@ def test_the_command_prints_the_front(fake: FakeSweep, tmp_path: Path) -> None:
     assert "Pareto front" in done.stdout
     assert "0.85 ± 0.001" in done.stdout
     assert "All 9 combinations" in done.stdout
+    assert (tmp_path / "figures" / "pareto.png").is_file()
 
 
 def test_the_command_tells_mistakes_in_one_line(fake: FakeSweep, tmp_path: Path) -> None:
