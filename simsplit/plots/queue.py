@@ -226,15 +226,6 @@ def utilisation(stays: DataFrame, station: str, capacity: int, edges_s: Floats) 
     return window_means(times_s, numbers, edges_s) / capacity
 
 
-def utilisations(stays: DataFrame, capacity: Mapping[str, int], edges_s: Floats) -> DataFrame:
-    """`utilisation` of every station, a column each."""
-    import pandas as pd
-
-    return pd.DataFrame(
-        {name: utilisation(stays, name, most, edges_s) for name, most in capacity.items()}
-    )
-
-
 # --- the picture ------------------------------------------------------------------------------
 
 
@@ -281,13 +272,16 @@ def draw(folder: Path, options: PlotOptions) -> Drawing:
         ScenarioError: No such device, an empty window, or a filter that leaves nothing.
         ArtefactError: ``folder`` is no result, or holds no request.
     """
+    import pandas as pd
+
     result = read_result(folder)
     rows, first = _first_replication(where(result.requests, options.where))
     stays = _of_device(intervals(rows), options.device)
     window_s = _window(rows, result.summary, first, options)
     capacity = capacities(result.scenario, _devices(result.scenario, rows, options.device))
     edges_s = np.linspace(*window_s, _WINDOWS + 1)
-    shares = utilisations(stays, capacity, edges_s)
+    busy = {name: utilisation(stays, name, most, edges_s) for name, most in capacity.items()}
+    shares = pd.DataFrame(busy)
     parts = {name: stays[stays["station"] == name] for name in capacity}
     lengths = {name: queue_lengths(part, *window_s) for name, part in parts.items()}
     averaged = any(len(numbers) > _STEPS for numbers in lengths.values())
@@ -353,7 +347,8 @@ def _figure(
 ) -> Figure:
     """A panel per station and one of the busy shares."""
     start_s, end_s = float(edges_s[0]), float(edges_s[-1])
-    with blank_figure(style, (0.9 + 0.75 * (len(parts) + 1)) * _scale(style)) as figure:
+    letters = style_named(style).font_pt / 8.0
+    with blank_figure(style, letters * (1.65 + 0.75 * len(parts))) as figure:
         panels = figure.subplots(len(parts) + 1, 1, sharex=True)
         for panel, (station, stays) in zip(panels, parts.items(), strict=False):
             queue_panel(lengths[station], panel, end_s)
@@ -369,11 +364,6 @@ def _figure(
         figure.align_ylabels(panels)
         _legend(figure, panels)
         return figure
-
-
-def _scale(style: str) -> float:
-    """How much taller figures of larger letters are."""
-    return style_named(style).font_pt / 8.0
 
 
 def _legend(figure: Figure, panels: Sequence[Axes]) -> None:
