@@ -34,8 +34,8 @@ _QUANTILE = f"empirical quantile of {_LATENCY}"
 _DEFINITIONS = (
     Definition("latency_s", "mean latency", "ms", 1e3, f"mean of {_LATENCY}"),
     Definition("latency_p50_s", "median latency", "ms", 1e3, f"50 %: {_QUANTILE}"),
-    Definition("latency_p95_s", "95 % latency", "ms", 1e3, f"95 %: {_QUANTILE}"),
-    Definition("latency_p99_s", "99 % latency", "ms", 1e3, f"99 %: {_QUANTILE}"),
+    Definition("latency_p95_s", "p95 latency", "ms", 1e3, f"95 %: {_QUANTILE}"),
+    Definition("latency_p99_s", "p99 latency", "ms", 1e3, f"99 %: {_QUANTILE}"),
     Definition(
         "delivered",
         "delivered",

@@ -227,7 +227,11 @@
   const trend = (content, legend, redraw, controls, plot) => {
     const { axes, kpis, curves } = content;
     const hidden = new Set();
-    const held = axes.map((one) => (one.texts.length > content.most ? POINTS : CURVES));
+    const isLarge = content.curve.length > 3000; // so many single points would be slow, and a cloud
+    const held = axes.map((one) => {
+      if (one.texts.length <= content.most) return CURVES;
+      return isLarge ? Math.floor(one.texts.length / 2) : POINTS;
+    });
     let [kpi, along] = [0, longest(axes)];
     const free = () => axes.map((_, index) => index).filter((index) => index !== along && held[index] === CURVES);
     const count = () => free().reduce((product, index) => product * axes[index].texts.length, curves.length);

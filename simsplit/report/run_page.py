@@ -35,7 +35,7 @@ def run_page(result: Result) -> str:
     rows = _in_order(result)
     parts = [
         Part("question", "The question", _question(result)),
-        Part("warnings", "Warnings", warnings_html(_flags(result.summary))),
+        Part("warnings", "Warnings", warnings_html([*_flags(result.summary), *_unused(result)])),
         Part("kpis", "KPIs", _kpis(result.summary)),
         Part("figures", "Figures", _figures(result, rows)),
         Part("slowest", "The slowest requests", slowest_html(rows)),
@@ -61,6 +61,13 @@ def _question(result: Result) -> str:
 
 def _flags(summary: dict[str, Any]) -> list[tuple[str, str]]:
     return [(item["code"], f"{item['station']}: {item['message']}") for item in summary["flags"]]
+
+
+def _unused(result: Result) -> list[tuple[str, str]]:
+    """Operating points that no measured request took: nothing is known of them."""
+    used = result.summary["operating_points"]
+    names = [point.name for point in result.scenario.operating_points if point.name not in used]
+    return [("unused", f"no request took operating point {name}") for name in names]
 
 
 def _kpis(summary: dict[str, Any]) -> str:

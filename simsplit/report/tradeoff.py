@@ -16,7 +16,7 @@ from simsplit.report.glossary import definition
 from simsplit.report.markup import Cell, Html, Table
 
 _COSTS = ("latency_p95_s", "latency_p50_s", "energy_j", "channel_uses", "payload_bits")
-_PIECE = 1000
+MOST_POINTS = 2000
 _MOST_NUMBERS = 200
 
 
@@ -28,19 +28,24 @@ def tradeoff(rows: Sequence[Mapping[str, Any]], labels: Sequence[str], title: st
     names = _objectives(rows)
     if len(names) < 2:
         return None
-    columns = [_objective(rows, name) for name in names]
-    points = [str(row["operating_point"]) for row in rows]
+    fronts = _fronts(rows, names)
+    drawn = _sample(len(rows), fronts)
+    place = {row: i for i, row in enumerate(drawn)}
+    chosen = [rows[row] for row in drawn]
+    points = [str(row["operating_point"]) for row in chosen]
     curves = list(dict.fromkeys(points))
     content = {
-        "objectives": columns,
+        "objectives": [_objective(chosen, name) for name in names],
         "curves": [{"name": plain(name), **look(i)} for i, name in enumerate(curves)],
         "curve": [curves.index(point) for point in points],
-        "labels": [plain(label) for label in labels],
-        "fronts": _fronts(rows, names),
+        "labels": [plain(labels[row]) for row in drawn],
+        "fronts": {pair: [place[row] for row in kept] for pair, kept in fronts.items()},
         "start": _start(names),
     }
     note = "Faded: another point is at least as good in both and better in one. Bars: 95 %."
+    cut = f" Of {len(rows)} points, {len(drawn)} are drawn; all of the front."
     numbers = _numbers(rows, labels, names)
+    note += cut * (len(drawn) < len(rows))
     return Chart("tradeoff", title, "scatter", content, numbers, note, 440)
 
 
@@ -86,12 +91,24 @@ def _fronts(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str
 
 
 def front(costs: NDArray[np.float64]) -> list[int]:
-    """Positions of the non-dominated rows; what is dominated in a piece is so in the whole."""
-    left = np.arange(len(costs))
-    pieces = [left[start : start + _PIECE] for start in range(0, len(left), _PIECE)]
-    kept = [piece[non_dominated(costs[piece])] for piece in pieces]
-    best = np.concatenate(kept) if kept else left
-    return [int(position) for position in best[non_dominated(costs[best])]]
+    """Positions of the rows that nothing dominates, of costs in two objectives, ``(rows, 2)``.
+
+    In the order of the first cost, a row whose second is above the least so far is dominated; only
+    the others are compared with each other.
+    """
+    finite = np.flatnonzero(np.isfinite(costs).all(axis=1))
+    once, place = np.unique(costs[finite], axis=0, return_inverse=True)
+    kept = once[:, 1] <= np.minimum.accumulate(once[:, 1])
+    kept[kept] = non_dominated(once[kept])
+    return [int(position) for position in finite[kept[place.reshape(-1)]]]
+
+
+def _sample(count: int, fronts: Mapping[str, Sequence[int]]) -> list[int]:
+    """Rows that are drawn: all, or those of the fronts and an even choice of the others."""
+    if count <= MOST_POINTS:
+        return list(range(count))
+    chosen = set(np.linspace(0, count - 1, MOST_POINTS).astype(int).tolist())
+    return sorted(chosen.union(*fronts.values()))
 
 
 def _numbers(

@@ -196,7 +196,7 @@ def test_two_objectives_never_fall_together(opened: Any) -> None:
 
 def test_a_heading_sorts_its_table(opened: Any) -> None:
     page = opened("sweep").page
-    heading = page.locator("#kpis th", has_text="95 % latency").first
+    heading = page.locator("#kpis th", has_text="p95 latency").first
     button = heading.locator("button")
     place = heading.evaluate("th => th.cellIndex")
     rows = "[...document.querySelectorAll('#kpis .sortable tbody tr')]"

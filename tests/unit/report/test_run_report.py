@@ -146,6 +146,14 @@ def test_the_question_names_what_is_compared() -> None:
     assert "10 dB" not in question(synthetic.scenario(), ["cell.channel.snr_db"])
 
 
+def test_a_point_that_nobody_took_is_named() -> None:
+    scenario, rows = synthetic.scenario(), synthetic.requests()
+    rows = rows[rows["operating_point"] != "entropy"]
+    summary = summarise(scenario, rows, synthetic.stations())
+    text = run_page(Result(None, scenario, rows, summary, {}))
+    assert "<strong>unused</strong> no request took operating point entropy" in text
+
+
 def test_the_command_runs_the_scenario_beside_the_page(folder: Path, text: str) -> None:
     assert "simsplit run scenario.yaml" in text and (folder / "scenario.yaml").is_file()
     manifest = read_result(folder).manifest
@@ -244,7 +252,7 @@ def test_objectives_of_a_tradeoff() -> None:
     chart = tradeoff(rows, [row["operating_point"] for row in rows], "title")
     assert chart is not None
     names = [objective["title"] for objective in chart.content["objectives"]]
-    assert names[:3] == ["mean IoU", "95 % latency [ms]", "median latency [ms]"]
+    assert names[:3] == ["mean IoU", "p95 latency [ms]", "median latency [ms]"]
     assert chart.content["start"] == (1, 0)
     assert tradeoff([{"operating_point": "a", "energy_j": 1.0}], ["a"], "title") is None
 

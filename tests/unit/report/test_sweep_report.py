@@ -21,7 +21,7 @@ from simsplit.report import page, report
 from simsplit.report.sweep_command import sweep_command
 from simsplit.report.sweep_folder import read_sweep_folder
 from simsplit.report.sweep_page import sweep_page
-from simsplit.report.tradeoff import front
+from simsplit.report.tradeoff import front, tradeoff
 from simsplit.report.trend import trend
 
 
@@ -65,7 +65,7 @@ def test_the_trend_holds_the_table(folder: Path) -> None:
     content = trend(sweep).content
     assert [axis["values"] for axis in content["axes"]] == [[0, 5], [10, 50]]
     assert [axis["numeric"] for axis in content["axes"]] == [True, True]
-    latency = next(kpi for kpi in content["kpis"] if kpi["title"] == "95 % latency [ms]")
+    latency = next(kpi for kpi in content["kpis"] if kpi["title"] == "p95 latency [ms]")
     expected = [1e3 * row["latency_p95_s"] for row in sweep.rows]
     assert np.allclose(latency["mean"], expected)
     row = 7
@@ -103,10 +103,19 @@ def test_a_large_sweep_is_cut_and_says_so(folder: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("count", [0, 1, 50, 2_500])
-def test_fronts_in_pieces_are_fronts(count: int) -> None:
+def test_fronts_are_those_of_pareto(count: int) -> None:
     costs = np.random.default_rng(count).integers(0, 60, (count, 2)).astype(float)
     costs[: count // 10] = np.nan
     assert front(costs) == list(np.flatnonzero(non_dominated(costs)))
+
+
+def test_of_many_points_the_fronts_and_a_sample_are_drawn() -> None:
+    draw = np.random.default_rng(1).random((3_000, 2))
+    rows = [{"operating_point": "a", "energy_j": x, "channel_uses": y} for x, y in draw.tolist()]
+    chart = tradeoff(rows, [str(i) for i in range(3_000)], "title")
+    assert chart is not None and len(chart.content["labels"]) < 2_100
+    best = [int(chart.content["labels"][i]) for i in chart.content["fronts"]["0-1"]]
+    assert best == list(np.flatnonzero(non_dominated(draw))) and "3000 points" in chart.note
 
 
 # --- the command ------------------------------------------------------------------------------
