@@ -284,11 +284,9 @@ def draw(folder: Path, options: PlotOptions) -> Drawing:
     shares = pd.DataFrame(busy)
     parts = {name: stays[stays["station"] == name] for name in capacity}
     lengths = {name: queue_lengths(part, *window_s) for name, part in parts.items()}
-    averaged = any(len(numbers) > _STEPS for numbers in lengths.values())
-    if averaged:
-        lengths = {name: queue_lengths(part, *window_s, True) for name, part in parts.items()}
     title = _title(result.requests["replication"].nunique(), first, options.device, capacity)
-    if averaged:
+    if any(len(numbers) > _STEPS for numbers in lengths.values()):
+        lengths = {name: queue_lengths(part, *window_s, True) for name, part in parts.items()}
         title += f", means over {1e3 * (window_s[1] - window_s[0]) / _BINS:.3g} ms"
     arrivals_s = result.scenario.duration_s
     figure = _figure(parts, lengths, shares, edges_s, arrivals_s, title, options.style)
