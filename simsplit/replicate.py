@@ -141,11 +141,11 @@ def _first_look(scenario: Scenario, until: Sequence[Target], minimum: int, limit
         message = f"the limit is below the {first} replications of the first look"
         raise ScenarioError(message, path="max_replications", value=limit)
     for target in until:
-        _check_name(target.kpi)
+        check_name(target.kpi)
     return first
 
 
-def _check_name(kpi: str) -> None:
+def check_name(kpi: str) -> None:
     """A misspelt KPI is told before anything is simulated; scores are known only afterwards."""
     from simsplit.summary import MEANS, QUANTILES
 

@@ -184,6 +184,7 @@ def run_points(
     """
     out = Path(out).resolve()
     file = _absolute(source)
+    _check_targets(until, max_replications)
     how = (replications, until, max_replications)
     jobs = [
         Job(file, p.overrides, *how, str(out), _name(file, p, *how), tuple(p.values.items()))
@@ -207,6 +208,17 @@ def run_points(
         _run(jobs, out, workers, scheduler, progress)
         store.write_tables(out, said)
     return store.table(out, named)
+
+
+def _check_targets(until: str | None, max_replications: int | None) -> None:
+    """Targets are understood before the first point is run."""
+    from simsplit.replicate import check_name
+    from simsplit.until import parse_until
+
+    if until is None and max_replications is not None:
+        raise ScenarioError("--max-replications goes with --until", value=max_replications)
+    for target in parse_until(until) if until is not None else ():
+        check_name(target.kpi)
 
 
 def _absolute(source: str | Path) -> str:

@@ -154,6 +154,27 @@ def test_a_point_that_cannot_be_loaded_stops_everything_before_it_starts(
     assert not calls and not (tmp_path / "out").exists()
 
 
+def test_targets_are_understood_before_anything_runs(
+    tmp_path: Path, calls: list[list[str]]
+) -> None:
+    for until, limit, message in (
+        ("latency_s.p42:5%", None, "latency_s"),
+        ("accuracy", None, "until|form|reads"),
+        (None, 7, "--until"),
+    ):
+        with pytest.raises(ScenarioError, match=message):
+            run_points(
+                "toy", [Point.at({"a": 1})], out=tmp_path, until=until, max_replications=limit
+            )
+    assert not calls
+
+
+def test_other_targets_make_another_point(tmp_path: Path, calls: list[list[str]]) -> None:
+    for until in (None, "accuracy:0.1", "accuracy:0.2", "accuracy:0.1"):
+        run_points("toy", [Point.at({"a": 1})], out=tmp_path, workers=0, until=until)
+    assert len(calls) == 3
+
+
 def test_an_axis_that_changes_nothing_is_refused(tmp_path: Path, calls: list[list[str]]) -> None:
     points = [Point({"a": 1}, ("x=1",)), Point({"a": 2}, ("x=1",))]
     with pytest.raises(ScenarioError, match="changes nothing"):
