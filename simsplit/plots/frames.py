@@ -149,15 +149,38 @@ def kpi(frame: DataFrame, name: str) -> tuple[DataFrame, str]:
 def apart(frame: DataFrame, along: Sequence[str], by: str | None = None) -> list[str]:
     """Columns whose values make the curves along some axes: ``by`` first, then whatever varies.
 
-    What an axis ``along`` settles by itself (axes swept in step with it) makes no curve.
+    What an axis ``along`` settles by itself (axes swept in step with it) makes no curve, and what
+    the other columns tell already (an axis that picks the operating point) is not said twice.
     """
     first = [] if by is None else [named_column(frame, by)]
     rest = [name for name in varying(frame) if name not in (*along, *first)]
-    return [*first, *(name for name in rest if not _settled(frame, name, along))]
+    return _needed(frame, [*first, *(n for n in rest if not _settled(frame, n, along))], len(first))
+
+
+def _needed(frame: DataFrame, keys: list[str], kept: int) -> list[str]:
+    """The keys without those that part nothing which the others do not; the first ones stay."""
+    whole = _parts(frame, keys)
+    for key in keys[: kept - 1 if kept else None : -1]:
+        others = [name for name in keys if name != key]
+        if others and _parts(frame, others) == whole:
+            keys = others
+    return keys
+
+
+def _parts(frame: DataFrame, keys: Sequence[str]) -> int:
+    return len(frame[list(keys)].drop_duplicates()) if keys else 1
+
+
+def fewest_curves(
+    frame: DataFrame, candidates: Sequence[str], along: Sequence[str] = (), by: str | None = None
+) -> str:
+    """The candidate that, as a further axis, leaves the fewest curves; the first of equals."""
+    return min(candidates, key=lambda name: _parts(frame, apart(frame, [*along, name], by)))
 
 
 def _settled(frame: DataFrame, name: str, along: Sequence[str]) -> bool:
-    if name == POINT or not along:
+    """Whether the axes tell the value; SNR alone never tells the operating point."""
+    if not along or (name == POINT and all(is_numeric(frame[axis]) for axis in along)):
         return False
     seen = frame.groupby(list(along), dropna=False)[name].nunique(dropna=False)
     return bool((seen <= 1).all())

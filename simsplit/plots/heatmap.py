@@ -60,10 +60,9 @@ def _axes(frame: DataFrame, options: PlotOptions) -> tuple[str, str]:
     others = [name for name in moving if name not in (across, options.by)]
     split = [name for name in others if name.endswith("split")]
     axes = [name for name in others if name != frames.POINT]
-    down = next(iter([*split, *axes, *others]), None)
-    if down is None:
+    if not others:
         raise ScenarioError("a heat map needs two columns that vary", value=moving, choices=moving)
-    return across, down
+    return across, frames.fewest_curves(frame, [*split, *axes, *others], [across], options.by)
 
 
 def _across(frame: DataFrame, options: PlotOptions, moving: list[str]) -> str:

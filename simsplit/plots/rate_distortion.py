@@ -105,8 +105,10 @@ def rate_axis(frame: DataFrame, rate: str, name: str | None = None) -> str:
         return frames.named_column(frame, name)
     axes = [axis for axis in frames.varying(frame) if axis != frames.POINT]
     spans = {axis: _span(frame, rate, axis) for axis in axes}
-    best = max(spans, key=lambda axis: spans[axis], default=None)
-    if best is None or spans[best] < 1e-3:
+    best = max(spans, key=lambda axis: spans[axis], default=frames.POINT)
+    if spans.get(best, 0.0) < 1e-3:  # no axis within the operating points: across them
+        best = frames.POINT
+    if _span(frame, rate, best) < 1e-3:
         message = f"no axis of the sweep changes {rate}: sweep a codec's bits, quality or the split"
         raise ScenarioError(message, value=axes)
     return best

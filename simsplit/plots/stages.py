@@ -51,7 +51,7 @@ def draw(folder: Path, options: PlotOptions) -> Drawing:
         ScenarioError: More bars than the figure's width can show.
     """
     frame = frames.sweep_table(folder, options.where)
-    axis = _axis(frame, options.axis)
+    axis = _axis(frame, options)
     bars = _bars(frame, axis, options)
     data = stage_table(folder, bars, axis)
     style = style_named(options.style)
@@ -65,15 +65,21 @@ def draw(folder: Path, options: PlotOptions) -> Drawing:
         return Drawing(figure, data.drop(columns=["place"]))
 
 
-def _axis(frame: DataFrame, name: str | None) -> str:
-    """The axis named, else the split, else the first that is no number, else the first."""
-    if name is not None:
-        return frames.named_column(frame, name)
+def _axis(frame: DataFrame, options: PlotOptions) -> str:
+    """The axis named, else the split, else another column of words, else any that varies.
+
+    An axis that would leave every bar a group of its own is passed over.
+    """
+    if options.axis is not None:
+        return frames.named_column(frame, options.axis)
     moving = frames.varying(frame)
-    axes = [column for column in moving if column != frames.POINT]
-    split = [column for column in axes if column.endswith("split")]
-    words = [column for column in axes if not frames.is_numeric(frame[column])]
-    return next(iter([*split, *words, *moving]), frames.POINT)
+    split = [name for name in moving if name.endswith("split")]
+    words = [name for name in moving[::-1] if not frames.is_numeric(frame[name])]
+    found = [*split, *words, *moving, frames.POINT]
+    for name in found:
+        if len(frames.curves(frame, [name], options.by)) < len(frame):
+            return name
+    return found[0]
 
 
 def _bars(frame: DataFrame, axis: str, options: PlotOptions) -> list[tuple[str, Any]]:

@@ -2,7 +2,7 @@
 
 ``SIMSPLIT_REGENERATE=1 pytest tests/unit/plots/test_baseline.py`` draws the pictures anew: look at
 them before you commit them. The tolerance is Matplotlib's root mean square of 8-bit levels over
-all pixels (Matplotlib brings its own FreeType, so letters are the same everywhere). A curve left out
+all pixels (Matplotlib brings its own FreeType: letters are the same everywhere). A curve left out
 is worth 5 to 9 of them, its band 2.2; both are tested.
 """
 

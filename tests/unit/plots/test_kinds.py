@@ -130,6 +130,29 @@ def test_complements_turn_the_interval_round() -> None:
     assert (table[f"{column}_ci_low"] < table[column]).all()
 
 
+def conditional() -> pd.DataFrame:
+    """SNR x split, where the split picks the operating point and one split has a second coding."""
+    table = designs.table().rename(columns={SPLIT: "split"})
+    digital = table["operating_point"] == "entropy"
+    deep = table["split"] == "stage3"
+    table = table[digital | deep].reset_index(drop=True)
+    coding = np.where(table["operating_point"] == "analog", "analog", "tiles")
+    table.insert(2, "coding", np.where(table["split"] == "stage3", coding, None))
+    name = np.where(table["operating_point"] == "analog", "analog", table["split"])
+    return table.assign(operating_point=name)
+
+
+def test_nothing_is_said_twice(sweep: Sweep) -> None:
+    names = ["stage1", "stage2", "stage3", "analog"]
+    made = curves.draw(sweep(conditional()), PlotOptions())
+    assert list(drawn_lines(made)) == names
+    assert frames.apart(conditional(), [SNR], "split") == ["split", "operating_point"]
+    bars = frames.where(conditional(), ["snr_db == 8"])
+    assert stages._axis(bars, PlotOptions()) == "operating_point"
+    one = heatmap.draw(sweep(conditional()), PlotOptions())
+    assert [t.get_text() for t in one.figure.axes[0].get_yticklabels()] == names
+
+
 # --- heat map ---------------------------------------------------------------------------------
 
 
