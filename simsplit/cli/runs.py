@@ -138,8 +138,10 @@ def show(result: Path, as_json: JsonOption = False) -> None:
 
 @app.command()
 @guarded
-def report(result: Path) -> None:
-    """Write a result's report as one HTML page."""
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder of a run or of a sweep.")],
+) -> None:
+    """Write the report of a run or a sweep into its folder: one HTML page that loads nothing."""
     from simsplit.report import report as write_report
 
-    typer.echo(f"Report: {write_report(result)}")
+    typer.echo(f"Report: {write_report(folder)}")

@@ -297,7 +297,8 @@
       const line = { ...curve.line, ...(all.length > 1 ? { dash: dashOf(combo, all) } : {}) };
       const trace = {
         type: "scatter", mode: isPoints ? "markers" : "lines+markers", name: curve.name,
-        x: mine.map(at), y: mine.map((row) => column.mean[row]), line, marker: curve.marker,
+        x: mine.map(at), y: mine.map((row) => column.mean[row]), line,
+        marker: { ...curve.marker, maxdisplayed: isPoints ? 0 : 30 },
         text: mine.map((row) => [
           curve.name,
           ...axes.map((one) => `${one.title}: ${one.texts[one.place[row]] ?? "–"}`),

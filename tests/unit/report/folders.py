@@ -32,7 +32,8 @@ def sweep_folder(folder: Path, name: str = "toy_sweep", **changes: Any) -> Path:
         synthetic.store(folder / point, seed=seed, **changes)
     (folder / "failed").mkdir(parents=True)
     note = json.dumps({"error": "the table ends at <30 dB>", "traceback": "…"})
-    (folder / "failed" / f"{names[4]}.json").write_text(note)
+    for point in (names[0], names[4]):  # the first one succeeded later
+        (folder / "failed" / f"{point}.json").write_text(note)
     _describe(folder, name, points)
     return folder
 

@@ -19,6 +19,7 @@ import synthetic
 
 from simsplit.errors import ArtefactError
 from simsplit.report import page, report
+from simsplit.report.charts import script_json
 from simsplit.report.glossary import GLOSSARY, definition
 from simsplit.report.kpi_tables import estimate_text
 from simsplit.report.question import question
@@ -86,6 +87,12 @@ def test_charts_hold_numbers_or_null(text: str) -> None:
 
     for block in blocks:
         json.loads(block, parse_constant=forbidden)
+
+
+def test_json_stays_inside_its_element() -> None:
+    found = script_json({"text": "</script>\u2028", "numbers": np.array([1 / 3, np.nan, -np.inf])})
+    assert "<" not in found and "\u2028" not in found
+    assert json.loads(found) == {"text": "</script>\u2028", "numbers": [0.333333, None, None]}
 
 
 def test_the_same_result_gives_the_same_bytes(folder: Path, text: str, tmp_path: Path) -> None:
