@@ -162,7 +162,7 @@ class _Lab:
         table = self._table(list(good.values())) if good else None
         for key, place in fresh.items():
             self._designs[key] = self._measured(place, table, refused[key])
-        if not any(design.folder for design in self._designs.values()):
+        if all(design.error for design in self._designs.values()):
             self._give_up(next(iter(refused.values())))
 
     def _measured(
@@ -177,7 +177,7 @@ class _Lab:
         return measured(self._search, place, rows, self._out)
 
     def _give_up(self, refusal: SimsplitError | None) -> None:
-        """Nothing ran in the first batch: what is asked must be wrong."""
+        """The first batch gave nothing: what is asked must be wrong."""
         if refusal is not None:
             raise refusal
         first = next(iter(self._designs.values()))

@@ -134,7 +134,7 @@ def parse_axes(texts: Sequence[str]) -> dict[str, Axis]:
 def parse_axis(text: str) -> tuple[str, Axis]:
     """``path=uniform(0,23)``, ``loguniform(1,100)``, ``int(1,16)``, ``logint(1,1024)``, or a list.
 
-    Lists and steps are read by `simsplit.axes.parse_axis`: ``path=a,b,c``, ``path=low:high:step``.
+    Lists and steps are read by `simsplit.axes`: ``path=a,b,c``, ``path=low:high:step``.
 
     Raises:
         ScenarioError: Not of that form, an empty range, or a value twice.
@@ -142,8 +142,7 @@ def parse_axis(text: str) -> tuple[str, Axis]:
     path, _, right = text.partition("=")
     call = _CALL.fullmatch(right.strip())
     if call is None or call[1] in ("lin", "log"):
-        path, values = sweep_axes.parse_axis(text)
-        return path, checked(path, values)
+        return _listed(text)
     if call[1] not in _SCALES:
         raise ScenarioError("no such range", path=text, value=call[1], choices=list(_SCALES))
     try:
@@ -151,6 +150,15 @@ def parse_axis(text: str) -> tuple[str, Axis]:
     except ValueError:
         raise ScenarioError("a range reads low,high in numbers", value=text) from None
     return path.strip(), checked(path.strip(), Range(path.strip(), low, high, *_SCALES[call[1]]))
+
+
+def _listed(text: str) -> tuple[str, Axis]:
+    axis = sweep_axes.axis_from_text(text)
+    if axis.only_where is not None or len(axis.names) > 1:
+        message = "a search takes plain axes, neither zipped nor conditional"
+        raise ScenarioError(message, value=text)
+    path = axis.names[0]
+    return path, checked(path, [step.values[path] for step in axis.steps])
 
 
 def checked(path: str, axis: Sequence[Value] | Range) -> Axis:

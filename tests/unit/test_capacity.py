@@ -101,6 +101,7 @@ def test_noise_leaves_counts_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert (found.surely_fits, found.surely_not) == (40, 45)
     used = {verdict.count: verdict.replications for verdict in found.verdicts}
     assert used[42] == used[44] == 16
+    assert used[46] == 8, "replications are doubled, not all spent at once"
     assert used[8] == used[128] == 4, "clear cases must not cost more replications"
     assert not found.largest.is_certain
     assert any("Undecided, within noise, from 41 to 44 devices" in note for note in found.notes)

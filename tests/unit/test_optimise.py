@@ -89,6 +89,8 @@ def test_axes_read(text: str, axis: Any) -> None:
         ("x=loguniform(0,1)", "above 0"),
         ("x=int(0.5,3)", "integers"),
         ("x=5,5", "each once"),
+        ("x=1,2 if y > 3", "neither zipped nor conditional"),
+        ("x=1,2;y=3,4", "neither zipped nor conditional"),
         ("x", "path="),
     ],
 )
@@ -300,8 +302,8 @@ def test_all_requests_are_judged_or_one_operating_point(
 
 def test_a_point_without_requests_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     several(tmp_path, monkeypatch)
-    found = optimise("digits_smoke", {SNR: [3]}, ["min energy_j"], out=tmp_path / "o", point="jpg")
-    assert any("no request at jpg, only at local, jpeg" in note for note in found.notes)
+    with pytest.raises(ArtefactError, match="no request at jpg, only at local, jpeg"):
+        optimise("digits_smoke", {SNR: [3]}, ["min energy_j"], out=tmp_path / "o", point="jpg")
 
 
 # --- proposals --------------------------------------------------------------------------------
