@@ -76,7 +76,8 @@ def _with_unit(axis: str, value: Any) -> str:
 def _values(sweep: SweepFolder, axis: str) -> list[str]:
     values = [value_text(value) for value in sweep.values(axis)]
     shown = values if len(values) <= 25 else [*values[:12], "…", *values[-12:]]
-    return [", ".join(shown), str(len(values))]
+    mark = "; " if any("," in value for value in shown) else ", "
+    return [mark.join(shown), str(len(values))]
 
 
 def _warnings(sweep: SweepFolder) -> Iterable[tuple[str, str]]:
