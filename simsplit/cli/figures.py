@@ -38,18 +38,26 @@ def plot(
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the files.")] = None,
 ) -> None:
     """Draw figures of a run or sweep: PNG, PDF, PGF, and their numbers as CSV."""
+    from simsplit.plots.contract import PlotOptions
+
+    chosen = (metric, axis, against, by, device, start_s, end_s, style)
+    options, left_out = PlotOptions(*chosen, tuple(where or ())), {}
     if kind == "policies":
         from simsplit.policy_study import plot_study
 
         drawn = plot_study(folder, out or folder)
+    elif kind == "all":
+        from simsplit.plots.drawing import plot_all
+
+        drawn, left_out = plot_all(folder, out or folder, options)
     else:
-        from simsplit.plots.contract import PlotOptions
         from simsplit.plots.drawing import plot as draw
 
-        chosen = (metric, axis, against, by, device, start_s, end_s, style)
-        drawn = draw(folder, kind, out or folder, PlotOptions(*chosen, tuple(where or ())))
+        drawn = draw(folder, kind, out or folder, options)
     for path in drawn:
         typer.echo(f"Figure: {path}")
+    for name, reason in left_out.items():
+        typer.secho(f"Left out: {name}: {reason}", fg="yellow", err=True)
 
 
 @app.command()

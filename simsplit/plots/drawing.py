@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simsplit.errors import ArtefactError, ScenarioError
+from simsplit.errors import ArtefactError, ScenarioError, SimsplitError
 from simsplit.plots.contract import Drawing, PlotOptions
 from simsplit.plots.requests import (
     cdf_drawing,
@@ -95,28 +95,33 @@ def plot(folder: Path, kind: str, out: Path, options: PlotOptions | None = None)
         ScenarioError, ArtefactError: See `draw`.
     """
     if kind == "all":
-        return _plot_all(Path(folder), out, options)
+        return plot_all(folder, out, options)[0]
     return save(draw(folder, kind, options), out / kind)
 
 
-def _plot_all(folder: Path, out: Path, options: PlotOptions | None) -> list[Path]:
-    """Every figure that the folder has; those that its columns do not allow are left out.
+def plot_all(
+    folder: Path, out: Path, options: PlotOptions | None = None
+) -> tuple[list[Path], dict[str, str]]:
+    """Draw every figure that the folder has.
+
+    Returns:
+        The files, and why a kind was left out: columns that are not there or do not vary.
 
     Raises:
-        ScenarioError: Not one could be drawn; the first reason.
+        SimsplitError: Not one could be drawn; the first reason.
     """
     paths: list[Path] = []
-    reasons: list[ScenarioError] = []
+    errors: dict[str, SimsplitError] = {}
     for kind in kinds_of(kind_of(folder)):
         if not KINDS[kind].in_all:
             continue
         try:
             paths += plot(folder, kind, out, options)
-        except ScenarioError as error:
-            reasons.append(error)
+        except SimsplitError as error:
+            errors[kind] = error
     if not paths:
-        raise reasons[0]
-    return paths
+        raise next(iter(errors.values()))
+    return paths, {kind: str(error) for kind, error in errors.items()}
 
 
 def run_figures(result: Result) -> dict[str, Figure]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -169,7 +170,7 @@ def _number(ax: Axes, across: int, down: int, cells: NDArray[np.float64], mesh: 
 
     style = style_of(ax.get_figure())  # type: ignore[arg-type]
     value = cells[down, across]
-    text = cell_text(value, float(mesh.norm.vmax))
+    text = cell_text(value, decimals_of(mesh.norm.vmin, mesh.norm.vmax))
     red, green, blue, _ = mesh.cmap(mesh.norm(value))
     light = 0.299 * red + 0.587 * green + 0.114 * blue > 0.5
     columns = ax.get_subplotspec().get_gridspec().ncols  # type: ignore[union-attr]
@@ -180,13 +181,18 @@ def _number(ax: Axes, across: int, down: int, cells: NDArray[np.float64], mesh: 
     ax.text(across, down, text, ha="center", va="center", size=size, color="k" if light else "w")
 
 
-def cell_text(value: float, largest: float) -> str:
-    """A cell's number in three digits of the panel's largest, without a leading zero."""
-    if largest >= 100:
-        return f"{value:.0f}"
-    if largest >= 10:
-        return f"{value:.1f}"
-    return f"{value:.2f}".replace("0.", ".", 1) if largest < 1.0 else f"{value:.2f}"
+def cell_text(value: float, decimals: int) -> str:
+    """A cell's number; a share without its leading zero."""
+    text = f"{value:.{decimals}f}"
+    return text.replace("0.", ".", 1) if abs(value) < 1 and decimals else text
+
+
+def decimals_of(low: float, high: float) -> int:
+    """Decimals that show three digits of the largest number, and two of how far they differ."""
+    most, span = max(abs(low), abs(high)), high - low
+    usual = 0 if most >= 100 else 1 if most >= 10 else 2
+    fine = math.ceil(1 - math.log10(span)) if span > 0 else 0
+    return min(4, max(usual, fine))
 
 
 def _outline(ax: Axes, across: int, down: int) -> None:

@@ -109,8 +109,8 @@ def rate_axis(frame: DataFrame, rate: str, name: str | None = None) -> str:
     if spans.get(best, 0.0) < 1e-3:  # no axis within the operating points: across them
         best = frames.POINT
     if _span(frame, rate, best) < 1e-3:
-        message = f"no axis of the sweep changes {rate}: sweep a codec's bits, quality or the split"
-        raise ScenarioError(message, value=axes)
+        message = f"no axis leads every curve through several {rate} above 0: sweep a codec's bits"
+        raise ScenarioError(f"{message}, or pick rows (--where)", value=axes)
     return best
 
 
@@ -127,7 +127,8 @@ def _span(frame: DataFrame, rate: str, axis: str) -> float:
 def rate_distortion(curves: Sequence[frames.Curve], columns: Columns, ax: Axes) -> DataFrame:
     """The metric over the rate on a logarithmic axis, a curve per design, with 95 % bands.
 
-    A design that sends nothing has no place on that axis: it is a horizontal line.
+    A design without such a rate (local, analog without bits) has no place on that axis: it is a
+    horizontal line.
 
     Returns:
         What was drawn: ``curve``, the axis along it, rate and metric with their intervals.
@@ -160,7 +161,8 @@ def _curve(
     )
     if not (rate > 0).any():
         line = style | {"marker": "none"}
-        ax.axhline(float(np.nanmean(mean)), label=f"{curve.name} (sends nothing)", **line)
+        what = "no bits" if columns.rate in ("payload_bits", "bpp") else "sends nothing"
+        ax.axhline(float(np.nanmean(mean)), label=f"{curve.name} ({what})", **line)
         return
     ax.plot(rate, mean, label=curve.name, **style)
     shade: dict[str, Any] = {"color": style["color"], "alpha": 0.2, "linewidth": 0}
@@ -171,14 +173,15 @@ def _curve(
 
 
 def delta_table(curves: Sequence[frames.Curve], columns: Columns) -> DataFrame:
-    """Deltas of every curve that has a rate against the first; empty if there is no second.
+    """Deltas of every curve of two rates or more against the first; empty if there is no second.
 
     Columns: ``curve``, ``anchor``, ``method``, ``bd_rate_percent``, ``bd_metric``, ``reason`` (why
     there is none). See `simsplit.bd`.
     """
     import pandas as pd
 
-    sent = [curve for curve in curves if (curve.rows[columns.rate] > 0).any()]
+    rates = [curve.rows[columns.rate] for curve in curves]
+    sent = [c for c, rate in zip(curves, rates, strict=True) if rate[rate > 0].nunique() > 1]
     rows = [_delta(sent[0], curve, columns) for curve in sent[1:]]
     names = ("curve", "anchor", "method", "bd_rate_percent", "bd_metric", "reason")
     return pd.DataFrame(rows, columns=list(names))
@@ -213,7 +216,7 @@ def _heights(deltas: DataFrame, style: Style) -> tuple[float, ...]:
     """Inches of the curves and of the table below them."""
     if not len(deltas):
         return (style.height_in,)
-    return style.height_in, 1.35 * style.small_pt / 72 * _lines(deltas)
+    return style.height_in, 1.5 * style.small_pt / 72 * _lines(deltas)
 
 
 def _lines(deltas: DataFrame) -> float:

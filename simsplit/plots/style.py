@@ -235,10 +235,11 @@ def shown_above(figure: Any, lines: Any, names: list[str], columns: int | None =
         return
     style = style_of(figure)
     if columns is None:
-        widest_pt = (0.48 * max(len(name) for name in names) + 5.5) * style.small_pt
+        widest_pt = (0.43 * max(len(name) for name in names) + 5.5) * style.small_pt
         fitting = max(1, int(72 * style.width_in / widest_pt))
         rows = -(-len(names) // fitting)
         columns = -(-len(names) // rows)
+        _grow(figure, max(0, rows - 3) * 1.6 * style.small_pt / 72)
     figure.legend(
         lines,
         names,
@@ -247,3 +248,9 @@ def shown_above(figure: Any, lines: Any, names: list[str], columns: int | None =
         columnspacing=1.2,
         handlelength=2.6,
     )
+
+
+def _grow(figure: Figure, inches: float) -> None:
+    """A long legend makes the figure higher, not the axes lower."""
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + inches)

@@ -18,6 +18,7 @@ from plots import designs
 from simsplit import tables
 from simsplit.cli import app
 from simsplit.errors import ScenarioError
+from simsplit.plots import frames
 
 NAN = float("nan")
 
@@ -115,6 +116,21 @@ def test_table_verb_of_a_run(tmp_path: Path) -> None:
     assert [row.split(" ")[0] for row in rows] == ["operating", "jpeg", "jscc"]
     shown = CliRunner().invoke(app, [*command, *where])
     assert shown.exit_code == 0 and "jscc" in shown.output and "local" not in shown.output
+
+
+def test_plot_verb_tells_what_it_leaves_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = designs.table().query(
+        "operating_point == 'analog' and `operating_point.split` == 'stage1'"
+    )
+    monkeypatch.setattr(frames, "load_results", lambda _: frame.drop(columns=["energy_j"]))
+    (tmp_path / "sweep.json").write_text("{}")
+    done = CliRunner().invoke(app, ["plot", str(tmp_path), "--where", "snr_db == 0, 8"])
+    assert done.exit_code == 0, done.output
+    for reason in ("stages: ", "pareto: no such KPI", "heatmap: a heat map needs two columns"):
+        assert f"Left out: {reason}" in done.output
+    assert (tmp_path / "metric.pgf").is_file() and not (tmp_path / "heatmap.png").exists()
 
 
 def test_plot_verb(tmp_path: Path) -> None:

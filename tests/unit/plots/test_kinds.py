@@ -185,6 +185,15 @@ def test_cells_say_their_value(sweep: Sweep) -> None:
         assert float(texts[place]) == pytest.approx(row["score_miou"], abs=0.0051)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [(0.0, 0.65, ".64"), (0.61, 0.65, ".645"), (3.0, 24.0, "0.6"), (5.0, 140.0, "1")],
+)
+def test_cells_have_the_digits_that_tell_them_apart(low: float, high: float, text: str) -> None:
+    shown = heatmap.cell_text(0.6449, heatmap.decimals_of(low, high))
+    assert shown in (text, text.removeprefix("0"))
+
+
 def test_a_hole_in_the_heat_map_is_no_best_cell() -> None:
     cells = np.array([[[np.nan, 2.0], [1.0, np.nan]]])
     assert heatmap.best_of_columns(cells, "score_x").tolist() == [[[False, True], [True, False]]]
@@ -247,7 +256,7 @@ def test_rate_distortion_and_its_deltas(sweep: Sweep) -> None:
     ax = made.figure.axes[0]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("payload [kbit]", "PSNR [dB]")
     assert ax.get_xscale() == "log"
-    assert list(drawn_lines(made)) == ["jpeg", "entropy", "local (sends nothing)"]
+    assert list(drawn_lines(made)) == ["jpeg", "entropy", "local (no bits)"]
     (delta,) = made.tables["bd"].to_dict("records")
     # 6 dB per decade and 1.5 dB above: the same quality for 10^(-1.5/6) of the rate
     assert delta["bd_metric"] == pytest.approx(1.5)
@@ -268,10 +277,18 @@ def test_curves_that_do_not_overlap_say_so(sweep: Sweep) -> None:
     assert "– (1)" in texts and any("do not overlap" in text for text in texts)
 
 
+def test_a_single_rate_is_no_curve_to_compare(sweep: Sweep) -> None:
+    table = designs.rates()
+    one = (table["operating_point"] == "jpeg") & (table[designs.QUALITY] > 2)
+    made = rate_distortion.draw(sweep(table[~one].reset_index(drop=True)), PlotOptions())
+    assert list(drawn_lines(made)) == ["jpeg", "entropy", "local (no bits)"]
+    assert not made.tables and len(made.figure.axes) == 1
+
+
 def test_the_axis_that_varies_the_rate_is_found() -> None:
     table = designs.table()
     assert rate_distortion.rate_axis(table, "payload_bits") == SPLIT
-    with pytest.raises(ScenarioError, match="no axis of the sweep changes n"):
+    with pytest.raises(ScenarioError, match="several n above 0"):
         rate_distortion.rate_axis(table, "n")
 
 
