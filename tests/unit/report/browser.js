@@ -28,6 +28,11 @@ window.check = {
       const label = control.getAttribute("aria-label") || control.labels?.[0]?.textContent || control.textContent;
       if (!label.trim()) found.push(`no name: ${named(control)}`);
     }
+    for (const element of document.querySelectorAll("main *")) {
+      const scrolls = ["auto", "scroll"].includes(getComputedStyle(element).overflowX);
+      const reached = element.tabIndex === 0 && element.hasAttribute("tabindex") && element.getAttribute("role") === "region";
+      if (scrolls && !reached) found.push(`scrolls, but not by keyboard: ${named(element)}`);
+    }
     for (const image of document.querySelectorAll("img:not([alt]),svg:not([aria-hidden]):not([role=img])")) {
       if (!image.closest("[aria-hidden=true],button[aria-label]")) found.push(`image without words: ${named(image)}`);
     }
