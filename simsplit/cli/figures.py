@@ -41,7 +41,8 @@ def plot(
     from simsplit.plots.contract import PlotOptions
 
     chosen = (metric, axis, against, by, device, start_s, end_s, style)
-    options, left_out = PlotOptions(*chosen, tuple(where or ())), {}
+    options = PlotOptions(*chosen, tuple(where or ()))
+    left_out: dict[str, str] = {}
     if kind == "policies":
         from simsplit.policy_study import plot_study
 
