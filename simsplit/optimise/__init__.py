@@ -181,7 +181,7 @@ class _Lab:
         if refusal is not None:
             raise refusal
         first = next(iter(self._designs.values()))
-        raise ArtefactError(first.error, value=str(first))
+        raise ArtefactError(f"{first.error} (at {first})")
 
     def _point(self, place: Mapping[str, Value]) -> Point:
         point = Point.at(place)

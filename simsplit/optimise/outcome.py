@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from simsplit.kpis import Interval
-from simsplit.optimise.design import Design, closest, costs, front, told_apart, value_text
+from simsplit.optimise.design import (
+    Design,
+    closest,
+    costs,
+    front,
+    lacking,
+    told_apart,
+    value_text,
+)
 from simsplit.optimise.search import Search
 
 
@@ -143,7 +151,7 @@ def _failures(result: OptimisationResult) -> Iterator[str]:
 
 def _noise(result: OptimisationResult) -> Iterator[str]:
     if not result.front:
-        yield _infeasible(result.closest)
+        yield _infeasible(result.search, result.closest)
         return
     if any(math.isnan(i.half_width) for design in result.front for i in design.objectives):
         yield "There are objectives without an interval: give more --replications."
@@ -151,13 +159,12 @@ def _noise(result: OptimisationResult) -> Iterator[str]:
     yield from _alike(result)
 
 
-def _infeasible(least: Design | None) -> str:
+def _infeasible(search: Search, least: Design | None) -> str:
     if least is None:
         return "No design is feasible."
-    return (
-        f"No design is feasible. The least violated one is {least}; "
-        f"it misses the bounds by {100 * least.violation:.2g} % of their values in sum."
-    )
+    pairs = zip(search.conditions, least.constraints, strict=True)
+    missed = [f"{c} (found {plus_minus(i)})" for c, i in pairs if lacking(c, i) > 0]
+    return f"No design is feasible. The least violated one, {least}, misses {', '.join(missed)}."
 
 
 def _doubtful(result: OptimisationResult) -> Iterator[str]:

@@ -284,6 +284,12 @@ def test_all_groups_grow_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert any("without common random numbers" in note for note in found.notes)
 
 
+def test_overrides_hold_for_every_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = asked(monkeypatch, latency(lambda _: 1e-6))
+    capacity(tmp_path, max_devices=4, overrides=["duration_s=1"])
+    assert all(point.overrides[0] == "duration_s=1" for point in fake.ran.values())
+
+
 def test_a_run_of_several_points_is_judged_as_a_whole_or_by_one(tmp_path: Path) -> None:
     import pandas as pd
 

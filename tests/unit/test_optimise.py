@@ -200,7 +200,9 @@ def test_if_nothing_is_feasible_the_least_violated_is_told(fake: FakeSweep, tmp_
     assert found.closest is not None
     assert found.closest.values == {BLOCKS: 5, SNR: 12}
     assert found.closest.violation == pytest.approx((0.95 - 0.85) / 0.95)
-    assert any("No design is feasible" in note and "snr_db=12" in note for note in found.notes)
+    assert any(
+        "snr_db=12, misses accuracy >= 0.95 (found 0.85 ± 0.001)" in note for note in found.notes
+    )
     written = json.loads((tmp_path / "optimum.json").read_text())
     assert written["front"] == [] and written["closest"]["values"][SNR] == 12
 
@@ -370,6 +372,11 @@ def test_another_question_of_the_same_designs_but_no_other_designs(
         optimise("digits_smoke", {SNR: [1]}, BOTH, out=tmp_path)
     with pytest.raises(ScenarioError, match="holds designs with replications"):
         optimise("digits_smoke", GRID, BOTH, out=tmp_path, replications=3)
+
+
+def test_overrides_hold_for_every_design(fake: FakeSweep, tmp_path: Path) -> None:
+    optimise("digits_smoke", GRID, BOTH, out=tmp_path, overrides=["duration_s=1"])
+    assert all(point.overrides[0] == "duration_s=1" for point in fake.ran.values())
 
 
 def test_optimum_json(fake: FakeSweep, tmp_path: Path) -> None:
