@@ -27,10 +27,10 @@ RUN, SWEEP = "run", "sweep"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Who draws a kind of figure (``module:function``) and the folder it needs; None: either."""
+    """Who draws a kind of figure (``module:function``) and the folder it needs."""
 
     target: str
-    needs: str | None
+    needs: str
     in_all: bool = True
 
 
@@ -40,7 +40,7 @@ KINDS: dict[str, Kind] = {
     "energy_by_part": Kind("requests:draw_energy_by_part", RUN),
     "timeline": Kind("timeline:draw", RUN),
     "queue": Kind("queue:draw", RUN),
-    "radio_map": Kind("radio_map:draw", None, in_all=False),
+    "radio_map": Kind("radio_map:draw", RUN),
     "metric": Kind("curves:draw", SWEEP),
     "cliff": Kind("curves:draw", SWEEP, in_all=False),
     "rate_distortion": Kind("rate_distortion:draw", SWEEP),
@@ -61,7 +61,7 @@ def draw(folder: Path, kind: str, options: PlotOptions | None = None) -> Drawing
         choices = (*KINDS, "policies", "all")
         raise ScenarioError("unknown kind of figure", value=kind, choices=choices)
     found = kind_of(folder)
-    if KINDS[kind].needs not in (None, found):
+    if KINDS[kind].needs != found:
         message = f"the folder holds one {found}, the figure needs a {KINDS[kind].needs}"
         raise ScenarioError(message, path=str(folder), value=kind, choices=kinds_of(found))
     module, _, function = KINDS[kind].target.partition(":")
@@ -85,7 +85,7 @@ def kind_of(folder: Path) -> str:
 
 def kinds_of(found: str) -> list[str]:
     """Kinds of figure that a run or a sweep has."""
-    return [name for name, kind in KINDS.items() if kind.needs in (None, found)]
+    return [name for name, kind in KINDS.items() if kind.needs == found]
 
 
 def plot(folder: Path, kind: str, out: Path, options: PlotOptions | None = None) -> list[Path]:
