@@ -23,7 +23,7 @@ from simsplit.phy.fading import thermal_noise_dbm
 from simsplit.phy.propagation import CorrelatedNormal
 from simsplit.radio import Cell, FractionalPower, InterferenceMargin, NoInterference
 from simsplit.scenario import DeviceGroup, Scenario
-from simsplit.seeds import Cause, generator
+from simsplit.seeds import Cause, device_streams, generator
 from simsplit.sim.frame import frame_of
 from simsplit.sim.place import (
     STEP_S,
@@ -385,9 +385,10 @@ def _way(
 
 def _randoms(scenario: Scenario, replication: int, device: int) -> RandomOf:
     """The generators of a device's place, as `simsplit.sim.world.World` keys them."""
+    stream = device_streams([group.count for group in scenario.devices])[device]
 
     def random(cause: Cause, site: int) -> np.random.Generator:
-        key = (replication, device, int(cause))
+        key = (replication, stream, int(cause))
         return generator(scenario.seed, *key, *((site,) if site else ()))
 
     return random

@@ -20,6 +20,7 @@ from simsplit.errors import ScenarioError
 
 HEADLINES = ("score_miou", "score_accuracy")
 COMPLEMENTS = {"deadline_misses": "deadline_met", "losses": "delivered"}
+ROUNDING = 1e-12  # 1 - 0.99 is not more than 1 %
 _BETTER_HIGH = ("delivered", "deadline_met", "battery_share")
 _CONDITION = re.compile(r"\s*([\w.]+)\s*(<=|>=|<|>|≤|≥)\s*([^\s%]+)\s*(%?)\s*")
 
@@ -50,8 +51,14 @@ class Condition:
         return f"{self.kpi} {'<=' if self.is_upper else '>='} {self.bound:g}"
 
     def margin(self, value: float) -> float:
-        """How far the value is on the good side; negative: violated."""
-        return self.bound - value if self.is_upper else value - self.bound
+        """How far the value is on the good side; negative: violated (0: but for rounding)."""
+        margin = self.bound - value if self.is_upper else value - self.bound
+        return 0.0 if abs(margin) <= ROUNDING * (abs(self.bound) or 1.0) else margin
+
+    def lacking(self, value: float) -> float:
+        """By how much the value violates it, relative to the bound; 0: it holds; NaN stays NaN."""
+        margin = self.margin(value)
+        return margin if math.isnan(margin) else max(0.0, -margin) / (abs(self.bound) or 1.0)
 
     def certain(self, found: Interval) -> bool | None:
         """True or False if the whole interval says so, else None."""

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 
 from simsplit import results
 from simsplit.errors import ArtefactError, ScenarioError
-from simsplit.kpis import HEADLINES, kpi_of
 from simsplit.run import (
     Progress,
     Replications,
@@ -36,6 +35,7 @@ from simsplit.run import (
     store,
     summarised,
 )
+from simsplit.summary import check_kpi
 from simsplit.until import (
     MINIMUM,
     Target,
@@ -141,23 +141,22 @@ def _first_look(scenario: Scenario, until: Sequence[Target], minimum: int, limit
         message = f"the limit is below the {first} replications of the first look"
         raise ScenarioError(message, path="max_replications", value=limit)
     for target in until:
-        check_name(target.kpi)
+        check_target(target)
     return first
 
 
-def check_name(kpi: str) -> None:
-    """A misspelt KPI is told before anything is simulated; scores are known only afterwards."""
-    from simsplit.summary import MEANS, QUANTILES
+def check_target(target: Target) -> None:
+    """A misspelt KPI is told before anything is simulated.
 
-    names = [*MEANS, *QUANTILES, *HEADLINES]
-    row = {name + end: 0.0 for name in names for end in ("", "_ci_low", "_ci_high")}
-    if not kpi.startswith("score_"):
-        try:
-            kpi_of(row, kpi)
-        except ScenarioError as error:
-            raise ScenarioError(
-                error.message, path="until", value=kpi, choices=error.choices
-            ) from None
+    Raises:
+        ScenarioError: No run has such a KPI.
+    """
+    try:
+        check_kpi(target.kpi)
+    except ScenarioError as error:
+        raise ScenarioError(
+            error.message, path="until", value=target.kpi, choices=error.choices
+        ) from None
 
 
 def precision(result: Result) -> tuple[str, list[str], list[list[str]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,15 @@ class Cause(IntEnum):
     DOWNLINK_BLOCKS = 12
     ENVIRONMENT_HEIGHT = 13
     POLICY = 14
+
+
+def device_streams(counts: Sequence[int]) -> list[int]:
+    """First key of every device's generators, groups of ``counts`` devices one after the other.
+
+    It says the group and the number within it, so that a group that grows or shrinks leaves the
+    devices of the others, and its own first ones, as they were (common random numbers).
+    """
+    return [(group << 20) + number for group, n in enumerate(counts) for number in range(n)]
 
 
 def generator(seed: int, *key: int) -> np.random.Generator:

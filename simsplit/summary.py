@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simsplit import statistics
+from simsplit.kpis import COMPLEMENTS, HEADLINES, kpi_column
 from simsplit.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -170,3 +171,15 @@ def _flags(
         *statistics.short_flags(points),
         *statistics.unscored_flags(rows),
     ]
+
+
+def check_kpi(name: str) -> None:
+    """Tell a misspelt KPI before anything is simulated.
+
+    Raises:
+        ScenarioError: No run has such a KPI; which scores there are, only a run tells.
+    """
+    if name.startswith("score_") or name in COMPLEMENTS:
+        return
+    known = [*MEANS, *QUANTILES, *HEADLINES]
+    kpi_column(name, [*known, *(f"{kpi}_ci_low" for kpi in known)])

@@ -4,7 +4,7 @@ A count is feasible if every condition holds with its whole interval, infeasible
 fails with its whole interval. In between, replications are doubled up to a limit; then the mean
 decides, and the count is reported as undecided. Beside the answer by means stands the bracket that
 the intervals leave open: the largest count that certainly fits, the smallest that certainly does
-not. All counts have the same seed; see `Fleet.keeps_streams`.
+not. All counts have the same seed, and a device keeps its random numbers when others come.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from typing import Any
 from simsplit.capacity.bisection import Scale, fits, may_fit, surely_fits
 from simsplit.capacity.fleet import Fleet, fleet_of
 from simsplit.capacity.outcome import CapacityResult
-from simsplit.capacity.verdict import Verdict, check_name, judged
+from simsplit.capacity.verdict import Verdict, judged
 from simsplit.capacity.verdict import devices as named
 from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.kpis import Condition, parse_conditions
 from simsplit.load import load
 from simsplit.results import to_json
+from simsplit.summary import check_kpi
 from simsplit.sweep import run_points, status
 from simsplit.sweep.folder import read_description
 
@@ -69,7 +70,7 @@ def capacity(
     if not conditions:
         raise ScenarioError("a capacity needs a condition, e.g. latency_s.p99 <= 0.1", value=where)
     for condition in conditions:
-        check_name(condition.kpi)
+        check_kpi(condition.kpi)
     fleet = fleet_of(load(source, overrides=overrides), devices)
     most = 4 * replications if max_replications is None else max_replications
     _at_least(max_devices, len(fleet.counts), "--max-devices")

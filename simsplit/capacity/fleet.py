@@ -16,21 +16,14 @@ class Fleet:
 
     Attributes:
         counts: Group → devices that the scenario has.
-        is_last: No other group comes after them in the scenario.
     """
 
     counts: Mapping[str, int]
-    is_last: bool = True
 
     @property
     def axis(self) -> str:
         """Column of the table: the path of the one group's count, or ``devices`` in total."""
         return "devices" if len(self.counts) > 1 else f"devices.{next(iter(self.counts))}.count"
-
-    @property
-    def keeps_streams(self) -> bool:
-        """Device i keeps its random streams when the count grows (they go by its number)."""
-        return self.is_last and len(self.counts) == 1
 
     def shares(self, total: int) -> dict[str, int]:
         """Devices by group, in the scenario's proportions, at least one each.
@@ -66,4 +59,4 @@ def fleet_of(scenario: Scenario, devices: str) -> Fleet:
     if name not in counts:
         message = "no such group of devices"
         raise ScenarioError(message, path="devices", value=devices, choices=choices)
-    return Fleet({name: counts[name]}, is_last=name == list(counts)[-1])
+    return Fleet({name: counts[name]})

@@ -132,11 +132,6 @@ def _notes(result: CapacityResult) -> Iterator[str]:
     yield from _contradictions(result)
     if result.largest is not None and result.largest.flags:
         yield f"The run with {devices(result.count)} is flagged: {result.largest.flags}."
-    if not result.fleet.keeps_streams:
-        yield (
-            "Devices of later groups draw anew when an earlier group grows: counts are compared "
-            "without common random numbers."
-        )
 
 
 def _contradictions(result: CapacityResult) -> Iterator[str]:

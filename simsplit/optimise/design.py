@@ -6,20 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simsplit.kpis import Condition, Interval, kpi_of
+from simsplit.kpis import Interval, kpi_of
 from simsplit.optimise.search import Search
 from simsplit.pareto import non_dominated
 from simsplit.points import Value
-from simsplit.results import flat_rows, read_result
+from simsplit.sweep import judged_row
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-ROUNDING = 1e-12  # 1 - 0.99 is not more than 1 %
 
 
 @dataclass(frozen=True)
@@ -63,37 +61,16 @@ def measured(search: Search, values: Mapping[str, Value], rows: DataFrame, out: 
         ScenarioError: The run has no such KPI.
     """
     folder = str(rows["folder"].iloc[0])
-    row = _judged_row(rows, out / folder, search.point)
+    row = judged_row(rows, out / folder, search.point)
     if row is None:
         there = ", ".join(rows["operating_point"])
         return Design(values, folder, error=f"no request at {search.point}, only at {there}")
     objectives = tuple(kpi_of(row, objective.kpi) for objective in search.objectives)
     constraints = tuple(kpi_of(row, condition.kpi) for condition in search.conditions)
-    missing = [lacking(*pair) for pair in zip(search.conditions, constraints, strict=True)]
+    pairs = zip(search.conditions, constraints, strict=True)
+    missing = [condition.lacking(found.mean) for condition, found in pairs]
     unknown = sum(0 * found.mean for found in objectives)  # NaN if one has no value
     return Design(values, folder, objectives, constraints, sum(missing) + unknown)
-
-
-def _judged_row(rows: DataFrame, folder: Path, point: str | None) -> Mapping[str, Any] | None:
-    """The row of an operating point, or that of all requests; None if the point has none.
-
-    Quantiles do not average, so a run of several operating points is read from its summary.
-    """
-    if point is not None:
-        rows = rows[rows["operating_point"] == point]
-        return None if rows.empty else {str(k): v for k, v in rows.iloc[0].items()}
-    if len(rows) == 1:
-        return {str(key): value for key, value in rows.iloc[0].items()}
-    result = read_result(folder)
-    whole = {"operating_points": {"overall": result.summary["overall"]}}
-    return flat_rows(result.scenario, result.summary | whole)[0]
-
-
-def lacking(condition: Condition, found: Interval) -> float:
-    """By how much the mean violates the condition, relative to the bound; 0: it holds."""
-    scale = abs(condition.bound) or 1.0
-    margin = condition.margin(found.mean) / scale
-    return 0.0 if margin >= -ROUNDING else -margin
 
 
 def front(search: Search, designs: Sequence[Design]) -> tuple[Design, ...]:

@@ -15,7 +15,6 @@ from simsplit.optimise.design import (
     closest,
     costs,
     front,
-    lacking,
     told_apart,
     value_text,
 )
@@ -163,7 +162,7 @@ def _infeasible(search: Search, least: Design | None) -> str:
     if least is None:
         return "No design is feasible."
     pairs = zip(search.conditions, least.constraints, strict=True)
-    missed = [f"{c} (found {plus_minus(i)})" for c, i in pairs if lacking(c, i) > 0]
+    missed = [f"{c} (found {plus_minus(i)})" for c, i in pairs if c.lacking(i.mean) > 0]
     return f"No design is feasible. The least violated one, {least}, misses {', '.join(missed)}."
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from simsplit.axes import Range
 from simsplit.errors import ArtefactError
-from simsplit.optimise.design import Design, costs, lacking
+from simsplit.optimise.design import Design, costs
 from simsplit.optimise.search import Axis, Search
 from simsplit.points import Value
 
@@ -120,5 +120,5 @@ def _tell(study: Study, search: Search, trial: Trial, design: Design) -> None:
         study.tell(trial, state=TrialState.FAIL)
         return
     for number, pair in enumerate(zip(search.conditions, design.constraints, strict=True)):
-        trial.set_constraint(f"{number}", lacking(*pair))
+        trial.set_constraint(f"{number}", pair[0].lacking(pair[1].mean))
     study.tell(trial, costs(search, design))

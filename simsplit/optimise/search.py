@@ -12,9 +12,9 @@ from typing import Any
 from simsplit import axes as sweep_axes
 from simsplit.axes import Range
 from simsplit.errors import ScenarioError
-from simsplit.kpis import COMPLEMENTS, HEADLINES, Condition, Interval, kpi_column
+from simsplit.kpis import Condition, Interval
 from simsplit.points import Value
-from simsplit.summary import MEANS, QUANTILES
+from simsplit.summary import check_kpi
 
 Axis = tuple[Value, ...] | Range
 SAMPLERS = ("tpe", "nsga2", "random")
@@ -69,7 +69,7 @@ class Search:
         if len(set(names)) < len(names):
             raise ScenarioError("an objective is said twice", value=", ".join(names))
         for name in (*names, *(condition.kpi for condition in self.conditions)):
-            _check_name(name)
+            check_kpi(name)
 
     def described(self) -> dict[str, Any]:
         """As it stands in ``optimum.json``."""
@@ -92,14 +92,6 @@ class Search:
         if len(listed) < len(self.axes):
             return None
         return [dict(zip(self.axes, values, strict=True)) for values in product(*listed)]
-
-
-def _check_name(name: str) -> None:
-    """ScenarioError if no run has such a KPI; which scores there are, only a run tells."""
-    if name.startswith("score_") or name in COMPLEMENTS:
-        return
-    known = [*MEANS, *QUANTILES, *HEADLINES]
-    kpi_column(name, [*known, *(f"{kpi}_ci_low" for kpi in known)])
 
 
 # --- text -------------------------------------------------------------------------------------

@@ -22,21 +22,14 @@ from simsplit.plots.style import (
     style_named,
     style_of,
 )
+from simsplit.plots.timeline import STAGES as WAY
 from simsplit.results import read_result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from pandas import DataFrame
 
-STAGES = (
-    "device wait",
-    "device compute",
-    "radio",
-    "edge wait",
-    "edge compute",
-    "downlink",
-    "other",
-)
+STAGES = tuple(stage for stage in WAY if stage != "local retry")  # no time of its own in rows
 # the energy's parts by the stage in which they are spent, so that one legend serves both
 _STAGE_OF = dict(zip(PARTS, ("device compute", "radio", "downlink", "edge compute"), strict=True))
 PANELS = (("latency_s", "_s", "mean latency"), ("energy_j", "_j", "energy per request"))

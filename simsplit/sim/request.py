@@ -112,11 +112,12 @@ class Request:
     def row(self) -> dict[str, Any]:
         """The flat row without the per-grant lists, with the derived columns."""
         row = {name: getattr(self, name) for name in ROW_FIELDS}
-        row["latency_s"] = self.closed_s - self.arrival_s
+        answered = self.status == "done"
+        row["latency_s"] = self.closed_s - self.arrival_s if answered else math.nan
         radio_j = self.tx_energy_j + self.rx_energy_j
         row["energy_j"] = self.compute_energy_j + radio_j + self.edge_energy_j
         in_time = math.isnan(self.deadline_s) or row["latency_s"] <= self.deadline_s
-        row["deadline_met"] = self.status == "done" and in_time
+        row["deadline_met"] = answered and in_time
         return row
 
     def delivery(self) -> Delivery:

@@ -14,7 +14,7 @@ from simsplit.phy.link import BlerTable
 from simsplit.phy.trace import ChannelTrace
 from simsplit.policies import EarlyExit, Fixed, Oracle, Policy, points_of
 from simsplit.scenario import DeviceGroup, Scenario
-from simsplit.seeds import Cause, generator
+from simsplit.seeds import Cause, device_streams, generator
 from simsplit.sim.blocks import BlockChannel, TableBlocks
 from simsplit.sim.cell import SharedChannel
 from simsplit.sim.decision import Decision
@@ -85,6 +85,7 @@ class World:
     ) -> None:
         self.scenario = scenario
         self.replication = replication
+        self._streams = device_streams([group.count for group in scenario.devices])
         self.env = simpy.Environment()
         self.requests: list[Request] = []
         self._open = 0
@@ -126,7 +127,7 @@ class World:
         return generator(*self._key(device, cause, part))
 
     def _key(self, device: int, cause: Cause, part: int = 0) -> tuple[int, ...]:
-        key = (self.scenario.seed, self.replication, device, int(cause))
+        key = (self.scenario.seed, self.replication, self._streams[device], int(cause))
         return (*key, part) if part else key
 
     def run(self) -> History:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from simsplit.axes import parse_axis as parse_axis
 from simsplit.points import Point as Point
+from simsplit.sweep.folder import judged_row as judged_row
 from simsplit.sweep.folder import load_results as load_results
 from simsplit.sweep.folder import read_requests as read_requests
 from simsplit.sweep.folder import status as status

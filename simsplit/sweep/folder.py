@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.expressions import holds, names_in
 from simsplit.points import Value, as_yaml
-from simsplit.results import to_json
+from simsplit.results import flat_rows, read_result, to_json
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -268,6 +268,30 @@ def table(folder: Path, points: Sequence[tuple[str, Mapping[str, Value]]]) -> Da
     ]
     axes = list(dict.fromkeys(axis for _, values in points for axis in values))
     return _frame(rows, axes)
+
+
+def judged_row(rows: DataFrame, folder: Path, point: str | None) -> dict[str, Any] | None:
+    """The flat row that judges a run: of one operating point, or of all requests.
+
+    Quantiles do not average, so a run of several operating points is read from its summary.
+
+    Args:
+        rows: The run's rows of the table, one per operating point.
+        folder: The run's folder.
+        point: The operating point; None: all requests.
+
+    Returns:
+        None if no request was at the operating point.
+    """
+    if point is not None:
+        rows = rows[rows["operating_point"] == point]
+        if rows.empty:
+            return None
+    if len(rows) == 1:
+        return {str(key): value for key, value in rows.iloc[0].items()}
+    result = read_result(folder)
+    whole = {"operating_points": {"overall": result.summary["overall"]}}
+    return flat_rows(result.scenario, result.summary | whole)[0]
 
 
 def _stored_rows(folder: Path) -> list[dict[str, Any]]:

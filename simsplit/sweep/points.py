@@ -124,21 +124,13 @@ def resume(
     Raises:
         ArtefactError: No sweep there.
     """
+    from simsplit.sweep_file import Sweep
+
     said = store.read_description(out)
     points = [Point(values, tuple(said.overrides[name])) for name, values in said.points.items()]
-    return run_points(
-        said.source,
-        points,
-        out=out,
-        replications=said.replications,
-        until=said.until,
-        max_replications=said.max_replications,
-        workers=workers,
-        scheduler=scheduler,
-        progress=progress,
-        name=said.name,
-        description=said.description,
-    )
+    how = (said.replications, said.until, said.max_replications)
+    asked = Sweep(said.name, said.source, points, *how, said.description)
+    return run_sweep(asked, out=out, workers=workers, scheduler=scheduler, progress=progress)
 
 
 def run_points(
@@ -212,13 +204,13 @@ def run_points(
 
 def _check_targets(until: str | None, max_replications: int | None) -> None:
     """Targets are understood before the first point is run."""
-    from simsplit.replicate import check_name
+    from simsplit.replicate import check_target
     from simsplit.until import parse_until
 
     if until is None and max_replications is not None:
         raise ScenarioError("--max-replications goes with --until", value=max_replications)
     for target in parse_until(until) if until is not None else ():
-        check_name(target.kpi)
+        check_target(target)
 
 
 def _absolute(source: str | Path) -> str:

@@ -265,9 +265,6 @@ def test_which_groups_are_counted() -> None:
     scenario = load("digits_smoke")
     assert fleet_of(scenario, "devices.jscc.count").axis == "devices.jscc.count"
     assert fleet_of(scenario, "all").axis == "devices"
-    assert fleet_of(scenario, "local").keeps_streams
-    assert not fleet_of(scenario, "jscc").keeps_streams
-    assert not fleet_of(scenario, "all").keeps_streams
     alone = load("digits_smoke", overrides=["devices=[{name: a, count: 3, hardware: raspberry_pi_4,"
         " operating_point: png, arrivals: {kind: poisson, rate_hz: 1}}]"])  # fmt: skip
     assert fleet_of(alone, "auto") == Fleet({"a": 3})

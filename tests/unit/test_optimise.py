@@ -22,8 +22,7 @@ from fake_sweep import FakeSweep
 from simsplit.axes import Range
 from simsplit.cli import app
 from simsplit.errors import ArtefactError, ScenarioError
-from simsplit.kpis import Condition, Interval
-from simsplit.optimise.design import lacking
+from simsplit.kpis import Condition
 from simsplit.optimise.figure import draw_front, plot_front
 from simsplit.optimise.search import parse_axes, parse_axis, parse_objective
 
@@ -187,8 +186,8 @@ def test_a_missed_bound_at_the_last_bit_holds() -> None:
     condition = Condition("deadline_misses", is_upper=True, bound=0.01)
     at = 1 - 0.99
     assert at > 0.01
-    assert lacking(condition, Interval(at, at, at)) == 0.0
-    assert lacking(condition, Interval(0.02, 0.02, 0.02)) == pytest.approx(1.0)
+    assert condition.lacking(at) == 0.0
+    assert condition.lacking(0.02) == pytest.approx(1.0)
 
 
 # --- what is told -----------------------------------------------------------------------------

@@ -114,7 +114,7 @@ def test_the_bracket_holds_the_capacity_of_an_md1_edge(
 
 
 def test_a_device_keeps_its_arrivals_when_the_count_grows() -> None:
-    """Common random numbers: what `Fleet.keeps_streams` says of one group."""
+    """Common random numbers over the count."""
     few, many = world(2, 0).run().requests, world(5, 0).run().requests
     for device in range(2):
         arrivals_s = [[r.arrival_s for r in rows if r.device == device] for rows in (few, many)]

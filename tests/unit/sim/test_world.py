@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from simsplit.cases import step_table, toy_plan, toy_world
+from simsplit.cases import POWER, step_table, toy_plan, toy_world
 from simsplit.messages import Scheme
+from simsplit.scenario import Scenario
 from simsplit.sim.ledger import Ledger
+from simsplit.sim.world import Machines, World
 
 FADING = {
     "channel": {"kind": "umi_street_canyon"},
@@ -50,6 +54,34 @@ def test_codec_leaves_arrivals_samples_and_fading_as_they_were():
             for w in (world_a, world_b, world_c)
         ]
         assert snr[0] == snr[1] == snr[2]
+
+
+def two_groups(first: int) -> dict[tuple[str, int], list[float]]:
+    """Arrivals, samples and channel gains by group and number, the first group of any size."""
+    one = toy_world(toy_plan(Scheme.LOCAL), devices=2, cell=FADING)
+    content = one.scenario.model_dump(mode="json")
+    like = content["devices"][0]
+    content |= {"duration_s": 5.0, "task": content["task"] | {"samples": 50}}
+    content["devices"] = [like | {"name": "a", "count": first}, like | {"name": "b", "count": 3}]
+    powers = Machines({"a": POWER, "b": POWER}, 10.0, 70.0)
+    one_sample = toy_plan(Scheme.LOCAL)
+    costs = {k: [0] * 50 for k in ("payload_bits", "channel_uses", "answer_bits")}
+    plan = {"point": replace(one_sample, **costs)}
+    world = World(Scenario.model_validate(content), plan, powers, step_table(5.0))
+    requests = world.run().requests
+    found: dict[tuple[str, int], list[float]] = {}
+    for index, device in enumerate(world.devices):
+        mine = [(r.arrival_s, r.sample) for r in requests if r.device == index]
+        gains = [world.radio.links[index][0].gain_db(slot) for slot in (0, 77, 5000)]
+        number = index if device.group.name == "a" else index - first
+        found[device.group.name, number] = [x for pair in mine for x in pair] + gains
+    return found
+
+
+def test_a_group_that_grows_leaves_all_others_as_they_were():
+    few, many = two_groups(2), two_groups(4)
+    assert len(few) == 5 and len(many) == 7 and few["a", 0] != few["b", 0]
+    assert all(many[device] == values for device, values in few.items())
 
 
 def test_ledger_refuses_unknown_states_and_fills_time():
