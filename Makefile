@@ -2,12 +2,14 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+# One process per core with one thread each; waiting threads must not steal the other's time.
+ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
 
 run: $(VENV)/.installed
 	$(BIN)/simsplit run urban_5g
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -m "not slow"
+	$(ONE_THREAD) $(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile --benchmark-disable
 
 # The stamps make installation happen once, and again when pyproject.toml changes.
 $(VENV)/.installed: pyproject.toml

@@ -1,7 +1,8 @@
 """simsplit: a discrete-event simulator of wireless split computing.
 
-The verbs are functions of the package: ``load``, ``run``, ``sweep``, ``load_results``, ``train``,
-``report``. Modules of the same names exist; import from them with ``from simsplit.run import …``.
+The verbs are functions of the package: ``load``, ``run``, ``replicate``, ``sweep``,
+``load_results``, ``read_requests``, ``optimise``, ``capacity``, ``train``, ``report``. Modules of the
+same names exist; import from them with ``from simsplit.run import …``.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from simsplit.fit.train import train as train
     from simsplit.load import load as load
+    from simsplit.replicate import replicate as replicate
     from simsplit.report import report as report
     from simsplit.results import Result as Result
     from simsplit.run import run as run
     from simsplit.sweep import load_results as load_results
+    from simsplit.sweep import read_requests as read_requests
     from simsplit.sweep import sweep as sweep
 
 __version__ = "0.4.0"
@@ -26,6 +29,10 @@ _VERBS = {
     "run": "simsplit.run",
     "sweep": "simsplit.sweep",
     "load_results": "simsplit.sweep",
+    "read_requests": "simsplit.sweep",
+    "replicate": "simsplit.replicate",
+    "optimise": "simsplit.optimise",
+    "capacity": "simsplit.capacity",
     "report": "simsplit.report",
     "train": "simsplit.fit.train",
 }

@@ -37,10 +37,12 @@ def list_() -> None:
 
     from simsplit.load import bundled_names, hardware_choices, model_choices
     from simsplit.scenario import Task
+    from simsplit.sweep_file import bundled_sweeps
 
     datasets = get_args(Task.model_fields["dataset"].annotation)
     rows = [
         ["scenarios", ", ".join(bundled_names())],
+        ["sweeps", ", ".join(bundled_sweeps())],
         ["models", ", ".join(model_choices())],
         ["hardware", ", ".join(hardware_choices())],
         ["datasets", ", ".join(datasets)],

@@ -144,7 +144,7 @@ CHANGES: dict[str, tuple[str, str, list[str]]] = {
     "neither policy nor point": (ONE, "", ["devices[0]: say either operating_point or policy"]),
     "unknown policy": (ONE, policy("kind: neurosurgeonn"), ["devices[0].policy.kind: unknown kind", "'neurosurgeonn'", "Did you mean 'neurosurgeon'?", "oracle"]),
     "policy without a kind": (ONE, policy("points: [png]"), ["devices[0].policy.kind: this key is required", "early_exit"]),
-    "unknown key in a policy": (ONE, policy("kind: oracle, point: [png]"), ["devices[0].policy.point: unknown key (found", "'points'", "Choices: kind, objective, points"]),
+    "unknown key in a policy": (ONE, policy("kind: oracle, point: [png]"), ["devices[0].policy.point: unknown key of kind 'oracle'", "'points'", "Choices: kind, objective, points"]),
     "policy over an unknown point": (ONE, policy("kind: neurosurgeon, points: [pgn]"), ["devices[0].policy: no such operating point", "'pgn'", "Did you mean 'png'?"]),
     "fixed at an unknown point": (ONE, policy("kind: fixed, point: featur"), ["devices[0].policy:", "'featur'", "Choices: png, feature"]),
     "step to an unknown point": (ONE, policy("kind: snr_threshold, steps: [{snr_min_db: 0, point: pgn}]"), ["devices[0].policy:", "'pgn'", "Did you mean 'png'?"]),
