@@ -1,4 +1,4 @@
-.PHONY: run test figures study readme clean
+.PHONY: run test figures capacity study readme clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,11 +25,28 @@ $(VENV)/.installed-test: pyproject.toml
 clean:
 	rm -rf $(VENV) build dist *.egg-info
 
-# The figure and tables of the README, and the table of the cliff that they rest on.
+# The figures of the README's first part, and the tables that they rest on. About five minutes on two cores.
+CLIFF := results/published/awgn_cliff
+SPLIT := results/published/snr_split
+WHERE := --where "cell.channel.snr_db == 5"
+
 figures: $(VENV)/.installed
 	$(BIN)/simsplit sweep awgn_cliff --axis cell.channel.snr_db=-5:25:1 --out results/awgn_cliff
-	$(BIN)/simsplit plot results/awgn_cliff --kind cliff --out results/published
-	cp results/awgn_cliff/points.csv results/published/awgn_cliff.csv
+	$(BIN)/simsplit plot results/awgn_cliff --kind cliff --out $(CLIFF)
+	cp results/awgn_cliff/points.csv $(CLIFF)/points.csv
+	$(BIN)/simsplit sweep snr_split
+	$(BIN)/simsplit plot results/snr_split --kind metric --metric score_miou_in_time --out $(SPLIT)
+	$(BIN)/simsplit plot results/snr_split --kind heatmap --metric score_miou_in_time --axis cell.channel.snr_db --against operating_point --out $(SPLIT)
+	$(BIN)/simsplit plot results/snr_split --kind stages $(WHERE) --out $(SPLIT)
+	$(BIN)/simsplit plot results/snr_split --kind pareto $(WHERE) --style ieee_page --out $(SPLIT)
+	cp results/snr_split/points.csv $(SPLIT)/points.csv
+
+# How many phones the cell of split_choice carries, cut and coded this way or that. About seven minutes.
+capacity: $(VENV)/.installed
+	for point in image stage2 stage3 learned; do \
+	    $(BIN)/simsplit capacity split_choice --set devices.phones.operating_point=$$point --set cell.channel.snr_db=5 --where "deadline_misses <= 2 %, accuracy >= 0.6" --max-devices 200 --out results/capacity/$$point || exit 1; \
+	    mkdir -p results/published/capacity && cp results/capacity/$$point/capacity.json results/published/capacity/$$point.json; \
+	done
 
 # The studies of policies: where Neurosurgeon cuts four networks as the rate and the server's load rise, and what
 # early exit and an SNR threshold are worth. About ten minutes on two cores.

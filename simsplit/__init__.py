@@ -1,8 +1,8 @@
 """simsplit: a discrete-event simulator of wireless split computing.
 
 The verbs are functions of the package: ``load``, ``run``, ``replicate``, ``sweep``,
-``load_results``, ``read_requests``, ``optimise``, ``capacity``, ``train``, ``report``. Modules of the
-same names exist; import from them with ``from simsplit.run import …``.
+``load_results``, ``read_requests``, ``optimise``, ``capacity``, ``train``, ``report``. Modules of
+the same names exist; import from them with ``from simsplit.run import …``.
 """
 
 from __future__ import annotations

@@ -44,6 +44,7 @@ def blocks() -> dict[str, str]:
         "latency": latency(),
         "neurosurgeon": neurosurgeon(),
         "policies": policies(),
+        "capacity": capacity(),
     }
 
 
@@ -175,6 +176,30 @@ def policies() -> str:
             )
     heading = ["scenario", "policy", "mean IoU in time", "in time %", "p95 ms", "device mJ", "gain"]
     return _table(heading, rows)
+
+
+def capacity() -> str:
+    """How many devices the cell of ``split_choice`` carries with each way to cut and code."""
+    folder = project_root() / "results" / "published" / "capacity"
+    rows = []
+    for file in sorted(folder.glob("*.json")):
+        found = json.loads(file.read_text(encoding="utf-8"))
+        misses = found["largest_feasible"]["kpis"]["deadline_misses <= 0.02"]
+        half = (misses["ci_high"] - misses["ci_low"]) / 2
+        rows.append(
+            (
+                found["capacity"],
+                [
+                    f"`{file.stem}`",
+                    str(found["capacity"]),
+                    f"{found['surely_fits']} … {found['surely_not']}",
+                    f"{100 * misses['mean']:.1f} ± {100 * half:.1f}",
+                    str(found["largest_feasible"]["replications"]),
+                ],
+            )
+        )
+    heading = ["operating point", "phones that fit", "surely fit … surely not", "misses %", "runs"]
+    return _table(heading, [row for _, row in sorted(rows, key=lambda pair: pair[0])])
 
 
 def _gap(row: Mapping[str, str], name: str) -> str:

@@ -20,6 +20,7 @@ from simsplit.load import load as load_scenario
 from simsplit.points import Point, Value
 from simsplit.results import identity
 from simsplit.sweep import folder as store
+from simsplit.sweep.tables import table, write_tables
 from simsplit.sweep.workers import cores, executor
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def sweep(
     axes: Mapping[str, Sequence[Value]],
     *,
     replications: int | None = None,
-    out: Path,
+    out: Path | str,
     progress: Progress | None = None,
     workers: int | None = None,
 ) -> DataFrame:
@@ -137,7 +138,7 @@ def run_points(
     source: str | Path,
     points: Sequence[Point],
     *,
-    out: Path,
+    out: Path | str,
     replications: int | None = None,
     until: str | None = None,
     max_replications: int | None = None,
@@ -198,8 +199,8 @@ def run_points(
         said = _beside(said, out) if keep else said
         store.write_description(out, said)
         _run(jobs, out, workers, scheduler, progress)
-        store.write_tables(out, said)
-    return store.table(out, named)
+        write_tables(out, said)
+    return table(out, named)
 
 
 def _check_targets(until: str | None, max_replications: int | None) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from simsplit.run import run
 from simsplit.sweep import folder as store
-from simsplit.sweep import load_results, run_points
+from simsplit.sweep import load_results, run_points, tables
 from simsplit.sweep_file import sweep_from_axes
 
 pytestmark = pytest.mark.slow
@@ -90,7 +90,7 @@ def many_points(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_loading_ten_thousand_points(benchmark, many_points: Path) -> None:
     """From the points' own tables, as after a kill."""
-    (many_points / store.PARQUET).unlink(missing_ok=True)
+    (many_points / tables.PARQUET).unlink(missing_ok=True)
     frame = benchmark.pedantic(load_results, args=(many_points,), rounds=3)
     assert len(frame) >= MANY
     assert json.loads((many_points / store.DESCRIPTION).read_text())["axes"] == ["a"]
@@ -98,6 +98,6 @@ def test_loading_ten_thousand_points(benchmark, many_points: Path) -> None:
 
 def test_loading_ten_thousand_points_consolidated(benchmark, many_points: Path) -> None:
     """From ``points.parquet``, as after a sweep that ended."""
-    store.write_tables(many_points, store.read_description(many_points))
+    tables.write_tables(many_points, store.read_description(many_points))
     frame = benchmark.pedantic(load_results, args=(many_points,), rounds=3)
     assert len(frame) >= MANY

@@ -21,7 +21,7 @@ def test_a_block_without_a_place_is_an_error() -> None:
         published.fill("text", {"z": "new"})
 
 
-@pytest.mark.parametrize("name", ["latency", "neurosurgeon", "policies"])
+@pytest.mark.parametrize("name", ["latency", "neurosurgeon", "policies", "capacity"])
 def test_the_readme_says_what_was_published(name: str) -> None:
     content = getattr(published, name)()
     assert published.fill(README, {name: content}) == README

@@ -1,0 +1,192 @@
+"""A sweep's tables: one tidy row per point and operating point, and rows of requests, lazily."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simsplit.errors import ArtefactError, ScenarioError
+from simsplit.expressions import holds, names_in
+from simsplit.points import Value, as_yaml
+from simsplit.results import flat_rows, read_result
+from simsplit.sweep.folder import DESCRIPTION, Described, finished, read_description
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+TABLE, PARQUET = "points.csv", "points.parquet"
+
+
+def table(folder: Path, points: Sequence[tuple[str, Mapping[str, Value]]]) -> DataFrame:
+    """The tidy table of these points (folder name and values), those not finished left out.
+
+    Columns: the axes, ``operating_point``, `simsplit.results.flat_rows`, ``folder``.
+    """
+    done = set(finished(folder, [name for name, _ in points]))
+    stored = {name: _stored_rows(folder / name) for name in sorted(done)}
+    rows = [
+        {**values, **row, "folder": name}
+        for name, values in points
+        if name in done
+        for row in stored[name]
+    ]
+    axes = list(dict.fromkeys(axis for _, values in points for axis in values))
+    return _frame(rows, axes)
+
+
+def judged_row(rows: DataFrame, folder: Path, point: str | None) -> dict[str, Any] | None:
+    """The flat row that judges a run: of one operating point, or of all requests.
+
+    Quantiles do not average, so a run of several operating points is read from its summary.
+
+    Args:
+        rows: The run's rows of the table, one per operating point.
+        folder: The run's folder.
+        point: The operating point; None: all requests.
+
+    Returns:
+        None if no request was at the operating point.
+    """
+    if point is not None:
+        rows = rows[rows["operating_point"] == point]
+        if rows.empty:
+            return None
+    if len(rows) == 1:
+        return {str(key): value for key, value in rows.iloc[0].items()}
+    result = read_result(folder)
+    whole = {"operating_points": {"overall": result.summary["overall"]}}
+    return flat_rows(result.scenario, result.summary | whole)[0]
+
+
+def _stored_rows(folder: Path) -> list[dict[str, Any]]:
+    try:
+        rows: list[dict[str, Any]] = json.loads((folder / "table.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise ArtefactError("no readable table.json", path=str(folder)) from error
+    return rows
+
+
+def _frame(rows: Sequence[Mapping[str, Any]], axes: Sequence[str]) -> DataFrame:
+    """A frame with the axes first; columns that only some rows have stand where they came first."""
+    import pandas as pd
+
+    columns = dict.fromkeys(axes)
+    for row in rows:
+        if row.keys() - columns.keys():
+            columns |= dict.fromkeys(row)
+    last = [name for name in ("flags", "folder") if name in columns]
+    names = [name for name in columns if name not in last] + last
+    frame = pd.DataFrame({name: [row.get(name) for row in rows] for name in names})
+    for name in names:
+        frame[name] = _one_type(frame[name])
+    return frame
+
+
+def _one_type(column: Any) -> Any:
+    """Numbers as numbers (None is NaN); an axis of texts and numbers as texts."""
+    import pandas as pd
+
+    if column.dtype != object:
+        return column
+    values = [value for value in column if value is not None]
+    if all(isinstance(value, bool) for value in values) and len(values) == len(column) > 0:
+        return column.astype(bool)
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return pd.to_numeric(column)
+    return column.map(lambda value: value if value is None else as_yaml(value))
+
+
+def write_tables(folder: Path, said: Described) -> DataFrame:
+    """``points.csv`` and ``points.parquet`` of all finished points, each whole or not at all."""
+    frame = table(folder, list(said.points.items()))
+    aside = folder / f".{TABLE}.part"
+    frame.to_csv(aside, index=False)
+    aside.replace(folder / TABLE)
+    aside = folder / f".{PARQUET}.part"
+    frame.to_parquet(aside, index=False)
+    aside.replace(folder / PARQUET)
+    return frame
+
+
+def load_results(folder: Path | str) -> DataFrame:
+    """The tidy table of a sweep (or of one run): axes, then KPIs with ``_ci_low`` and ``_ci_high``.
+
+    A row per finished point and operating point, in the sweep's order. ``points.parquet`` is read
+    if it holds just the points that are finished; else the points' own tables are.
+
+    Raises:
+        ArtefactError: No sweep or result there, or none of its points is finished.
+    """
+    folder = Path(folder)
+    if (folder / "table.json").is_file():
+        return table(folder.parent, [(folder.name, {})])
+    said = read_description(folder)
+    done = finished(folder, list(said.points))
+    if not done:
+        raise ArtefactError("the sweep has no finished point yet", path=str(folder))
+    stored = _consolidated(folder)
+    if stored is not None and list(dict.fromkeys(stored["folder"])) == done:
+        return stored
+    return table(folder, list(said.points.items()))
+
+
+def _consolidated(folder: Path) -> DataFrame | None:
+    import pandas as pd
+
+    described, path = folder / DESCRIPTION, folder / PARQUET
+    if not path.is_file() or path.stat().st_mtime_ns < described.stat().st_mtime_ns:
+        return None
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError):
+        return None
+
+
+def read_requests(
+    folder: Path | str, *, columns: Sequence[str] | None = None, where: str | None = None
+) -> DataFrame:
+    """Rows of requests over a sweep's points, with the axes as columns; read lazily.
+
+    Only the points of ``where`` are opened, and of their Parquet files only ``columns``.
+
+    Args:
+        folder: A sweep.
+        columns: Of ``requests.parquet``; None: all.
+        where: Condition on the axes, e.g. ``cell.channel.snr_db < 5``.
+
+    Raises:
+        ArtefactError, ScenarioError: No sweep there; no such axis or column.
+    """
+    import pandas as pd
+
+    folder, said = Path(folder), read_description(Path(folder))
+    for name in sorted(names_in(where)) if where else ():
+        if name not in said.axes:
+            raise ScenarioError("no such axis", path="where", value=name, choices=said.axes)
+    names = [
+        name
+        for name in finished(folder, list(said.points))
+        if where is None or holds(where, said.points[name])
+    ]
+    if not names:
+        raise ArtefactError("no finished point", path=str(folder), value=where)
+    parts = [_rows_of(folder / name, columns).assign(folder=name) for name in names]
+    frame = pd.concat(parts, ignore_index=True)
+    for place, axis in enumerate(said.axes):
+        values = {name: said.points[name].get(axis) for name in names}
+        frame.insert(place, axis, _one_type(frame["folder"].map(values)))
+    return frame
+
+
+def _rows_of(folder: Path, columns: Sequence[str] | None) -> DataFrame:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = folder / "requests.parquet"
+    try:
+        frame: DataFrame = pq.read_table(path, columns=columns and list(columns)).to_pandas()
+        return frame
+    except (OSError, pa.ArrowException) as error:
+        raise ArtefactError(f"cannot be read: {error}", path=str(path)) from error
