@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from simsplit.results import write_result
 from simsplit.scenario import Scenario
 
 POLICY, RATE, SOURCE = "devices.phone.policy", "cell.resource_blocks", "networks.net.source"
+BASELINE = Path(__file__).parent / "plots" / "baseline"
 FIXED = "{{kind: fixed, point: {}}}"
 CLOUD, MOBILE = FIXED.format("cloud"), FIXED.format("mobile")
 CHOOSER, ORACLE = "{kind: neurosurgeon, points: [cloud, mobile]}", "{kind: oracle}"
@@ -244,6 +246,17 @@ def test_figure_and_tables(rates: Path, tmp_path: Path) -> None:
     stored = pd.read_csv(out / "policies.csv")
     assert stored["latency_s"].to_numpy() == pytest.approx(study(rates)["latency_s"].to_numpy())
     assert len(pd.read_csv(out / "policy_gains.csv")) == 4
+
+
+def test_the_figure_looks_as_it_did(rates: Path, tmp_path: Path) -> None:
+    """Against its picture; regenerated and tolerated as in tests/unit/plots/test_baseline.py."""
+    from matplotlib.testing.compare import compare_images
+
+    plot_study(rates, tmp_path / "out")
+    drawn, kept = tmp_path / "out" / "policies.png", BASELINE / "policies.png"
+    if os.environ.get("SIMSPLIT_REGENERATE"):
+        kept.write_bytes(drawn.read_bytes())
+    assert compare_images(str(kept), str(drawn), 2.0) is None
 
 
 # --- policies alone ---------------------------------------------------------------------------
