@@ -145,6 +145,7 @@
     const [low, high] = [Math.min(...found), Math.max(...found)];
     return low > 0 && high / low >= 50;
   };
+  const scaleOf = (one) => (!one.linear && isWide(one.mean) ? "log" : "linear"); // shares are never logarithmic
   const error = (objective, rows) => ({
     type: "data", symmetric: false, thickness: 1.2, width: 3,
     array: rows.map((row) => (objective.high[row] === null ? 0 : objective.high[row] - objective.mean[row])),
@@ -213,7 +214,7 @@
       plot.setAttribute("aria-label", `${objectives[y].title} against ${objectives[x].title}`);
       const titled = (objective) => ({
         title: { text: `${objective.title}, ${objective.better}` },
-        type: isWide(objective.mean) ? "log" : "linear",
+        type: scaleOf(objective),
       });
       return { data, layout: { xaxis: titled(objectives[x]), yaxis: titled(objectives[y]) } };
     };
@@ -233,10 +234,29 @@
       return isLarge ? Math.floor(one.texts.length / 2) : POINTS;
     });
     let [kpi, along] = [0, longest(axes)];
-    const free = () => axes.map((_, index) => index).filter((index) => index !== along && held[index] === CURVES);
-    const count = () => free().reduce((product, index) => product * axes[index].texts.length, curves.length);
+    /** Axes on which every operating point has one value: it tells them already. */
+    const told = axes.map((one) => {
+      const places = curves.map(() => new Set());
+      content.curve.forEach((curve, row) => places[curve].add(one.place[row]));
+      return places.every((found) => found.size <= 1);
+    });
+    const free = () =>
+      axes.map((_, index) => index).filter((index) => index !== along && held[index] === CURVES && !told[index]);
+
+    /** What tells a row's curve apart beside its operating point. */
+    const comboOf = (row) =>
+      free().map((index) => `${axes[index].title}: ${axes[index].texts[axes[index].place[row]] ?? "–"}`).join(", ");
+    const isKept = (row) =>
+      axes.every((one, index) =>
+        index === along ? one.place[row] >= 0 : held[index] < 0 || one.place[row] === held[index]);
+    const rowsKept = () => content.curve.map((_, row) => row).filter(isKept);
+    const combos = () => [...new Set(rowsKept().map(comboOf))];
+    const count = () => new Set(rowsKept().map((row) => `${content.curve[row]} ${comboOf(row)}`)).size;
     for (let index = axes.length - 1; index >= 0 && count() > content.most; index -= 1) {
-      if (index !== along && held[index] === CURVES) held[index] = Math.floor(axes[index].texts.length / 2);
+      if (!free().includes(index)) continue;
+      const there = rowsKept().map((row) => axes[index].place[row]).filter((place) => place >= 0);
+      there.sort((a, b) => a - b);
+      held[index] = there[Math.floor(there.length / 2)];
     }
 
     const kpiOptions = kpis.map((one, index) => [index, one.title]);
@@ -254,14 +274,6 @@
       showHolds();
     }
 
-    /** What tells a row's curve apart beside its operating point. */
-    const comboOf = (row) =>
-      free().map((index) => `${axes[index].title}: ${axes[index].texts[axes[index].place[row]] ?? "–"}`).join(", ");
-    const isKept = (row) =>
-      axes.every((one, index) =>
-        index === along ? one.place[row] >= 0 : held[index] < 0 || one.place[row] === held[index]);
-    const rowsKept = () => content.curve.map((_, row) => row).filter(isKept);
-    const combos = () => [...new Set(rowsKept().map(comboOf))];
     const dashOf = (combo, all) => content.dashes[all.indexOf(combo) % content.dashes.length];
 
     const refresh = () => {
@@ -322,7 +334,7 @@
         data,
         layout: {
           xaxis: { title: { text: x.title }, type, ...order },
-          yaxis: { title: { text: kpis[kpi].title }, type: isWide(kpis[kpi].mean) ? "log" : "linear" },
+          yaxis: { title: { text: kpis[kpi].title }, type: scaleOf(kpis[kpi]) },
         },
       };
     };

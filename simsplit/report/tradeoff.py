@@ -63,10 +63,12 @@ def _start(names: Sequence[str]) -> tuple[int, int]:
 
 def _objective(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
     what = definition(name)
-    better = "more is better" if higher_is_better(name) else "less is better"
+    is_share = higher_is_better(name)
+    better = "more is better" if is_share else "less is better"
     ends = {"mean": "", "low": "_ci_low", "high": "_ci_high"}
     columns = {key: what.scale * column(rows, name + end) for key, end in ends.items()}
-    return {"title": what.title, "better": better, "unit": what.unit} | columns
+    told = {"title": what.title, "better": better, "unit": what.unit, "linear": is_share}
+    return told | columns
 
 
 def column(rows: Sequence[Mapping[str, Any]], name: str) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from simsplit.kpis import kpi_names
+from simsplit.kpis import higher_is_better, kpi_names
 from simsplit.plots.labels import label, name_and_unit, value_text
 from simsplit.report.charts import DASHES, Chart, look, number, plain
 from simsplit.report.glossary import definition
@@ -83,7 +83,7 @@ def _kpi(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
     what = definition(name)
     ends = {"mean": "", "low": "_ci_low", "high": "_ci_high"}
     columns = {key: what.scale * column(rows, name + end) for key, end in ends.items()}
-    return {"title": what.title, "unit": what.unit} | columns
+    return {"title": what.title, "unit": what.unit, "linear": higher_is_better(name)} | columns
 
 
 def _numbers(sweep: SweepFolder, kpis: Sequence[str]) -> Table:

@@ -38,7 +38,21 @@ def sweep_folder(folder: Path, name: str = "toy_sweep", **changes: Any) -> Path:
     return folder
 
 
-def _describe(folder: Path, name: str, points: Mapping[str, Mapping[str, int]]) -> None:
+def conditional_sweep(folder: Path) -> Path:
+    """A sweep whose axes pick the operating point, one of them only at some points."""
+    points: dict[str, dict[str, Any]] = {}
+    for place, (snr_db, one) in enumerate(itertools.product(SNR_DB, synthetic.POINTS)):
+        at = {"cell.channel.snr_db": snr_db, "split": one} | ({"coding": "x"} if place % 4 else {})
+        points[f"{place:016x}"] = at
+        synthetic.store(folder / f"{place:016x}", seed=place)
+        table = folder / f"{place:016x}" / "table.json"
+        rows = json.loads(table.read_text())
+        table.write_text(json.dumps([row for row in rows if row["operating_point"] == one]))
+    _describe(folder, "conditional", points)
+    return folder
+
+
+def _describe(folder: Path, name: str, points: Mapping[str, Mapping[str, Any]]) -> None:
     texts = {p: [f"{axis}={value}" for axis, value in at.items()] for p, at in points.items()}
     said: dict[str, Any] = {"name": name, "source": "urban_5g", "replications": 5}
     said |= {"description": "A toy", "axes": ["cell.channel.snr_db", "cell.resource_blocks"]}

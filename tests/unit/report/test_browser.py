@@ -47,7 +47,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     hostile = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
     folders.run_folder(folder / "hostile", description=hostile)
     folders.sweep_folder(folder / "sweep", name=hostile)
-    return {name: report(folder / name) for name in ("real", "hostile", "sweep")}
+    folders.conditional_sweep(folder / "conditional")
+    names = ("real", "hostile", "sweep", "conditional")
+    return {name: report(folder / name) for name in names}
 
 
 class Opened:
@@ -133,6 +135,13 @@ def test_the_keyboard_reaches_everything_in_order(opened: Any, name: str) -> Non
         page.page.keyboard.press("Tab")
         focus = page.check("focused")
         assert focus["index"] == expected and focus["outlined"], focus
+
+
+def test_axes_that_the_operating_point_tells_are_no_curves_of_their_own(opened: Any) -> None:
+    page = opened("conditional")
+    lines = "data.filter(trace => trace.mode === 'lines+markers').map(trace => trace.x.length)"
+    assert page.page.evaluate(f"document.querySelector('#trend .plot').{lines}") == [3, 3, 3, 3]
+    assert page.page.locator("#trend .legend button").count() == 4
 
 
 def test_the_skip_link_leads_to_the_content(opened: Any) -> None:
