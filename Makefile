@@ -28,7 +28,7 @@ clean:
 # The figures of the README's first part, and the tables that they rest on. About five minutes on two cores.
 CLIFF := results/published/awgn_cliff
 SPLIT := results/published/snr_split
-WHERE := --where "cell.channel.snr_db == 5"
+WHERE := --where "cell.channel.snr_db == 10"
 
 figures: $(VENV)/.installed
 	$(BIN)/simsplit sweep awgn_cliff --axis cell.channel.snr_db=-5:25:1 --out results/awgn_cliff

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pandas import DataFrame
 
+LABEL_WIDTH = 24  # letters of the colour bar's label in a line
 COLOUR_MAP = "cividis"  # even in lightness, so that it reads in grey and without colour vision
 
 
@@ -201,8 +203,8 @@ def _outline(ax: Axes, across: int, down: int) -> None:
 
     for width, line in ((2.6, "k"), (1.0, "w")):
         corner = (across - 0.44, down - 0.42)
-        box = Rectangle(corner, 0.88, 0.84, fill=False, edgecolor=line, lw=width, zorder=3)
-        ax.add_patch(box)
+        looks: dict[str, Any] = {"fill": False, "edgecolor": line, "lw": width, "zorder": 3}
+        ax.add_patch(Rectangle(corner, 0.88, 0.84, clip_on=False, **looks))
 
 
 def _ticks(ax: Axes, places: list[list[Any]]) -> None:
@@ -219,7 +221,8 @@ def _named(
         ax.set_xlabel(label(axes[0]))
     for ax in grid_of[:, 0]:
         ax.set_ylabel(label(axes[1]))
-    bar: Any = figure.colorbar(mesh, ax=every, label=unit.label, fraction=0.05, pad=0.02)
+    text = unit.label if "$" in unit.label else "\n".join(wrap(unit.label, LABEL_WIDTH))
+    bar: Any = figure.colorbar(mesh, ax=every, label=text, fraction=0.05, pad=0.02)
     if bar.norm.__class__.__name__ == "LogNorm":
         _log_ticks(bar)
     bar.outline.set_visible(False)

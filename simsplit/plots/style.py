@@ -217,7 +217,7 @@ def plain_log_ticks(ax: Axes) -> None:
 
     low, high = ax.get_xlim()
     decades = np.log10(high / low)
-    subs: Iterable[float] = (1, 2, 5) if decades < 2.5 else (1,)
+    subs: Iterable[float] = (1, 2, 5) if decades < 2 else (1,)
     ax.xaxis.set_major_locator(LogLocator(subs=list(subs), numticks=12))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.xaxis.set_minor_locator(NullLocator())
