@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -47,6 +47,9 @@ def sweep(
     scheduler: Annotated[
         str | None, typer.Option("--scheduler", help="Dask scheduler, tcp://host:8786.")
     ] = None,
+    is_resumed: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Keep finished points, or run all anew.")
+    ] = True,
     out: OutOption = None,
 ) -> None:
     """Run many points side by side; finished ones are kept, so the same command goes on."""
@@ -58,14 +61,13 @@ def sweep(
         asked = _asked(scenario, axis, where, samples, set_ or [])
         asked = _replicated(asked, replications, until, max_replications)
         folder = out or Path("results") / asked.name
+    how: dict[str, Any] = {"workers": workers, "scheduler": scheduler, "is_anew": not is_resumed}
     try:
         with sweep_bar() as progress:
             if asked is None:
-                resume(folder, workers=workers, scheduler=scheduler, progress=progress)
+                resume(folder, progress=progress, **how)
             else:
-                run_sweep(
-                    asked, out=folder, workers=workers, scheduler=scheduler, progress=progress
-                )
+                run_sweep(asked, out=folder, progress=progress, **how)
     except KeyboardInterrupt:
         _stopped(folder)
     _ended(folder)

@@ -127,6 +127,12 @@ def _clear(folder: Path) -> None:
     shutil.rmtree(folder / RUNNING, ignore_errors=True)
 
 
+def forget(folder: Path, names: Sequence[str]) -> None:
+    """Remove the results of these points."""
+    for name in finished(folder, names):
+        shutil.rmtree(folder / name)
+
+
 def finished(folder: Path, names: Sequence[str]) -> list[str]:
     """Those of the points that are done, in the order given."""
     there = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()

@@ -96,8 +96,9 @@ def run_sweep(
     workers: int | None = None,
     scheduler: str | None = None,
     progress: Progress | None = None,
+    is_anew: bool = False,
 ) -> DataFrame:
-    """Run a sweep as a file or the command line says it."""
+    """Run a sweep as a file or the command line says it; ``is_anew``: finished points too."""
     return run_points(
         asked.source,
         asked.points,
@@ -110,6 +111,7 @@ def run_sweep(
         progress=progress,
         name=asked.name,
         description=asked.description,
+        is_anew=is_anew,
     )
 
 
@@ -119,6 +121,7 @@ def resume(
     workers: int | None = None,
     scheduler: str | None = None,
     progress: Progress | None = None,
+    is_anew: bool = False,
 ) -> DataFrame:
     """Go on with the sweep in a folder, as its ``sweep.json`` says.
 
@@ -131,7 +134,9 @@ def resume(
     points = [Point(values, tuple(said.overrides[name])) for name, values in said.points.items()]
     how = (said.replications, said.until, said.max_replications)
     asked = Sweep(said.name, said.source, points, *how, said.description)
-    return run_sweep(asked, out=out, workers=workers, scheduler=scheduler, progress=progress)
+    return run_sweep(
+        asked, out=out, workers=workers, scheduler=scheduler, progress=progress, is_anew=is_anew
+    )
 
 
 def run_points(
@@ -148,6 +153,7 @@ def run_points(
     keep: bool = False,
     name: str = "",
     description: str = "",
+    is_anew: bool = False,
 ) -> DataFrame:
     """Run the points whose folder is not there, and give the table of all of them.
 
@@ -168,6 +174,7 @@ def run_points(
         progress: Called as points end.
         keep: Points that the folder already lists stay listed.
         name, description: Of the sweep.
+        is_anew: Forget these points' results first.
 
     Returns:
         A row per point and operating point, in the order given.
@@ -197,6 +204,8 @@ def run_points(
     )
     with store.held(out):
         said = _beside(said, out) if keep else said
+        if is_anew:
+            store.forget(out, [job.name for job in jobs])
         store.write_description(out, said)
         _run(jobs, out, workers, scheduler, progress)
         write_tables(out, said)

@@ -204,6 +204,13 @@ def test_a_folder_goes_on_by_itself(tmp_path: Path, calls: list[list[str]]) -> N
     assert len(calls) == 3 and (tmp_path / "points.csv").read_bytes() == before
 
 
+def test_finished_points_are_run_anew_only_if_asked(tmp_path: Path, calls: list[list[str]]) -> None:
+    points = [Point.at({"a": 1}), Point.at({"a": 2})]
+    run_points("toy", points, out=tmp_path, workers=0)
+    run_points("toy", points[:1], out=tmp_path, workers=0, keep=True, is_anew=True)
+    assert calls == [["a=1"], ["a=2"], ["a=1"]]
+
+
 def test_two_sweeps_in_one_folder_are_refused(tmp_path: Path, calls: list[list[str]]) -> None:
     with store.held(tmp_path):
         assert store.is_held(tmp_path)
