@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-FILES = ("scenario.yaml", "manifest.json", "requests.parquet", "summary.json", "table.json")
+FILES = ("scenario.yaml", "manifest.json", "requests.parquet", "summary.json")
+TABLE = "table.json"  # made from the others; results of older versions lack it
 _PACKAGES = {
     "simsplit": ("simsplit",),
     "torch": ("torch",),
@@ -112,6 +113,20 @@ def flat_rows(scenario: Scenario, summary: Mapping[str, Any]) -> list[dict[str, 
     ]
 
 
+def read_rows(folder: Path) -> list[dict[str, Any]]:
+    """`flat_rows` of a stored result, from ``table.json`` (or its summary, if it is an old one).
+
+    Raises:
+        ArtefactError: No result there, or a damaged one.
+    """
+    file = folder / TABLE
+    if not file.is_file():
+        found = read_result(folder)
+        return flat_rows(found.scenario, found.summary)
+    rows: list[dict[str, Any]] = _read(file, lambda path: json.loads(path.read_bytes()))
+    return rows
+
+
 def _flat(kpis: Mapping[str, Any]) -> dict[str, Any]:
     endings = {"": "mean", "_ci_low": "ci_low", "_ci_high": "ci_high"}
     return {
@@ -148,7 +163,7 @@ def write_result(
         (aside / "manifest.json").write_text(to_json(manifest), encoding="utf-8")
         (aside / "summary.json").write_text(to_json(summary), encoding="utf-8")
         table = flat_rows(scenario, summary)
-        (aside / "table.json").write_text(to_json(table), encoding="utf-8")
+        (aside / TABLE).write_text(to_json(table), encoding="utf-8")
         requests.to_parquet(aside / "requests.parquet", index=False)
         return _publish(aside, folder, manifest)
     finally:

@@ -7,7 +7,6 @@ they are.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from simsplit.plots import frames
 from simsplit.plots.drawing import RUN, kind_of
 from simsplit.plots.labels import label, quantity, value_text
 from simsplit.plots.latex import booktabs
+from simsplit.results import read_rows
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -52,8 +52,7 @@ def read_table(folder: Path, where: Sequence[str] = ()) -> DataFrame:
 
     if kind_of(folder) != RUN:
         return frames.sweep_table(folder, where)
-    rows = json.loads((Path(folder) / "table.json").read_text(encoding="utf-8"))
-    return frames.where(pd.DataFrame(rows), where)
+    return frames.where(pd.DataFrame(read_rows(Path(folder))), where)
 
 
 def table(frame: DataFrame, columns: Sequence[str] = ()) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.expressions import holds, names_in
 from simsplit.points import Value, as_yaml
-from simsplit.results import flat_rows, read_result
+from simsplit.results import flat_rows, read_result, read_rows
 from simsplit.sweep.folder import DESCRIPTION, Described, finished, read_description
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ def table(folder: Path, points: Sequence[tuple[str, Mapping[str, Value]]]) -> Da
     Columns: the axes, ``operating_point``, `simsplit.results.flat_rows`, ``folder``.
     """
     done = set(finished(folder, [name for name, _ in points]))
-    stored = {name: _stored_rows(folder / name) for name in sorted(done)}
+    stored = {name: read_rows(folder / name) for name in sorted(done)}
     rows = [
         {**values, **row, "folder": name}
         for name, values in points
@@ -58,14 +57,6 @@ def judged_row(rows: DataFrame, folder: Path, point: str | None) -> dict[str, An
     result = read_result(folder)
     whole = {"operating_points": {"overall": result.summary["overall"]}}
     return flat_rows(result.scenario, result.summary | whole)[0]
-
-
-def _stored_rows(folder: Path) -> list[dict[str, Any]]:
-    try:
-        rows: list[dict[str, Any]] = json.loads((folder / "table.json").read_bytes())
-    except (OSError, ValueError) as error:
-        raise ArtefactError("no readable table.json", path=str(folder)) from error
-    return rows
 
 
 def _frame(rows: Sequence[Mapping[str, Any]], axes: Sequence[str]) -> DataFrame:
@@ -120,7 +111,7 @@ def load_results(folder: Path | str) -> DataFrame:
         ArtefactError: No sweep or result there, or none of its points is finished.
     """
     folder = Path(folder)
-    if (folder / "table.json").is_file():
+    if (folder / "requests.parquet").is_file():
         return table(folder.parent, [(folder.name, {})])
     said = read_description(folder)
     done = finished(folder, list(said.points))

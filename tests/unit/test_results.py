@@ -158,7 +158,7 @@ def test_nothing_remains_after_a_failed_write(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", [name for name in results.FILES if name != "table.json"])
+@pytest.mark.parametrize("name", results.FILES)
 def test_missing_or_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     synthetic.store(tmp_path / "run")
     (tmp_path / "run" / name).write_bytes(b"\x00not that")

@@ -267,6 +267,13 @@ def test_a_run_is_a_table_too(tmp_path: Path) -> None:
     assert frame["folder"].unique() == ["run"]
 
 
+def test_a_result_without_its_table_is_an_old_one(tmp_path: Path) -> None:
+    synthetic.store(tmp_path / "run")
+    frame = load_results(tmp_path / "run")
+    (tmp_path / "run" / "table.json").unlink()
+    pd.testing.assert_frame_equal(load_results(tmp_path / "run"), frame)
+
+
 def test_a_damaged_table_is_named(tmp_path: Path, calls: list[list[str]]) -> None:
     sweep("toy", {"a": [1]}, out=tmp_path, workers=0)
     (tmp_path / "points.parquet").unlink()
