@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
@@ -49,6 +50,11 @@ class Axis:
         """Columns of the table."""
         return list(dict.fromkeys(name for step in self.steps for name in step.values))
 
+    def steps_by_values(self) -> list[str]:
+        """Every step as text."""
+        said = [[f"{name} = {value}" for name, value in s.values.items()] for s in self.steps]
+        return [", ".join(parts) for parts in said]
+
 
 @dataclass(frozen=True)
 class Range:
@@ -69,9 +75,10 @@ class Range:
         return _short(self.low + share * (self.high - self.low))
 
 
-def _short(number: float) -> float:
-    """Six significant digits, so that a value reads the same everywhere."""
-    return float(f"{number:.6g}")
+def _short(number: float) -> Value:
+    """Twelve significant digits, so that a value reads the same everywhere; whole ones as int."""
+    rounded = float(f"{number:.12g}")
+    return int(rounded) if rounded.is_integer() and abs(rounded) < 2**53 else rounded
 
 
 # --- points -----------------------------------------------------------------------------------
@@ -88,11 +95,15 @@ def zipped(axes: Sequence[Axis]) -> Axis:
     """Axes that move together, step by step.
 
     Raises:
-        ScenarioError: They differ in length.
+        ScenarioError: They differ in length, or set the same thing.
     """
-    lengths = {" & ".join(axis.names): len(axis.steps) for axis in axes}
-    if len(set(lengths.values())) != 1:
-        raise ScenarioError("zipped axes must have equally many values", value=lengths)
+    names = [name for axis in axes for name in axis.names]
+    if len(set(names)) < len(names):
+        raise ScenarioError("zipped axes must differ", value=", ".join(names))
+    lengths = [len(axis.steps) for axis in axes]
+    if len(set(lengths)) != 1:
+        found = ", ".join(f"{name}: {n}" for name, n in zip(names, lengths, strict=False))
+        raise ScenarioError("zipped axes must have equally many values", value=found)
     together = zip(*(axis.steps for axis in axes), strict=True)
     return Axis(tuple(_joined(steps) for steps in together))
 
@@ -115,18 +126,23 @@ def combine(axes: Sequence[Axis], where: str | None = None) -> list[Point]:
         where: Condition on all axes; points where it does not hold are left out.
 
     Raises:
-        ScenarioError: No axis, an axis twice, a condition on no axis, no point left, or too many.
+        ScenarioError: No axis, an axis or a value twice, a condition on no axis or that holds
+            nowhere, no point left, or too many.
     """
     _check(axes, where)
     points = [Point({}, ())]
     for axis in axes:
+        before = len(points)
         points = [longer for point in points for longer in _along(point, axis)]
+        if len(points) == before and not any(axis.names[0] in p.values for p in points):
+            message = "the condition holds at no point, so the axis never applies"
+            raise ScenarioError(message, path=axis.names[0], value=axis.only_where)
         if len(points) > MOST_POINTS:
             raise ScenarioError(f"more than {MOST_POINTS} points")
     kept = [point for point in points if where is None or holds(where, point.values)]
     if not kept:
         raise ScenarioError("the condition leaves no point", path="where", value=where)
-    return list({point.overrides: point for point in kept}.values())
+    return kept
 
 
 def _check(axes: Sequence[Axis], where: str | None) -> None:
@@ -135,6 +151,9 @@ def _check(axes: Sequence[Axis], where: str | None) -> None:
     known: list[str] = []
     for axis in axes:
         _known(axis.only_where, known, "an axis' condition may speak of earlier axes only")
+        for step, count in Counter(axis.steps_by_values()).items():
+            if count > 1:
+                raise ScenarioError("the value is said twice", value=step)
         for name in axis.names:
             if name in known or name in RESERVED:
                 message = "the axis is said twice" if name in known else "a column has this name"
@@ -310,16 +329,31 @@ def _written(text: str, right: str) -> list[Value]:
 
     values: list[Value] = []
     for part in _parted(right, ","):
+        number = _number(part)
         try:
-            found = yaml.safe_load(part)
+            found = yaml.safe_load(part) if number is None else number
         except yaml.YAMLError:
             raise ScenarioError("not a value in YAML's flow style", path=text, value=part) from None
+        if ":" in part and isinstance(found, int | float):  # base 60 in YAML 1.1
+            raise ScenarioError("a range reads low:high:step", path=text, value=part.strip())
         if isinstance(found, dict):
             found = part.strip()
         if not isinstance(found, str | int | float | bool):
             raise ScenarioError("an axis lists values: a,b,c", value=text)
         values.append(found)
     return values
+
+
+def _number(text: str) -> Value | None:
+    """A plain number, decimal whatever YAML 1.1 says of 010 and 1e1; None if it is none."""
+    try:
+        number = Decimal(text.strip())
+    except InvalidOperation:
+        return None
+    if not number.is_finite():
+        return None
+    is_whole = number == number.to_integral_value() and not set(text) & set(".eE")
+    return int(number) if is_whole else float(number)
 
 
 def _parted(text: str, mark: str) -> list[str]:

@@ -45,7 +45,7 @@ from simsplit.axes import (
     zipped,
 )
 from simsplit.errors import ScenarioError
-from simsplit.load import find, mistake, read_mapping, scenarios_dir
+from simsplit.load import find, load, mistake, read_mapping, scenarios_dir
 from simsplit.points import Point, Value
 from simsplit.spec import Count, Name, Number, Spec, Whole
 
@@ -208,7 +208,8 @@ def sweep_path(source: str | Path) -> Path | None:
     path = Path(source)
     if not path.is_file():
         return None
-    return path if "axes" in read_mapping(path) else None
+    content = read_mapping(path)
+    return path if "axes" in content or "scenario" in content else None
 
 
 def sweep_from_axes(
@@ -237,10 +238,13 @@ def read_sweep(path: Path, *, overrides: Sequence[str] = (), where: str | None =
     said = _checked(raw)
     fixed = (*(f"{key}={json.dumps(value)}" for key, value in said.set.items()), *overrides)
     conditions = [f"({text})" for text in (said.where, where) if text is not None]
-    points = combine([axis.axis() for axis in said.axes], " and ".join(conditions) or None)
+    axes = [_built(axis, f"axes[{index}]") for index, axis in enumerate(said.axes)]
+    points = combine(axes, " and ".join(conditions) or None)
+    source = _scenario(path, said.scenario)
+    load(source, overrides=fixed)  # a mistake in ``set`` is no point's
     return Sweep(
         name=said.name or path.stem,
-        source=_scenario(path, said.scenario),
+        source=source,
         points=[Point(point.values, (*fixed, *point.overrides)) for point in points],
         replications=said.replications,
         until=said.until,
@@ -264,11 +268,26 @@ def _checked(raw: Mapping[str, Any]) -> SweepFile:
 def _axis(raw: Any, path: str) -> Spec:
     if not isinstance(raw, dict):
         raise ScenarioError("an axis is a mapping with path, zip or variants", path=path, value=raw)
+    kinds = ("path", *_FAMILY)
+    if not any(key in raw for key in kinds):
+        said = next((key for key in raw if key not in ("name", "only_where")), None)
+        message = "an axis says one of path, zip, variants and latin_hypercube"
+        raise ScenarioError(message, path=path, value=said, choices=kinds)
     kind = next((_FAMILY[key] for key in _FAMILY if key in raw), PathAxis)
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
         raise mistake(error, raw, kind, prefix=path) from None
+
+
+def _built(said: AnyAxis, path: str) -> Axis:
+    """The axis; what is wrong with its numbers is told with its place in the file."""
+    try:
+        return said.axis()
+    except ScenarioError as error:
+        raise ScenarioError(
+            error.message, path=path, value=error.path or error.value, choices=error.choices
+        ) from error
 
 
 def _scenario(path: Path, scenario: str) -> str:
