@@ -220,6 +220,9 @@ def read_result(folder: Path) -> Result:
     folder = Path(folder)
     if not folder.is_dir():
         raise ArtefactError("no such result folder", path=str(folder))
+    if (folder / "sweep.json").is_file():
+        message = "this folder holds a sweep; name the folder of one of its points"
+        raise ArtefactError(message, path=str(folder))
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise ArtefactError(f"not a whole result, missing: {', '.join(missing)}", path=str(folder))

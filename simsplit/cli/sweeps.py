@@ -10,6 +10,7 @@ import typer
 from simsplit.cli.terminal import OutOption, SetOption, app, fail, guarded, print_table, sweep_bar
 
 if TYPE_CHECKING:
+    from simsplit.sweep import Status
     from simsplit.sweep_file import Sweep
 
 
@@ -57,7 +58,9 @@ def sweep(
 
     is_folder = (Path(scenario) / "sweep.json").is_file()
     folder, asked = out or Path(scenario), None
-    if not is_folder:
+    if is_folder:
+        _refuse_options(scenario, axis, where, samples, set_, replications, until, max_replications)
+    else:
         asked = _asked(scenario, axis, where, samples, set_ or [])
         asked = _replicated(asked, replications, until, max_replications)
         folder = out or Path("results") / asked.name
@@ -82,6 +85,7 @@ def _asked(
 ) -> Sweep:
     """What the command line asks for: a sweep file, or a scenario with axes."""
     from simsplit.errors import ScenarioError
+    from simsplit.load import bundled_names
     from simsplit.sweep_file import bundled_sweeps, read_sweep, sweep_from_axes, sweep_path
 
     file = sweep_path(scenario)
@@ -91,9 +95,21 @@ def _asked(
         message = "this is a sweep file, which has axes of its own; --axis goes with a scenario"
         raise ScenarioError(message, path="--axis", value=", ".join(axis or ()))
     if not axis:
-        message = "a sweep needs --axis, a sweep file or a sweep's folder"
-        raise ScenarioError(message, value=scenario, choices=bundled_sweeps())
+        if scenario in bundled_names() or Path(scenario).is_file():
+            raise ScenarioError("a sweep of a scenario needs --axis", value=scenario)
+        message = "neither a sweep file, nor a scenario, nor a sweep's folder"
+        choices = [*bundled_sweeps(), *bundled_names()]
+        raise ScenarioError(message, value=scenario, choices=choices)
     return sweep_from_axes(scenario, axis, where=where, samples=samples, overrides=set_)
+
+
+def _refuse_options(folder: str, *options: object) -> None:
+    """A folder goes on as it was asked for."""
+    from simsplit.errors import ScenarioError
+
+    if any(option is not None for option in options):
+        message = "a sweep's folder says itself what is run: leave out axes, conditions, settings"
+        raise ScenarioError(f"{message} and replications", value=folder)
 
 
 def _replicated(
@@ -123,10 +139,26 @@ def _ended(folder: Path) -> None:
 
     found = read_status(folder)
     typer.echo(f"Sweep: {folder} ({found.done} of {found.total} points)")
-    for name, error in found.failed.items():
-        typer.secho(f"Failed: {name}: {error}", fg="red", err=True)
+    _tell(found)
     if found.failed:
         raise SystemExit(1)
+    typer.echo(f"Look: simsplit table {folder}, simsplit plot {folder}, simsplit report {folder}")
+
+
+def _tell(found: Status) -> None:
+    """What a reader of the sweep must know."""
+    if found.imprecise:
+        text = f"At {found.imprecise} points not every interval is as narrow as asked (--until)"
+        typer.secho(text, fg="yellow", err=True)
+    if found.unlisted:
+        text = f"{found.unlisted} results of earlier sweeps lie in the folder; no table lists them"
+        typer.secho(text, fg="yellow", err=True)
+    alike: dict[str, list[str]] = {}
+    for axes, error in found.failed.items():
+        alike.setdefault(error, []).append(axes)
+    for error, points in alike.items():
+        more = f" and {len(points) - 3} more" if len(points) > 3 else ""
+        typer.secho(f"Failed at {'; '.join(points[:3])}{more}: {error}", fg="red", err=True)
 
 
 @app.command()
@@ -147,8 +179,8 @@ def status(folder: Path) -> None:
         ["per point", per_point],
         ["to go", rest],
     ]
-    print_table(f"{found.name}: {folder}", ["what", "value"], rows)
-    for name, error in found.failed.items():
-        typer.secho(f"{name}: {error}", fg="red")
+    typer.echo(f"{found.name}: {folder}")
+    print_table("", ["what", "value"], rows)
+    _tell(found)
     if state == "stopped":
         typer.echo(f"Go on with: simsplit sweep {folder}")

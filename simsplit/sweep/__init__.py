@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from simsplit.axes import parse_axis as parse_axis
 from simsplit.points import Point as Point
+from simsplit.sweep.folder import Status as Status
 from simsplit.sweep.folder import status as status
 from simsplit.sweep.points import resume as resume
 from simsplit.sweep.points import run_points as run_points

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simsplit.errors import ArtefactError, ScenarioError
-from simsplit.points import Value
+from simsplit.points import Value, as_yaml
 from simsplit.results import to_json
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION, LOG = "sweep.json", "log.jsonl"
 FAILED, RUNNING = "failed", "running"
+_RESULT = re.compile(r"[0-9a-f]{16}")
 _ASIDE = re.compile(r"\.[0-9a-f]{16}\.\w{8}")  # what results.write_result writes aside
 
 
@@ -67,12 +68,20 @@ def read_description(folder: Path) -> Described:
     Raises:
         ArtefactError: No sweep there.
     """
+    _check_folder(Path(folder))
     try:
         said = json.loads((Path(folder) / DESCRIPTION).read_text(encoding="utf-8"))
         said.pop("axes", None)
         return Described(**said)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtefactError(f"no readable {DESCRIPTION}", path=str(folder)) from error
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise ArtefactError("no such folder", path=str(folder))
+    if (folder / "requests.parquet").is_file():
+        raise ArtefactError("this folder holds one run, not a sweep", path=str(folder))
 
 
 def write_description(folder: Path, said: Described) -> None:
@@ -179,10 +188,13 @@ def end(folder: Path, name: str, seconds: float) -> None:
     (folder / RUNNING / f"{name}.json").unlink(missing_ok=True)
 
 
-def fail(folder: Path, name: str, error: str, trace: str = "") -> None:
-    """A point failed: its error is kept, its marker removed."""
+def fail(
+    folder: Path, name: str, error: str, trace: str = "", values: Mapping[str, Value] | None = None
+) -> None:
+    """A point failed: its axes and its error are kept, its marker removed."""
     (folder / FAILED).mkdir(exist_ok=True)
-    _replace(folder / FAILED / f"{name}.json", to_json({"error": error, "traceback": trace}))
+    content = {"axes": values or {}, "error": error, "traceback": trace}
+    _replace(folder / FAILED / f"{name}.json", to_json(content))
     note(folder, "failed", name, error=error)
     (folder / RUNNING / f"{name}.json").unlink(missing_ok=True)
 
@@ -211,7 +223,9 @@ class Status:
 
     Attributes:
         name, total, done: Points asked for and finished.
-        failed: Point → error.
+        failed: Point, by its axes, → error.
+        imprecise: Points whose ``--until`` was not reached.
+        unlisted: Results of earlier sweeps in the folder.
         running: Points under way.
         is_running: Whether a process is working on it now.
         seconds_per_point: Mean over the points in the log; None before the first.
@@ -226,6 +240,8 @@ class Status:
     is_running: bool
     seconds_per_point: float | None
     remaining_s: float | None
+    imprecise: int = 0
+    unlisted: int = 0
 
 
 def status(folder: Path) -> Status:
@@ -247,9 +263,20 @@ def status(folder: Path) -> Status:
         said.name,
         len(names),
         len(done),
-        failed,
+        {_axes_of(said.points[name]): error for name, error in failed.items()},
         active if is_running else (),
         is_running,
         mean_s,
         remaining_s if is_running else None,
+        0 if said.until is None else sum(not _is_precise(folder / name) for name in done),
+        sum(_RESULT.fullmatch(entry.name) is not None for entry in os.scandir(folder)) - len(done),
     )
+
+
+def _axes_of(values: Mapping[str, Value]) -> str:
+    return ", ".join(f"{axis} = {as_yaml(value)}" for axis, value in values.items())
+
+
+def _is_precise(folder: Path) -> bool:
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    return bool(manifest.get("until", {}).get("reached", True))

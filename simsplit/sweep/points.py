@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simsplit.errors import ScenarioError, SimsplitError
-from simsplit.load import find
+from simsplit.load import bundled_names, find
 from simsplit.load import load as load_scenario
 from simsplit.points import Point, Value
 from simsplit.results import identity
@@ -185,6 +185,7 @@ def run_points(
     out = Path(out).resolve()
     file = _absolute(source)
     _check_targets(until, max_replications)
+    _check_columns(points)
     how = (replications, until, max_replications)
     jobs = [
         Job(file, p.overrides, *how, str(out), _name(file, p, *how), tuple(p.values.items()))
@@ -194,7 +195,7 @@ def run_points(
     _told_apart(named)
     said = store.Described(
         name=name or out.name,
-        source=str(source),
+        source=str(source) if str(source) in bundled_names() else file,
         points=dict(named),
         overrides={job.name: list(job.overrides) for job in jobs},
         replications=replications,
@@ -212,13 +213,26 @@ def run_points(
     return table(out, named)
 
 
+def _check_columns(points: Sequence[Point]) -> None:
+    """An axis named like a column of the table would lose its values."""
+    from simsplit.summary import MEANS, QUANTILES
+
+    for name in {name for point in points for name in point.values}:
+        ending = name.endswith(("_ci_low", "_ci_high"))
+        if name in (*MEANS, *QUANTILES) or name.startswith(("score_", "utilisation_")) or ending:
+            raise ScenarioError("a column of the table has this name; name the axis", value=name)
+
+
 def _check_targets(until: str | None, max_replications: int | None) -> None:
     """Targets are understood before the first point is run."""
     from simsplit.replicate import check_target
-    from simsplit.until import parse_until
+    from simsplit.until import MINIMUM, parse_until
 
     if until is None and max_replications is not None:
         raise ScenarioError("--max-replications goes with --until", value=max_replications)
+    if max_replications is not None and max_replications < MINIMUM:
+        message = f"the limit is below the {MINIMUM} replications of the first look"
+        raise ScenarioError(message, path="max_replications", value=max_replications)
     for target in parse_until(until) if until is not None else ():
         check_target(target)
 
@@ -352,7 +366,7 @@ def work(job: Job) -> Done:
         store.end(out, job.name, time.perf_counter() - started_s)
     except Exception as caught:
         error = str(caught) if isinstance(caught, SimsplitError) else repr(caught)
-        store.fail(out, job.name, error, traceback.format_exc())
+        store.fail(out, job.name, error, traceback.format_exc(), dict(job.values))
     return Done(job.name, time.perf_counter() - started_s, error)
 
 

@@ -177,6 +177,10 @@ def _rows_of(folder: Path, columns: Sequence[str] | None) -> DataFrame:
 
     path = folder / "requests.parquet"
     try:
+        known = pq.read_schema(path).names
+        for column in columns or ():
+            if column not in known:
+                raise ScenarioError("no such column", value=column, choices=known)
         frame: DataFrame = pq.read_table(path, columns=columns and list(columns)).to_pandas()
         return frame
     except (OSError, pa.ArrowException) as error:

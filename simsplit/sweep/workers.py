@@ -62,9 +62,21 @@ def _processes(workers: int) -> Iterator[Executor]:
     try:
         yield pool
     except BaseException:
+        _hush()
         pool.shutdown(wait=False, kill_workers=True)
         raise
     pool.shutdown(wait=True)
+
+
+def _hush() -> None:
+    """The pool's own thread stumbles over workers that were killed on purpose: nobody's news."""
+    before = threading.excepthook
+
+    def hook(told: threading.ExceptHookArgs) -> None:
+        if told.thread is None or not told.thread.name.startswith("ExecutorManager"):
+            before(told)
+
+    threading.excepthook = hook
 
 
 def _start(parent: int) -> None:

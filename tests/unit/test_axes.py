@@ -96,6 +96,13 @@ def test_points_are_left_out() -> None:
     ]  # fmt: skip
 
 
+def test_numbers_are_decimal_and_whole_ones_are_integers() -> None:
+    assert parse_axis("a=010,1e1,8")[1] == [10, 10.0, 8]
+    assert parse_axis("a=log(1,4,3)")[1] == [1, 2, 4]
+    assert all(isinstance(value, int) for value in parse_axis("a=log(1,4,3)")[1])
+    assert len(set(parse_axis("a=lin(3500000000,3500005000,6)")[1])) == 6
+
+
 def test_geometric_and_equal_spacing() -> None:
     assert parse_axis("a=log(1,1000,4)")[1] == [1, 10, 100, 1000]
     assert parse_axis("a=lin(0,1,5)")[1] == [0, 0.25, 0.5, 0.75, 1]
@@ -139,6 +146,11 @@ def test_sampled_axes_on_the_command_line_form_one_hypercube() -> None:
         (["a=1", "a=2"], None, "twice"),
         (["n=1"], None, "column"),
         (["b=1 if c == 1", "c=1"], None, "earlier"),
+        (["a=1,2;a=1,2,3"], None, "differ"),
+        (["a=1,2;b=1,2,3"], None, "equally many.*a: 2, b: 3"),
+        (["a=1,2,1"], None, "value is said twice"),
+        (["a=1:5,2"], None, "low:high:step"),
+        (["a=1", "b=1 if a == 2"], None, "never applies"),
     ],
 )
 def test_axes_that_are_refused(texts: list[str], samples: int | None, message: str) -> None:
@@ -247,6 +259,10 @@ def test_snr_split_has_its_points() -> None:
         ("range: [-5, 5, 5]", "range: [-5, 5, 5], values: [1]", "exactly one"),
         ("scenario: awgn_cliff", "scenario: awgn_clif", "awgn_cliff"),
         ("replications: 4", "replication: 4", "replications"),
+        ("variants:", "varaints:", "Did you mean 'variants'"),
+        ("axes:", "axis:", "axes"),
+        ("log_range: [5, 50, 2]", "log_range: [5, 50, 2.5]", r"axes\[3\].*count"),
+        ("duration_s: 3", "duration_s: -3", r"^duration_s: "),
         ("values: [8, 4]", "values: [8]", "equally many"),
         ('"cell.channel.snr_db > -5"', '"cell.snr > -5"', "no axis"),
     ],

@@ -133,9 +133,10 @@ def test_a_failed_point_stops_nobody(tmp_path: Path, calls: list[list[str]]) -> 
     assert list(frame["a"].unique()) == ["x", "y"]
     found = status(tmp_path)
     assert (found.total, found.done, len(found.failed)) == (3, 2, 1)
-    assert list(found.failed.values()) == ["ValueError('no such luck')"]
+    assert found.failed == {"a = bad": "ValueError('no such luck')"}
     (file,) = (tmp_path / "failed").iterdir()
-    assert "Traceback" in json.loads(file.read_text())["traceback"]
+    kept = json.loads(file.read_text())
+    assert "Traceback" in kept["traceback"] and kept["axes"] == {"a": "bad"}
     sweep("toy", {"a": ["x", "bad", "y"]}, out=tmp_path, workers=0)
     assert len(calls) == 4  # only the failed one was tried again
 
@@ -161,6 +162,7 @@ def test_targets_are_understood_before_anything_runs(
         ("latency_s.p42:5%", None, "latency_s"),
         ("accuracy", None, "until|form|reads"),
         (None, 7, "--until"),
+        ("accuracy:0.1", 5, "first look"),
     ):
         with pytest.raises(ScenarioError, match=message):
             run_points(
@@ -173,6 +175,48 @@ def test_other_targets_make_another_point(tmp_path: Path, calls: list[list[str]]
     for until in (None, "accuracy:0.1", "accuracy:0.2", "accuracy:0.1"):
         run_points("toy", [Point.at({"a": 1})], out=tmp_path, workers=0, until=until)
     assert len(calls) == 3
+
+
+@pytest.mark.parametrize("name", ["latency_s", "score_new", "utilisation_edge", "x_ci_low"])
+def test_an_axis_may_not_be_named_like_a_column(
+    tmp_path: Path, calls: list[list[str]], name: str
+) -> None:
+    with pytest.raises(ScenarioError, match="column"):
+        run_points("toy", [Point({name: 1}, ("x=1",))], out=tmp_path, workers=0)
+
+
+def test_results_of_an_earlier_sweep_are_told(tmp_path: Path, calls: list[list[str]]) -> None:
+    sweep("toy", {"a": [1, 2]}, out=tmp_path, workers=0)
+    assert status(tmp_path).unlisted == 0
+    sweep("toy", {"a": [2, 3]}, out=tmp_path, workers=0)
+    assert status(tmp_path).unlisted == 1
+
+
+def test_targets_that_were_not_reached_are_told(tmp_path: Path, calls: list[list[str]]) -> None:
+    run_points("toy", [Point.at({"a": 1})], out=tmp_path, workers=0, until="accuracy:0.1")
+    (name,) = store.read_description(tmp_path).points
+    assert status(tmp_path).imprecise == 0
+    manifest = tmp_path / name / "manifest.json"
+    told = json.loads(manifest.read_text()) | {"until": {"reached": False}}
+    manifest.write_text(json.dumps(told))
+    assert status(tmp_path).imprecise == 1
+
+
+def test_what_is_no_sweep_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match="no such folder"):
+        status(tmp_path / "none")
+    synthetic.store(tmp_path / "run")
+    with pytest.raises(ArtefactError, match="one run"):
+        status(tmp_path / "run")
+
+
+def test_a_file_is_kept_by_its_whole_path(
+    tmp_path: Path, calls: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    run_points("mine.yaml", [Point.at({"a": 1})], out=Path("out"), workers=0)
+    assert store.read_description(tmp_path / "out").source == str(tmp_path / "mine.yaml")
 
 
 def test_an_axis_that_changes_nothing_is_refused(tmp_path: Path, calls: list[list[str]]) -> None:
@@ -296,5 +340,5 @@ def test_requests_are_read_lazily(tmp_path: Path, calls: list[list[str]]) -> Non
         read_requests(tmp_path)
     with pytest.raises(ScenarioError, match="no such axis"):
         read_requests(tmp_path, where="c == 1")
-    with pytest.raises(ArtefactError, match="cannot be read"):
+    with pytest.raises(ScenarioError, match="Did you mean 'latency_s'"):
         read_requests(tmp_path, columns=["latency"], where="a == 1")
