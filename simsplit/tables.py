@@ -70,6 +70,7 @@ def table(frame: DataFrame, columns: Sequence[str] = ()) -> Table:
 
     frame, found = _resolved(frame, columns or _usual(frame))
     known = kpi_names([str(column) for column in frame.columns])
+    found = _told_apart(frame, found, known)
     numbers = frame[[c + end for c in found for end in _endings(c, known)]]
     texts: dict[str, list[str]] = {}
     numeric = set()
@@ -78,6 +79,16 @@ def table(frame: DataFrame, columns: Sequence[str] = ()) -> Table:
         texts[name] = cells
         numeric |= {name} if is_number else set()
     return Table(numbers, pd.DataFrame(texts), frozenset(numeric))
+
+
+def _told_apart(frame: DataFrame, found: list[str], known: Sequence[str]) -> list[str]:
+    """The columns, with the operating point where rows would look alike without it."""
+    told = [column for column in found if column not in known]
+    is_alike = bool(frame.duplicated(told).any()) if told else len(frame) > 1
+    if frames.POINT in found or frames.POINT not in frame or not is_alike:
+        return found
+    place = 1 + max((found.index(column) for column in told), default=-1)
+    return [*found[:place], frames.POINT, *found[place:]]
 
 
 def _endings(column: str, known: Sequence[str]) -> tuple[str, ...]:
@@ -114,7 +125,9 @@ def _column(frame: DataFrame, name: str) -> tuple[DataFrame, str]:
 def _printed(frame: DataFrame, column: str, is_kpi: bool) -> tuple[str, list[str], bool]:
     """Header, cells, and whether they are numbers."""
     if not is_kpi:
-        cells = [value_text(value) for value in frame[column]]
+        cells = [
+            "–" if value is None or value != value else value_text(value) for value in frame[column]
+        ]
         return label(column), cells, frames.is_numeric(frame[column])
     values = frame[column].astype(float)
     unit = quantity(column, values)
@@ -166,12 +179,17 @@ def as_latex(made: Table) -> str:
     text = made.text.copy()
     for name in made.numeric:
         text[name] = text[name].map(_formula)
-    return booktabs(text, numeric=set(made.numeric))
+    has_gap = any(cell.endswith("?") for name in made.numeric for cell in made.text[name])
+    note = "% * no interval: too few replications or requests\n" if has_gap else ""
+    return note + booktabs(text, numeric=set(made.numeric))
 
 
 def _formula(cell: str) -> str:
     if cell == "–":
         return cell
+    mean, _, half = cell.partition(" ± ")
+    if half == "?":
+        return f"${mean.replace(chr(0x2212), '-')}$*"
     return f"${cell.replace('±', chr(92) + 'pm').replace(chr(0x2212), '-')}$"
 
 

@@ -66,9 +66,25 @@ def test_the_usual_columns() -> None:
 
 def test_kpis_as_users_name_them() -> None:
     found = tables.table(designs.table(), ["snr_db", "accuracy", "deadline_misses"])
-    assert list(found.numbers.columns)[::3] == ["cell.channel.snr_db", "score_miou_ci_high",
-                                                "deadline_misses_ci_high"]  # fmt: skip
+    columns = list(found.numbers.columns)
+    assert columns[:3] == ["cell.channel.snr_db", "operating_point", "score_miou"]
+    assert columns[4::3] == ["score_miou_ci_high", "deadline_misses_ci_high"]
     assert np.allclose(found.numbers["deadline_misses"], 1 - designs.table()["deadline_met"])
+
+
+def test_rows_that_look_alike_are_told_apart() -> None:
+    one = designs.table().query("operating_point == 'entropy'")
+    assert "operating_point" not in tables.table(one, ["snr_db", "split", "accuracy"]).numbers
+    assert "operating_point" in tables.table(designs.table(), ["snr_db", "accuracy"]).numbers
+
+
+def test_what_is_not_there_is_a_dash_and_what_has_no_interval_a_star() -> None:
+    frame = designs.table().head(2).assign(coding=[None, "tiles"])
+    frame.loc[frame.index[1], ["score_miou_ci_low", "score_miou_ci_high"]] = float("nan")
+    made = tables.table(frame, ["coding", "accuracy"])
+    assert list(made.text["coding"]) == ["–", "tiles"]
+    text = tables.as_latex(made)
+    assert text.startswith("% * no interval") and text.count("$*") == 1 and "?" not in text[60:]
 
 
 def test_latex_is_booktabs_and_escaped() -> None:
