@@ -97,6 +97,7 @@ def test_ctrl_c_says_how_to_go_on(undisturbed: Path, tmp_path: Path) -> None:
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130 and f"simsplit sweep {out}" in said.decode()
+    assert "Traceback" not in said.decode()
     code = "from simsplit.cli import main; main()"
     subprocess.run([sys.executable, "-c", code, "sweep", str(out)], check=True, timeout=500)
     assert tables(out) == tables(undisturbed)
