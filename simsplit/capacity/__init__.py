@@ -25,8 +25,8 @@ from simsplit.kpis import Condition, parse_conditions
 from simsplit.load import load
 from simsplit.results import to_json
 from simsplit.summary import check_kpi
-from simsplit.sweep import run_points, status
-from simsplit.sweep.folder import read_description
+from simsplit.sweep import run_points
+from simsplit.sweep.folder import failures, read_description
 
 FILE = "capacity.json"
 STORED = ("source", "devices", "overrides")  # what all counts of a folder have in common
@@ -150,7 +150,7 @@ class _Asked:
 
     def _reason(self, count: int) -> str:
         points = read_description(self.out).points
-        failed = status(self.out).failed.items()
+        failed = failures(self.out, list(points)).items()
         errors = [error for name, error in failed if points[name] == {self.fleet.axis: count}]
         return errors[-1] if errors else "no request arrived"
 

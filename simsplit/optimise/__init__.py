@@ -24,8 +24,8 @@ from simsplit.optimise.proposals import ask_and_tell, optuna_version
 from simsplit.optimise.search import STORED, Search, checked, parse_objective
 from simsplit.points import Point, Value, as_yaml
 from simsplit.results import to_json
-from simsplit.sweep import run_points, status
-from simsplit.sweep.folder import read_description
+from simsplit.sweep import run_points
+from simsplit.sweep.folder import failures, read_description
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -223,7 +223,7 @@ def _rows_at(table: DataFrame, place: Mapping[str, Value]) -> DataFrame:
 def _failures(out: Path) -> dict[str, str]:
     """Errors of the runs that failed, by design."""
     points = read_description(out).points
-    return {_key(points[name]): error for name, error in status(out).failed.items()}
+    return {_key(points[name]): error for name, error in failures(out, list(points)).items()}
 
 
 def _write(path: Path, content: Mapping[str, object]) -> None:
