@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from simsplit.errors import ScenarioError
@@ -21,6 +21,7 @@ from simsplit.errors import ScenarioError
 HEADLINES = ("score_miou", "score_accuracy")
 COMPLEMENTS = {"deadline_misses": "deadline_met", "losses": "delivered"}
 ROUNDING = 1e-12  # 1 - 0.99 is not more than 1 %
+SHARES = (*HEADLINES, "accuracy", "score_pixel_accuracy", *COMPLEMENTS, *COMPLEMENTS.values())
 _BETTER_HIGH = ("delivered", "deadline_met", "battery_share")
 _CONDITION = re.compile(r"\s*([\w.]+)\s*(<=|>=|<|>|≤|≥)\s*([^\s%]+)\s*(%?)\s*")
 
@@ -38,17 +39,39 @@ class Interval:
         """Half of the interval's length."""
         return (self.high - self.low) / 2
 
+    def shown(self, factor: float = 1.0) -> str:
+        """``mean ± half-width``, times a factor (100: per cent); without an interval the mean."""
+        half = factor * self.half_width
+        return f"{factor * self.mean:.4g}" + ("" if math.isnan(half) else f" ± {half:.2g}")
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """``kpi <= bound`` or ``kpi >= bound``; a per cent sign was divided out of ``bound``."""
+    """``kpi <= bound`` or ``kpi >= bound``; a per cent sign was divided out of ``bound``.
+
+    As a text it is a key of stored results; people read ``shown``, which keeps the per cent sign.
+    """
 
     kpi: str
     is_upper: bool
     bound: float
+    is_percent: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
-        return f"{self.kpi} {'<=' if self.is_upper else '>='} {self.bound:g}"
+        return f"{self.kpi} {self._sign} {self.bound:g}"
+
+    @property
+    def _sign(self) -> str:
+        return "<=" if self.is_upper else ">="
+
+    @property
+    def shown(self) -> str:
+        """The condition as the user said it."""
+        return f"{self.kpi} {self._sign} {100 * self.bound:g} %" if self.is_percent else str(self)
+
+    def shown_value(self, found: Interval) -> str:
+        """What was found, in the unit in which the bound was said."""
+        return f"{found.shown(100)} %" if self.is_percent else found.shown()
 
     def margin(self, value: float) -> float:
         """How far the value is on the good side; negative: violated (0: but for rounding)."""
@@ -124,7 +147,7 @@ def parse_condition(text: str) -> Condition:
     """``latency_s.p99 <= 0.1``, ``deadline_misses <= 1 %``, ``accuracy >= 0.6``.
 
     Raises:
-        ScenarioError: Not of that form.
+        ScenarioError: Not of that form, or a bound that the KPI cannot reach (`_possible`).
     """
     found = _CONDITION.fullmatch(text)
     try:
@@ -136,7 +159,22 @@ def parse_condition(text: str) -> Condition:
     except ValueError:
         message = "a condition reads KPI <= number or KPI >= number, e.g. latency_s.p99 <= 0.1"
         raise ScenarioError(message, value=text) from None
-    return Condition(found[1], found[2] in ("<=", "<", "≤"), bound)
+    is_upper = found[2] in ("<=", "<", "≤")
+    condition = Condition(found[1], is_upper, bound, is_percent=bool(found[4]))
+    _possible(condition, text.strip())
+    return condition
+
+
+def _possible(condition: Condition, text: str) -> None:
+    """Shares lie in [0, 1]; times, energies and bits are not negative."""
+    kpi, bound = condition.kpi.partition(".")[0], condition.bound
+    if kpi in SHARES or kpi.endswith("_in_time"):
+        if not 0 <= bound <= 1:
+            forgot_sign = 1 < bound <= 100 and not condition.is_percent
+            hint = f"; did you mean {bound:g} %?" if forgot_sign else ""
+            raise ScenarioError(f"a share lies between 0 and 1{hint}", value=text)
+    elif bound < 0 and kpi.endswith(("_s", "_j", "_bits")):
+        raise ScenarioError(f"{condition.kpi} is never negative", value=text)
 
 
 def parse_conditions(text: str) -> list[Condition]:

@@ -78,6 +78,57 @@ def test_what_is_no_condition(text: str) -> None:
         parse_condition(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("accuracy >= 2", r"a share lies between 0 and 1; did you mean 2 %\?"),
+        ("deadline_misses <= 5", r"a share lies between 0 and 1; did you mean 5 %\?"),
+        ("deadline_misses <= -1", r"a share lies between 0 and 1 \(found"),
+        ("losses <= 150 %", r"a share lies between 0 and 1 \(found"),
+        ("delivered >= 99", "did you mean 99 %"),
+        ("deadline_met >= 99", "did you mean 99 %"),
+        ("score_miou >= 60", "did you mean 60 %"),
+        ("score_accuracy.mean >= 60", "did you mean 60 %"),
+        ("score_pixel_accuracy >= 101", r"a share lies between 0 and 1 \(found"),
+        ("score_accuracy_in_time >= 60", "did you mean 60 %"),
+        ("latency_s.p99 <= -0.1", "latency_s.p99 is never negative"),
+        ("latency_p99_s >= -0.1", "latency_p99_s is never negative"),
+        ("edge_energy_j <= -2", "edge_energy_j is never negative"),
+        ("payload_bits <= -1", "payload_bits is never negative"),
+    ],
+)
+def test_bounds_that_a_kpi_cannot_reach_are_told(text: str, told: str) -> None:
+    with pytest.raises(ScenarioError, match=told):
+        parse_condition(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "bound"),
+    [
+        ("accuracy >= 1", 1.0),
+        ("deadline_misses <= 0", 0.0),
+        ("losses <= 100 %", 1.0),
+        ("score_psnr_db >= 30", 30.0),
+        ("score_psnr_db >= -3", -3.0),
+        ("score_disparity_rmse_px <= 2", 2.0),
+        ("latency_s <= 0", 0.0),
+        ("papr_db <= -1", -1.0),
+    ],
+)
+def test_bounds_at_the_ends_and_of_what_is_no_share(text: str, bound: float) -> None:
+    assert parse_condition(text).bound == bound
+
+
+def test_a_per_cent_sign_is_kept_for_people_and_not_in_keys() -> None:
+    said = parse_condition("deadline_misses <= 2 %")
+    assert (str(said), said.shown) == ("deadline_misses <= 0.02", "deadline_misses <= 2 %")
+    assert said.shown_value(Interval(0.0123, 0.0103, 0.0143)) == "1.23 ± 0.2 %"
+    assert said == parse_condition("deadline_misses <= 0.02")
+    plain = parse_condition("deadline_misses <= 0.02")
+    assert plain.shown == str(plain)
+    assert plain.shown_value(Interval(0.0123, math.nan, math.nan)) == "0.0123"
+
+
 def test_non_dominated_against_the_definition() -> None:
     costs = np.random.default_rng(3).integers(0, 6, (60, 3)).astype(float)
     costs[7] = np.nan
