@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +59,7 @@ class CapacityResult:
         """The answer in one sentence."""
         if self.smallest is None:
             return f"{devices(self.count)} fit, the most that was asked for (--max-devices)."
-        names = ", ".join(str(condition) for condition in self.binding)
+        names = ", ".join(condition.shown for condition in self.binding)
         if self.largest is None:
             return f"Not even {devices(self.smallest.count)} fit: {names} fails."
         return f"{devices(self.count)} fit; {self.smallest.count} do not: {names} fails."
@@ -72,8 +71,9 @@ class CapacityResult:
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Columns and cells of every count that was run."""
-        columns = [self.fleet.axis, "replications", *map(str, self.conditions), "fits"]
-        return columns, [_cells(verdict) for verdict in self.verdicts]
+        said = [condition.shown for condition in self.conditions]
+        columns = [self.fleet.axis, "replications", *said, "fits"]
+        return columns, [_cells(verdict, self.conditions) for verdict in self.verdicts]
 
     def described(self) -> dict[str, Any]:
         """The content of ``capacity.json``, but what was asked."""
@@ -109,29 +109,39 @@ class CapacityResult:
         }
 
 
-def _cells(verdict: Verdict) -> list[str]:
+def _cells(verdict: Verdict, conditions: Sequence[Condition]) -> list[str]:
     fits = ("yes" if verdict.is_feasible else "no") + ("" if verdict.is_certain else " (by mean)")
-    found = [
-        f"{i.mean:.4g}" + ("" if math.isnan(i.half_width) else f" ± {i.half_width:.2g}")
-        for i in verdict.found
-    ]
+    found = [c.shown_value(i) for c, i in zip(conditions, verdict.found, strict=True)]
     return [str(verdict.count), str(verdict.replications), *found, fits]
 
 
 def _notes(result: CapacityResult) -> Iterator[str]:
-    low, high = result.surely_fits, result.surely_not
-    if high is None:
-        if low < result.count:
-            yield f"Undecided, within noise: only {devices(low)} fit beyond doubt."
-    elif high - low > 1:
-        counts = f"from {low + 1} to {high - 1}" if high - low > 2 else f"at {low + 1}"
-        yield (
-            f"Undecided, within noise, {counts} devices: {low} surely fit, "
-            f"{high} surely do not. More --max-replications narrow this."
-        )
+    yield from _undecided(result)
     yield from _contradictions(result)
     if result.largest is not None and result.largest.flags:
         yield f"The run with {devices(result.count)} is flagged: {result.largest.flags}."
+
+
+def _undecided(result: CapacityResult) -> Iterator[str]:
+    """The counts that noise leaves open, of those that can be run (a device for each group)."""
+    low, high = result.surely_fits, result.surely_not
+    first = max(low + 1, len(result.fleet.counts))
+    if high is None:
+        if low < result.count or result.smallest is not None:
+            yield f"Undecided, within noise: {_sure(low)} beyond doubt; none surely does not."
+    elif high > first:
+        counts = f"at {first}" if high - 1 == first else f"from {first} to {high - 1}"
+        fit = f"{low} surely fit, " if low else ""
+        yield (
+            f"Undecided, within noise, {counts} devices: {fit}{high} surely do not"
+            f"{'' if low else ' fit'}. More --max-replications narrow this."
+        )
+
+
+def _sure(low: int) -> str:
+    if not low:
+        return "no count fits"
+    return f"only {devices(low)} fit{'s' if low == 1 else ''}"
 
 
 def _contradictions(result: CapacityResult) -> Iterator[str]:

@@ -113,7 +113,51 @@ def test_without_intervals_the_mean_decides_and_says_so(
     asked(monkeypatch, latency(lambda _: math.nan))
     found = capacity(tmp_path, max_devices=64, replications=1)
     assert (found.count, found.surely_fits, found.surely_not) == (42, 0, None)
-    assert any("only 0 devices fit beyond doubt" in note for note in found.notes)
+    assert any("no count fits beyond doubt" in note for note in found.notes)
+
+
+def all_groups(out: Path, monkeypatch: pytest.MonkeyPatch, half: Half, bound_s: float) -> Any:
+    """Latency of n milliseconds with n devices in the four groups of digits_smoke."""
+    asked(monkeypatch, lambda v, r: {"latency_p99_s": (0.001 * v["devices"], half(r))})
+    where = f"latency_s.p99 <= {bound_s}"
+    return module.capacity("digits_smoke", where, out=out, devices="all", max_devices=64)
+
+
+def test_counts_below_a_device_for_each_group_are_not_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = all_groups(tmp_path / "sure", monkeypatch, lambda _: 1e-6, 0.002)
+    assert (found.surely_fits, found.surely_not) == (0, 4)
+    assert "Not even 4 devices fit" in found.answer
+    assert found.notes == []
+    found = all_groups(tmp_path / "noise", monkeypatch, lambda _: 0.0035, 0.0042)
+    assert (found.count, found.surely_fits, found.surely_not) == (4, 0, 8)
+    assert found.notes == [
+        "Undecided, within noise, from 4 to 7 devices: 8 surely do not fit. "
+        "More --max-replications narrow this."
+    ]
+
+
+def test_nothing_decided_is_told_even_if_nothing_fits_by_the_means(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = all_groups(tmp_path, monkeypatch, lambda _: math.nan, 0.002)
+    assert (found.count, found.surely_fits, found.surely_not) == (0, 0, None)
+    assert any("no count fits beyond doubt; none surely does not" in n for n in found.notes)
+
+
+def test_per_cent_stays_per_cent_for_people_and_is_a_share_in_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked(monkeypatch, latency(lambda _: 1e-6))
+    found = capacity(tmp_path, "deadline_misses <= 0.3 %")
+    assert found.answer == "30 devices fit; 31 do not: deadline_misses <= 0.3 % fails."
+    columns, rows = found.table()
+    assert columns == [AXIS, "replications", "deadline_misses <= 0.3 %", "fits"]
+    assert next(row for row in rows if row[0] == "30")[2] == "0.3 ± 0 %"
+    written = json.loads((tmp_path / "capacity.json").read_text())
+    assert list(written["largest_feasible"]["kpis"]) == ["deadline_misses <= 0.003"]
+    assert written["binding"] == written["asked"]["where"] == ["deadline_misses <= 0.003"]
 
 
 def test_few_devices_without_an_interval_leave_nothing_open(
