@@ -44,8 +44,10 @@ def plot(
     options = PlotOptions(*chosen, tuple(where or ()))
     left_out: dict[str, str] = {}
     if kind == "policies":
+        from simsplit.plots.drawing import refuse_others
         from simsplit.policy_study import plot_study
 
+        refuse_others(kind, options, ())
         drawn = plot_study(folder, out or folder)
     elif kind == "all":
         from simsplit.plots.drawing import plot_all

@@ -19,8 +19,8 @@ class PlotOptions:
         metric: KPI on the vertical axis (see `simsplit.kpis`).
         axis: Column on the horizontal axis; for a heat map and a Pareto front the first dimension.
         against: Second dimension of a heat map or a Pareto front.
-        by: Column whose values are the curves; None: ``operating_point``.
-        device: Device of a timeline.
+        by: Column whose values are the curves or bars; None: ``operating_point``.
+        device: Device of a timeline, of the queues' device panel, of a map's transmit power.
         start_s, end_s: Window of a figure over time, in simulated seconds.
         style: Name of a style (`simsplit.plots.style.STYLES`).
         where: Rows to draw, each ``column == value[, value …]`` (`simsplit.plots.frames.where`).

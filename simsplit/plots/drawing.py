@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,26 +28,35 @@ RUN, SWEEP = "run", "sweep"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Who draws a kind of figure (``module:function``) and the folder it needs."""
+    """Who draws a kind of figure (``module:function``), the folder and the options it takes.
+
+    ``takes``: names in `PlotOptions`; every kind takes ``style`` as well.
+    """
 
     target: str
     needs: str
+    takes: tuple[str, ...]
     in_all: bool = True
 
 
+_OF_REQUESTS = ("by", "where")
+_OVER_TIME = ("device", "start_s", "end_s", "where")
+_CURVES = ("metric", "axis", "by", "where")
+_PLANE = ("metric", "axis", "against", "by", "where")
+
 KINDS: dict[str, Kind] = {
-    "latency_cdf": Kind("requests:draw_latency_cdf", RUN),
-    "latency_by_stage": Kind("requests:draw_latency_by_stage", RUN),
-    "energy_by_part": Kind("requests:draw_energy_by_part", RUN),
-    "timeline": Kind("timeline:draw", RUN),
-    "queue": Kind("queue:draw", RUN),
-    "radio_map": Kind("radio_map:draw", RUN),
-    "metric": Kind("curves:draw", SWEEP),
-    "cliff": Kind("curves:draw", SWEEP, in_all=False),
-    "rate_distortion": Kind("rate_distortion:draw", SWEEP),
-    "stages": Kind("stages:draw", SWEEP),
-    "pareto": Kind("pareto:draw", SWEEP),
-    "heatmap": Kind("heatmap:draw", SWEEP),
+    "latency_cdf": Kind("requests:draw_latency_cdf", RUN, _OF_REQUESTS),
+    "latency_by_stage": Kind("requests:draw_latency_by_stage", RUN, _OF_REQUESTS),
+    "energy_by_part": Kind("requests:draw_energy_by_part", RUN, _OF_REQUESTS),
+    "timeline": Kind("timeline:draw", RUN, _OVER_TIME),
+    "queue": Kind("queue:draw", RUN, _OVER_TIME),
+    "radio_map": Kind("radio_map:draw", RUN, ("device",)),
+    "metric": Kind("curves:draw", SWEEP, _CURVES),
+    "cliff": Kind("curves:draw", SWEEP, _CURVES, in_all=False),
+    "rate_distortion": Kind("rate_distortion:draw", SWEEP, _PLANE),
+    "stages": Kind("stages:draw", SWEEP, ("axis", "by", "where")),
+    "pareto": Kind("pareto:draw", SWEEP, _PLANE),
+    "heatmap": Kind("heatmap:draw", SWEEP, _PLANE),
 }
 
 
@@ -54,7 +64,8 @@ def draw(folder: Path, kind: str, options: PlotOptions | None = None) -> Drawing
     """One figure of a stored run or sweep.
 
     Raises:
-        ScenarioError: Unknown kind, a kind that this folder does not have, an unknown column.
+        ScenarioError: Unknown kind, a kind that this folder does not have, an option that the kind
+            does not take, an unknown column.
         ArtefactError: ``folder`` holds neither a run nor a sweep.
     """
     if kind not in KINDS:
@@ -64,10 +75,36 @@ def draw(folder: Path, kind: str, options: PlotOptions | None = None) -> Drawing
     if KINDS[kind].needs != found:
         message = f"the folder holds one {found}, the figure needs a {KINDS[kind].needs}"
         raise ScenarioError(message, path=str(folder), value=kind, choices=kinds_of(found))
+    refuse_others(kind, options or PlotOptions(), (*KINDS[kind].takes, "style"))
     module, _, function = KINDS[kind].target.partition(":")
     made = getattr(import_module(f"simsplit.plots.{module}"), function)
     drawing: Drawing = made(Path(folder), options or PlotOptions())
     return drawing
+
+
+def refuse_others(kind: str, options: PlotOptions, takes: Sequence[str]) -> None:
+    """Nothing, if every option that was given is among those that a figure ``takes``.
+
+    Raises:
+        ScenarioError: One is not; names it and those that would do.
+    """
+    others = [name for name in given(options) if name not in takes]
+    if others:
+        choices = [_flag(name) for name in takes] or ["none"]
+        message = f"the figure {kind} does not take this option"
+        raise ScenarioError(message, value=" ".join(map(_flag, others)), choices=choices)
+
+
+def given(options: PlotOptions) -> list[str]:
+    """Names of the options that differ from what they are if left out."""
+    usual = PlotOptions()
+    names = [item.name for item in fields(PlotOptions)]
+    return [name for name in names if getattr(options, name) != getattr(usual, name)]
+
+
+def _flag(name: str) -> str:
+    """How the command line calls an option."""
+    return "--" + name.replace("_", "-")
 
 
 def kind_of(folder: Path) -> str:
@@ -102,7 +139,7 @@ def plot(folder: Path, kind: str, out: Path, options: PlotOptions | None = None)
 def plot_all(
     folder: Path, out: Path, options: PlotOptions | None = None
 ) -> tuple[list[Path], dict[str, str]]:
-    """Draw every figure that the folder has.
+    """Draw every figure that the folder has and that takes the options given.
 
     Returns:
         The files, and why a kind was left out: columns that are not there or do not vary.
@@ -112,9 +149,7 @@ def plot_all(
     """
     paths: list[Path] = []
     errors: dict[str, SimsplitError] = {}
-    for kind in kinds_of(kind_of(folder)):
-        if not KINDS[kind].in_all:
-            continue
+    for kind in _kinds_for(kind_of(folder), options or PlotOptions()):
         try:
             paths += plot(folder, kind, out, options)
         except SimsplitError as error:
@@ -122,6 +157,23 @@ def plot_all(
     if not paths:
         raise next(iter(errors.values()))
     return paths, {kind: str(error) for kind, error in errors.items()}
+
+
+def _kinds_for(found: str, options: PlotOptions) -> list[str]:
+    """Kinds drawn without being named, that take the options given.
+
+    Raises:
+        ScenarioError: No kind takes them all.
+    """
+    kinds = {name: KINDS[name] for name in kinds_of(found) if KINDS[name].in_all}
+    asked = set(given(options)) - {"style"}
+    able = [name for name, kind in kinds.items() if asked <= set(kind.takes)]
+    if not able:
+        known = dict.fromkeys(name for kind in kinds.values() for name in kind.takes)
+        message = f"no figure of a {found} takes these options together"
+        flags = " ".join(_flag(name) for name in given(options))
+        raise ScenarioError(message, value=flags, choices=[_flag(name) for name in known])
+    return able
 
 
 def run_figures(result: Result) -> dict[str, Figure]:

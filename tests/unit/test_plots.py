@@ -118,3 +118,65 @@ def test_no_request_in_the_window(tmp_path: Path) -> None:
     synthetic.store(tmp_path / "run", warmup_s=99.9999)
     with pytest.raises(ArtefactError, match="no request arrived"):
         drawing.draw(tmp_path / "run", "latency_cdf")
+
+
+@pytest.mark.parametrize("kind", RUN_KINDS)
+def test_request_figures_heed_where_and_by(tmp_path: Path, kind: str) -> None:
+    synthetic.store(tmp_path / "run")
+    whole = drawing.draw(tmp_path / "run", kind).data
+    one = drawing.draw(tmp_path / "run", kind, PlotOptions(where=("group == g_jpeg",))).data
+    assert set(one["operating_point"]) == {"jpeg"}
+    mine = whole[whole["operating_point"] == "jpeg"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(one, mine[list(one)])
+    groups = drawing.draw(tmp_path / "run", kind, PlotOptions(by="group")).data
+    assert list(dict.fromkeys(groups["group"])) == [f"g_{name}" for name in synthetic.POINTS]
+    with pytest.raises(ScenarioError, match=r"parted by that.*operating_point, group"):
+        drawing.draw(tmp_path / "run", kind, PlotOptions(by="bits"))
+    with pytest.raises(ScenarioError, match=r"no row.*g_local"):
+        drawing.draw(tmp_path / "run", kind, PlotOptions(where=("group == g",)))
+
+
+def test_nobody_was_answered(tmp_path: Path) -> None:
+    synthetic.store(tmp_path / "run")
+    lost = PlotOptions(where=("status == lost",))
+    with pytest.raises(ArtefactError, match="none of these requests was answered"):
+        drawing.draw(tmp_path / "run", "latency_by_stage", lost)
+
+
+GIVEN = {
+    "metric": "accuracy", "axis": "snr_db", "against": "split", "by": "group", "device": 0,
+    "start_s": 0.0, "end_s": 9.0, "where": ("group == g_jpeg",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", drawing.KINDS)
+def test_options_that_a_kind_cannot_take_are_refused(tmp_path: Path, kind: str) -> None:
+    needs, takes = drawing.KINDS[kind].needs, drawing.KINDS[kind].takes
+    (tmp_path / {"run": "requests.parquet", "sweep": "sweep.json"}[needs]).touch()
+    for name, value in GIVEN.items():
+        options = PlotOptions(**{name: value})  # type: ignore[arg-type]
+        flag = f"--{name.replace('_', '-')}"
+        if name not in takes:
+            with pytest.raises(ScenarioError, match=f"{kind} does not take.*'{flag}'.*--style"):
+                drawing.draw(tmp_path, kind, options)
+
+
+def test_all_skips_the_kinds_that_cannot_take_an_option(tmp_path: Path) -> None:
+    synthetic.store(tmp_path / "run")
+    paths, left_out = drawing.plot_all(tmp_path / "run", tmp_path, PlotOptions(by="group"))
+    assert {path.stem for path in paths} == set(RUN_KINDS) and not left_out
+    with pytest.raises(ScenarioError, match=r"no figure of a run takes.*--metric.*--where"):
+        drawing.plot_all(tmp_path / "run", tmp_path, PlotOptions(metric="accuracy"))
+    with pytest.raises(ScenarioError, match="no row of the table has that"):
+        drawing.plot_all(tmp_path / "run", tmp_path, PlotOptions(where=("group == g",)))
+
+
+def test_policies_take_no_options(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from simsplit.cli import app
+
+    called = ["plot", str(tmp_path), "--kind", "policies", "--metric", "accuracy"]
+    result = CliRunner().invoke(app, called)
+    assert result.exit_code == 2
+    assert "policies does not take this option (found: '--metric')" in result.output
