@@ -20,6 +20,7 @@ from simsplit.plots.style import (
     plain_log_ticks,
     style_of,
 )
+from simsplit.plots.timeline import ALWAYS, LOOKS, RARE, STAGES, stage_intervals
 from simsplit.results import Result, read_result
 from simsplit.summary import measured
 
@@ -160,25 +161,23 @@ def mean_parts(requests: DataFrame, by: str = POINT) -> DataFrame:
 
 
 def stage_times(closed: DataFrame) -> DataFrame:
-    """Seconds per stage; stages not visited are 0; columns sum to ``latency_s``.
+    """Seconds per stage of closed requests (`simsplit.plots.timeline.stage_intervals`).
 
-    ``other`` is what the stages do not explain, e.g. a local retry after a loss.
+    The first six stages always have a column, ``local retry`` and ``other`` only where a request
+    was in them; stages not visited are 0; a row sums to ``latency_s``.
     """
-    import pandas as pd
-
-    at_edge = closed["edge_arrival_s"].fillna(closed["radio_end_s"])
-    times = {
-        "device wait": closed["device_start_s"] - closed["arrival_s"],
-        "device compute": closed["device_end_s"] - closed["device_start_s"],
-        "radio": at_edge - closed["device_end_s"],
-        "edge wait": closed["edge_start_s"] - closed["edge_arrival_s"],
-        "edge compute": closed["edge_end_s"] - closed["edge_start_s"],
-        "downlink": closed["closed_s"] - closed["edge_end_s"],
-    }
-    stages = pd.DataFrame(times).fillna(0.0)
-    other = closed["latency_s"] - stages.sum(axis=1)
-    if (other.abs() > 1e-6).any():
-        stages["other"] = other
+    numbered = closed.assign(request_id=np.arange(len(closed)))  # ids recur in replications
+    pieces = stage_intervals(numbered)
+    pieces["length_s"] = pieces["end_s"] - pieces["start_s"]
+    table = pieces.pivot_table(
+        index="request_id", columns="stage", values="length_s", aggfunc="sum"
+    )
+    visited = [name for name in STAGES if name in ALWAYS or name in table.columns]
+    stages = table.reindex(index=range(len(closed)), columns=visited).fillna(0.0)
+    stages = stages.set_axis(closed.index).rename_axis(columns=None)
+    unexplained = closed["latency_s"] - stages.sum(axis=1)
+    if (unexplained.abs() > 1e-6).any():
+        stages["other"] = stages.get("other", 0.0) + unexplained
     return stages
 
 
@@ -199,7 +198,8 @@ def _stacked(means: DataFrame, label: str, ax: Axes) -> None:
     left = np.zeros(len(means))
     for index, name in enumerate(means.columns):
         width = means[name].to_numpy(float)
-        style: dict[str, Any] = {"color": colour(index), "hatch": hatch(index)}
+        face, pattern = LOOKS[name] if name in RARE else (colour(index), hatch(index))
+        style: dict[str, Any] = {"color": face, "hatch": pattern}
         ax.barh(position, width, 0.65, left=left, label=name, edgecolor="k", lw=0.4, **style)
         left = left + width
     small_pt = style_of(ax.get_figure()).small_pt  # type: ignore[arg-type]

@@ -15,21 +15,18 @@ from simsplit.plots.labels import label, quantity, value_text
 from simsplit.plots.requests import PARTS, mean_parts, mean_stages, measured_requests
 from simsplit.plots.style import (
     blank_figure,
-    colour,
     grid,
-    hatch,
     shown_above,
     style_named,
     style_of,
 )
-from simsplit.plots.timeline import STAGES as WAY
+from simsplit.plots.timeline import LOOKS, STAGES
 from simsplit.results import read_result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from pandas import DataFrame
 
-STAGES = tuple(stage for stage in WAY if stage != "local retry")  # no time of its own in rows
 # the energy's parts by the stage in which they are spent, so that one legend serves both
 _STAGE_OF = dict(zip(PARTS, ("device compute", "radio", "downlink", "edge compute"), strict=True))
 PANELS = (("latency_s", "_s", "mean latency"), ("energy_j", "_j", "energy per request"))
@@ -141,12 +138,14 @@ def stacked_stages(data: DataFrame, panel: tuple[str, str, str], ax: Axes) -> No
     total, ending, name = panel
     unit = quantity(total, data[total])
     base = np.zeros(len(data))
-    for index, stage in enumerate(STAGES):
+    for stage in STAGES:
         if stage + ending not in data:
             continue
         height = unit.factor * data[stage + ending].fillna(0.0).to_numpy(float)
-        style: dict[str, Any] = {"color": colour(index), "hatch": hatch(index), "lw": 0.4}
-        ax.bar(data["place"], height, 0.72, bottom=base, label=stage, edgecolor="k", **style)
+        style: dict[str, Any] = dict(zip(("color", "hatch"), LOOKS[stage], strict=True))
+        ax.bar(
+            data["place"], height, 0.72, bottom=base, label=stage, edgecolor="k", lw=0.4, **style
+        )
         base = base + height
     mean = data[total].to_numpy(float)
     low, high = (data[f"{total}_ci_{end}"].to_numpy(float) for end in ("low", "high"))

@@ -35,7 +35,10 @@ STAGES = (
     "local retry",
     "other",
 )
-"""In the order of a request's way; the first six look as in the figure of mean latencies."""
+"""In the order of a request's way; every figure of stages gives them the same looks."""
+
+ALWAYS, RARE = STAGES[:6], STAGES[6:]
+"""Stages of every figure, and those shown only where a request was in them."""
 
 _BOUNDS = (
     ("device wait", "arrival_s", "device_start_s"),
@@ -45,8 +48,8 @@ _BOUNDS = (
     ("edge compute", "edge_start_s", "edge_end_s"),
 )
 _MARKS = {"lost": "lost", "rejected": "refused", "open": "open", "no_power": "no power"}
-_LOOKS: dict[str, tuple[str, str]] = {
-    name: (colour(place), hatch(place)) for place, name in enumerate(STAGES[:6])
+LOOKS: dict[str, tuple[str, str]] = {
+    name: (colour(place), hatch(place)) for place, name in enumerate(ALWAYS)
 } | {"local retry": ("#F0E442", "---"), "other": ("#FFFFFF", "")}
 _SHOWN = 12  # requests in the window that is chosen without asking
 _MOST = 60  # rows on a page
@@ -241,7 +244,7 @@ def _bars(
     for stage in STAGES:
         mine = (pieces["stage"] == stage).to_numpy()
         if mine.any():
-            face, pattern = _LOOKS[stage]
+            face, pattern = LOOKS[stage]
             style: dict[str, Any] = {"color": face, "hatch": pattern, "edgecolor": "k", "lw": 0.4}
             ax.barh(place[mine], width[mine], 0.7, left=left[mine], label=stage, **style)
     reach = _FAR * float((left + width).max(initial=0.0) - left.min(initial=np.inf))

@@ -309,6 +309,22 @@ def test_stages_stack_up_to_the_totals(sweep: Sweep, tmp_path: Path) -> None:
     assert labels == ["mean latency [ms]", "energy per request [mJ]"]
 
 
+def test_local_retries_are_a_part_of_the_bars(sweep: Sweep, tmp_path: Path) -> None:
+    table = designs.stored(tmp_path)
+    path = tmp_path / "stage1" / "requests.parquet"
+    rows = pd.read_parquet(path)
+    rows.loc[rows["operating_point"] == "entropy", "computed_locally"] = True
+    rows.to_parquet(path)
+    made = stages.draw(sweep(table), PlotOptions(where=("operating_point == entropy, jscc",)))
+    retried = made.data["curve"].eq("entropy") & made.data[SPLIT].eq("stage1")
+    assert np.allclose(made.data.loc[retried, ["local retry_s", "downlink_s"]], [0.001, 0.0])
+    assert not made.data.loc[~retried, "local retry_s"].fillna(0.0).any()
+    (ax, _) = made.figure.axes[:2]
+    heights = [[bar.get_height() for bar in c] for c in ax.containers if hasattr(c, "patches")]
+    assert np.allclose(np.sum(heights, axis=0), 1e3 * made.data["latency_s"])
+    assert "local retry" in [text.get_text() for text in made.figure.legends[0].get_texts()]
+
+
 def test_too_many_bars(sweep: Sweep) -> None:
     with pytest.raises(ScenarioError, match=r"30 bars, room for 18.*--where"):
         stages.draw(sweep(designs.table()), PlotOptions())

@@ -30,6 +30,7 @@ from simsplit.plots.timeline import (
     is_sparse,
     stage_intervals,
 )
+from simsplit.report.stages import stages_ms
 
 NAN = float("nan")
 DEFAULTS = {
@@ -92,6 +93,19 @@ def test_stages_are_those_of_the_mean_latencies() -> None:
     expected = stage_times(rows).sum()
     assert set(sums.index) == set(expected.index[expected > 0])
     np.testing.assert_allclose(sums, expected[sums.index])
+
+
+def test_a_retry_after_a_lost_answer_is_no_downlink() -> None:
+    rows, _ = simulated()
+    closed = rows[rows["latency_s"].notna()].reset_index(drop=True)
+    unanswered = closed["edge_end_s"].notna() & (closed["request_id"] % 5 == 0)
+    closed["computed_locally"] |= unanswered  # this world's answers never get lost
+    assert unanswered.any()
+    found = stage_times(closed)
+    np.testing.assert_allclose(found.sum(axis=1), closed["latency_s"])
+    assert (found.loc[is_retried(closed), "local retry"] > 0).all()
+    assert (found.loc[unanswered, "downlink"] == 0).all()
+    pd.testing.assert_frame_equal(1e3 * found, stages_ms(closed), check_names=False)
 
 
 def test_every_way_through_the_stages() -> None:
