@@ -10,7 +10,7 @@ the same order, and what was run is read.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,7 +72,8 @@ def optimise(
         progress: Called with (trials done, trials, what runs).
 
     Raises:
-        ScenarioError: A mistake in what is asked, or ``out`` holds designs of something else.
+        ScenarioError: A mistake in what is asked, a listed value that the scenario refuses by
+            itself, or ``out`` holds designs of something else.
         ArtefactError: No design could be run, or Optuna is not installed.
     """
     search = Search(
@@ -89,6 +90,7 @@ def optimise(
     )
     if trials < 1:
         raise ScenarioError("a search needs at least one trial", value=trials)
+    _allowed(search)
     _same_designs(search, out)
     grid = search.grid()
     if grid is not None and len(grid) <= trials:
@@ -98,6 +100,40 @@ def optimise(
     lab = _Lab(search, out, trials, workers, progress)
     ask_and_tell(search, lab.measure, trials)
     return lab.store(is_finished=True)
+
+
+def _allowed(search: Search) -> None:
+    """Every listed value is good for some design; the first that is not is told."""
+    listed = {path: axis for path, axis in search.axes.items() if not isinstance(axis, Range)}
+    for path, axis in listed.items():
+        others = {other: values for other, values in listed.items() if other != path}
+        for value in axis:
+            alone = _refusal(search.source, _point(search, {path: value}))
+            if alone is not None and not _fits_beside(search, {path: value}, others):
+                raise alone
+
+
+def _fits_beside(
+    search: Search, place: Mapping[str, Value], others: Mapping[str, Sequence[Value]]
+) -> bool:
+    points = (_point(search, {**place, **beside}) for beside in _beside(others))
+    return any(_refusal(search.source, point) is None for point in points)
+
+
+def _beside(others: Mapping[str, Sequence[Value]]) -> Iterator[dict[str, Value]]:
+    """What may go with a value: each value of each other axis, their first and their last ones.
+
+    Not every combination: there may be thousands.
+    """
+    yield {path: values[0] for path, values in others.items()}
+    yield {path: values[-1] for path, values in others.items()}
+    for path, values in others.items():
+        yield from ({path: value} for value in values)
+
+
+def _point(search: Search, place: Mapping[str, Value]) -> Point:
+    point = Point.at(place)
+    return Point(point.values, (*search.overrides, *point.overrides))
 
 
 def _same_designs(search: Search, out: Path) -> None:
@@ -156,7 +192,7 @@ class _Lab:
 
     def _run(self, fresh: Mapping[str, Mapping[str, Value]]) -> None:
         """A design that the scenario forbids, or whose run failed, does not stop the others."""
-        points = {key: self._point(place) for key, place in fresh.items()}
+        points = {key: _point(self._search, place) for key, place in fresh.items()}
         refused = {key: _refusal(self._search.source, point) for key, point in points.items()}
         good = {key: point for key, point in points.items() if refused[key] is None}
         table = self._table(list(good.values())) if good else None
@@ -182,10 +218,6 @@ class _Lab:
             raise refusal
         first = next(iter(self._designs.values()))
         raise ArtefactError(f"{first.error} (at {first})")
-
-    def _point(self, place: Mapping[str, Value]) -> Point:
-        point = Point.at(place)
-        return Point(point.values, (*self._search.overrides, *point.overrides))
 
     def _table(self, points: Sequence[Point]) -> DataFrame:
         return run_points(

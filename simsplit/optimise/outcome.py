@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from simsplit.axes import Range
 from simsplit.kpis import Interval
 from simsplit.optimise.design import (
     Design,
@@ -19,6 +20,8 @@ from simsplit.optimise.design import (
     value_text,
 )
 from simsplit.optimise.search import Search
+
+FEW = 5  # pairs of designs that a note names
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,11 @@ class OptimisationResult:
         search = self.search
         named = [objective.kpi for objective in search.objectives]
         others = [n for n, condition in enumerate(search.conditions) if condition.kpi not in named]
-        said = [*map(str, search.objectives), *(str(search.conditions[n]) for n in others)]
+        said = [*map(str, search.objectives), *(search.conditions[n].shown for n in others)]
         rows = [
             [*map(value_text, design.values.values())]
-            + [plus_minus(found) for found in design.objectives]
-            + [plus_minus(design.constraints[n]) for n in others]
+            + [found.shown() for found in design.objectives]
+            + [search.conditions[n].shown_value(design.constraints[n]) for n in others]
             for design in designs
         ]
         return [*_short(list(search.axes)), *said], rows
@@ -123,20 +126,34 @@ def _short(paths: Sequence[str]) -> list[str]:
     return ends if len(set(ends)) == len(ends) else list(paths)
 
 
-def plus_minus(found: Interval) -> str:
-    half = found.half_width
-    return f"{found.mean:.4g}" + ("" if math.isnan(half) else f" ± {half:.2g}")
-
-
 # --- notes ------------------------------------------------------------------------------------
 
 
 def _effort(result: OptimisationResult) -> Iterator[str]:
     count = len(result.designs)
+    feasible = f"{sum(design.is_feasible for design in result.designs)} feasible"
     if result.is_exact:
-        yield f"All {count} combinations of the axes were run: exact but for noise."
-    elif count < result.trials:
-        yield f"{result.trials} trials fell on {count} different designs."
+        yield f"All {count} combinations of the axes were tried, {feasible}: exact but for noise."
+        return
+    repeated = count < result.trials
+    fell = f"{result.trials} trials fell on {count} different designs" if repeated else ""
+    tried = "1 design was tried" if count == 1 else f"{count} designs were tried"
+    yield f"{fell or tried}, {feasible}."
+    if missed := _never_tried(result):
+        yield f"Listed values that were never tried: {'; '.join(missed)}."
+
+
+def _never_tried(result: OptimisationResult) -> list[str]:
+    """``axis=a, b`` for every listed axis of which the search left values out."""
+    missed = []
+    for path, axis in result.search.axes.items():
+        if isinstance(axis, Range):
+            continue
+        tried = {repr(design.values[path]) for design in result.designs}
+        left = [value_text(value) for value in axis if repr(value) not in tried]
+        if left:
+            missed.append(f"{path}={', '.join(left)}")
+    return missed
 
 
 def _failures(result: OptimisationResult) -> Iterator[str]:
@@ -162,7 +179,7 @@ def _infeasible(search: Search, least: Design | None) -> str:
     if least is None:
         return "No design is feasible."
     pairs = zip(search.conditions, least.constraints, strict=True)
-    missed = [f"{c} (found {plus_minus(i)})" for c, i in pairs if c.lacking(i.mean) > 0]
+    missed = [f"{c.shown} (found {c.shown_value(i)})" for c, i in pairs if c.lacking(i.mean) > 0]
     return f"No design is feasible. The least violated one, {least}, misses {', '.join(missed)}."
 
 
@@ -196,8 +213,9 @@ def _alike(result: OptimisationResult) -> Iterator[str]:
         return
     alike = [pair for pair in pairwise(result.front) if not told_apart(*pair)]
     if alike:
+        pairs = "; ".join(f"{one} and {other}" for one, other in alike)
         yield (
-            f"{len(alike)} of {len(result.front) - 1} neighbours on the front are not told apart "
-            f"by their intervals in any objective, the first: {alike[0][0]} and {alike[0][1]} "
-            f"({advice})."
+            f"{len(alike)} of {len(result.front) - 1} pairs of neighbours on the front are not "
+            f"told apart by their intervals in any objective"
+            f"{f': {pairs}' if len(alike) <= FEW else ''} ({advice})."
         )

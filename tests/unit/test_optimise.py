@@ -126,6 +126,9 @@ def test_objectives_read() -> None:
         ({"batch": 0}, "batches start at 1"),
         ({"axes": {}}, "at least one axis"),
         ({"axes": {"cell.resource_block": [1, 2]}}, "Did you mean 'resource_blocks'"),
+        ({"axes": {BLOCKS: [5, 0], SNR: [0, 6]}}, "resource_blocks.*greater than"),
+        ({"axes": {SNR: [0, 6], "device.operating_point": ["png", "nope"]}}, "found: 'nope'"),
+        ({"axes": {BLOCKS: [5, 0], SNR: Range(SNR, 0.0, 6.0)}}, "resource_blocks.*greater than"),
     ],
 )
 def test_mistakes_are_told_before_anything_runs(
@@ -262,10 +265,51 @@ def test_if_every_run_fails_the_reason_is_told(
 
 
 def test_a_design_that_the_scenario_forbids_is_skipped(fake: FakeSweep, tmp_path: Path) -> None:
-    found = optimise("digits_smoke", {BLOCKS: [0, 5], SNR: [3]}, ["min energy_j"], out=tmp_path)
-    assert [design.values[BLOCKS] for design in found.front] == [5]
-    assert fake.calls == [[{BLOCKS: 5, SNR: 3}]]
-    assert any("Without a result: 1" in n and BLOCKS in n for n in found.notes)
+    """A warm-up of 5 s is longer than a run of 2 s, but not than one of 9 s."""
+    axes = {"warmup_s": [0.5, 5], "duration_s": [2, 9], BLOCKS: [5], SNR: [3]}
+    found = optimise("digits_smoke", axes, ["min energy_j"], out=tmp_path)
+    tried = [(values["warmup_s"], values["duration_s"]) for values in fake.calls[0]]
+    assert tried == [(0.5, 2), (0.5, 9), (5, 9)]
+    assert any("Without a result: 1" in n and "warmup_s" in n for n in found.notes)
+
+
+def test_how_many_were_tried_and_what_was_not(fake: FakeSweep, tmp_path: Path) -> None:
+    """One trial of each of two axes with three values leaves two values of each untried."""
+    found = optimise("digits_smoke", GRID, BOTH, "energy_j <= 100", out=tmp_path, trials=1)
+    tried = found.designs[0].values
+    left = [f"{path}=" + ", ".join(str(v) for v in GRID[path] if v != tried[path]) for path in GRID]
+    assert found.notes[:2] == [
+        "1 design was tried, 1 feasible.",
+        f"Listed values that were never tried: {'; '.join(left)}.",
+    ]
+    whole = optimise("digits_smoke", GRID, BOTH, "deadline_misses <= 1 %", out=tmp_path)
+    assert whole.notes[0].startswith("All 9 combinations of the axes were tried, 6 feasible")
+    assert not any("never tried" in note for note in whole.notes)
+
+
+@pytest.mark.parametrize(("steps", "is_named"), [(6, True), (7, False)])
+def test_few_neighbours_that_are_alike_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int, is_named: bool
+) -> None:
+    """More SNR costs more energy for more accuracy: all are on the front, within noise."""
+    faked(
+        monkeypatch,
+        lambda v, r: {"score_accuracy": (0.01 * v[SNR], 1.0), "energy_j": (0.01 * v[SNR], 1.0)},
+    )
+    found = optimise("digits_smoke", {SNR: list(range(steps))}, BOTH, out=tmp_path)
+    note = next(note for note in found.notes if "neighbours" in note)
+    assert f"{steps - 1} of {steps - 1} pairs" in note
+    assert (f"{SNR}=1 and {SNR}=0" in note) == is_named
+    assert note.count(" and ") == (5 if is_named else 0)
+
+
+def test_a_constraint_said_in_per_cent_is_shown_so(fake: FakeSweep, tmp_path: Path) -> None:
+    found = optimise("digits_smoke", GRID, BOTH, "deadline_misses <= 1 %", out=tmp_path)
+    columns, rows = found.table(found.front)
+    assert (columns[-1], rows[0][-1]) == ("deadline_misses <= 1 %", "0.6 ± 0 %")
+    none = optimise("digits_smoke", {SNR: [6], BLOCKS: [5]}, BOTH, "deadline_misses <= 0.1 %",
+        out=tmp_path / "none")  # fmt: skip
+    assert any("misses deadline_misses <= 0.1 % (found 0.6 ± 0 %)" in n for n in none.notes)
 
 
 # --- whole runs of several operating points ---------------------------------------------------
