@@ -22,7 +22,7 @@ from simsplit.plots.style import (
     style_of,
 )
 from simsplit.plots.timeline import is_retried
-from simsplit.results import read_result
+from simsplit.results import Result, read_result
 from simsplit.serving import QueueScaling
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ STATIONS = ("device", "radio", "edge", "cloud")
 _WINDOWS = 50  # of the utilisation
 _STEPS = 400  # curves of more steps would be black areas: all are drawn as means over windows
 _BINS = 200
+_PICKS = ("group", "device", "operating_point", "scheme")  # filters that pick groups of devices
 
 
 # --- counting ---------------------------------------------------------------------------------
@@ -263,7 +264,8 @@ def draw(folder: Path, options: PlotOptions) -> Drawing:
 
     One replication, the first, from its beginning to its end or within ``start_s`` and ``end_s``.
     ``where`` leaves the requests it names, e.g. of a group, everywhere in the figure; the devices'
-    panel holds the devices of the groups that are left, or ``device`` alone. Where exact steps
+    panel holds all devices of the scenario, or those of the groups that ``where`` picks (by group,
+    device, operating point or scheme), or ``device`` alone. Where exact steps
     would be too many to see, all panels show means over 200 windows, and the title says so. The
     data: ``station``, ``quantity`` (``waiting``, ``in service``, ``busy``), ``time_s`` where a step
     or window begins, ``value``.
@@ -278,7 +280,8 @@ def draw(folder: Path, options: PlotOptions) -> Drawing:
     rows, first = _first_replication(where(result.requests, options.where))
     stays = _of_device(intervals(rows), options.device)
     window_s = _window(rows, result.summary, first, options)
-    capacity = capacities(result.scenario, _devices(result.scenario, rows, options.device))
+    count = 1 if options.device is not None else _devices(result, options.where)
+    capacity = capacities(result.scenario, count)
     edges_s = np.linspace(*window_s, _WINDOWS + 1)
     busy = {name: utilisation(stays, name, most, edges_s) for name, most in capacity.items()}
     shares = pd.DataFrame(busy)
@@ -293,10 +296,12 @@ def draw(folder: Path, options: PlotOptions) -> Drawing:
     return Drawing(figure, _long(lengths, shares, edges_s))
 
 
-def _devices(scenario: Scenario, rows: DataFrame, device: int | None) -> int:
-    """How many processors the devices' panel shows."""
-    names = set(rows["group"])
-    return sum(g.count for g in scenario.devices if g.name in names) if device is None else 1
+def _devices(result: Result, texts: Sequence[str]) -> int:
+    """How many processors the devices' panel shows, whether or not they made a request."""
+    groups = result.scenario.devices
+    picking = [text for text in texts if text.partition("==")[0].strip() in _PICKS]
+    names = set(where(result.requests, picking)["group"]) if picking else {g.name for g in groups}
+    return sum(group.count for group in groups if group.name in names)
 
 
 def _title(count: int, replication: int, device: int | None, capacity: Mapping[str, int]) -> str:

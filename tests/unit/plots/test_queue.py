@@ -200,6 +200,25 @@ def test_draw_a_stored_run(tmp_path: Path) -> None:
     assert not group.data.loc[group.data["station"] == "radio", "value"].any()
 
 
+def test_silent_devices_are_devices_too(tmp_path: Path) -> None:
+    stored = synthetic.store(tmp_path / "run")
+    path = stored.folder / "requests.parquet"
+    rows = stored.requests[stored.requests["group"] != "g_jscc"]
+    rows.to_parquet(path)
+    busy_s = (rows["device_end_s"] - rows["device_start_s"]).sum()
+
+    def drawn(*texts: str) -> tuple[str, float]:
+        window: dict[str, float] = {"start_s": 0.0, "end_s": 110.0}
+        made = module.draw(stored.folder, PlotOptions(where=texts, **window))
+        data = made.data[(made.data["station"] == "device") & (made.data["quantity"] == "busy")]
+        return made.figure.axes[0].get_title("left").split(",")[0], float(data["value"].mean())
+
+    assert drawn() == ("8 devices", pytest.approx(busy_s / (8 * 110.0)))
+    assert drawn("status == done")[0] == "8 devices"
+    assert drawn("group == g_jpeg, g_local")[0] == "4 devices"
+    assert drawn("operating_point == jpeg")[0] == "2 devices"
+
+
 def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
     folder = synthetic.store(tmp_path / "run").folder
     with pytest.raises(ScenarioError, match=r"found: 77.*Choices: 0, 1"):
