@@ -297,7 +297,8 @@ def draw(folder: Path, options: PlotOptions) -> Drawing:
     """Timeline of one device of a stored run; the data are the stage intervals of its requests.
 
     ``where`` leaves the requests it names. Without ``device`` it is that of the slowest request;
-    without a window (``start_s``, ``end_s``) its twelve requests around its slowest one are shown.
+    without a window (``start_s``, ``end_s``) its twelve requests around its slowest one are shown;
+    the title says of how many.
     If those are short and far apart, every one starts at its own arrival; a window that was asked
     for always shows the clock.
 
@@ -312,14 +313,15 @@ def draw(folder: Path, options: PlotOptions) -> Drawing:
     until_s = _stopped_s(result.summary, shown)
     kind = aligned_timeline if not asked and is_sparse(shown) else timeline
     look = style_named(options.style)
-    height_in = (1.15 + 0.165 * len(shown)) * look.font_pt / 8.0
+    title = _title(result.requests, shown) + part_text(len(shown), len(rows), asked)
+    height_in = (1.15 + 0.165 * len(shown) + 0.12 * title.count("\n")) * look.font_pt / 8.0
     with paper_figure(height_in, options.style) as (figure, ax):
         kind(shown, ax, until_s=until_s)
         if asked:
             ax.set_xlim(options.start_s, options.end_s)
         else:
             _widen(ax)
-        ax.set_title(_title(result.requests, shown), fontsize=look.small_pt, loc="left")
+        ax.set_title(title, fontsize=look.small_pt, loc="left")
         legend_above(ax, columns=3)
     return Drawing(figure, stage_intervals(shown, until_s))
 
@@ -338,6 +340,13 @@ def _title(requests: DataFrame, shown: DataFrame) -> str:
         title += f", replication {first['replication']}"
     deadline_s = float(first["deadline_s"])
     return title if np.isnan(deadline_s) else f"{title}, deadline {1e3 * deadline_s:g} ms"
+
+
+def part_text(shown: int, of: int, asked: bool) -> str:
+    """A line that says how many of a device's requests are shown, unless it is all of them."""
+    if shown == of:
+        return ""
+    return f"\n{shown} of {of} requests" + (", around the slowest" if not asked else "")
 
 
 def _widen(ax: Axes) -> None:

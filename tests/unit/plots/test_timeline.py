@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -223,6 +224,21 @@ def test_draw_a_stored_run(tmp_path: Path, options: dict[str, Any]) -> None:
         assert drawing.figure.axes[0].get_xlim() == (10.0, 20.0) and len(shown) > 12
     wide = module.draw(stored.folder, PlotOptions(style="thesis", **options)).figure
     assert wide.get_figwidth() == 5.8
+
+
+def test_the_title_says_that_only_a_part_is_shown(tmp_path: Path) -> None:
+    stored = synthetic.store(tmp_path / "run")
+    every = int((stored.requests["device"] == 3).sum())
+
+    def title(**options: Any) -> str:
+        made = module.draw(stored.folder, PlotOptions(device=3, **options))
+        return made.figure.axes[0].get_title("left")
+
+    assert title().endswith(f"\n12 of {every} requests, around the slowest")
+    assert re.search(rf"\n\d+ of {every} requests$", title(start_s=10.0, end_s=20.0))
+    few = stored.requests[stored.requests["device"] == 3].iloc[:4]
+    few.to_parquet(stored.folder / "requests.parquet")
+    assert "requests" not in title()
 
 
 def test_intervals_need_no_matplotlib() -> None:
