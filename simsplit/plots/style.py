@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Okabe & Ito, Color Universal Design, 2008; ordered so that neighbours differ in grey as well.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000", "#F0E442")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), "-", "--")
+LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), "-", "--")
 HATCHES = ("", "///", "...", "\\\\\\", "xxx", "++", "ooo")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -180,3 +181,18 @@ def test_policies_take_no_options(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, called)
     assert result.exit_code == 2
     assert "policies does not take this option (found: '--metric')" in result.output
+
+
+def _dashes(line: object) -> tuple[int, float]:
+    """How many dashes a line repeats, and the longest of them in line widths."""
+    from matplotlib import rcParams
+
+    names = {"--": "dashed", "-.": "dashdot", ":": "dotted"}
+    pattern = rcParams[f"lines.{names[line]}_pattern"] if line in names else line[1]  # type: ignore
+    return len(pattern) // 2, max(pattern[::2])
+
+
+def test_no_two_lines_look_alike() -> None:
+    looks = [_dashes(line) for line in style.LINES[1:6]]
+    for (count, longest), (other, length) in itertools.combinations(looks, 2):
+        assert count != other or max(longest, length) > 1.5 * min(longest, length)
