@@ -40,9 +40,6 @@ _BINS = 200
 _PICKS = ("group", "device", "operating_point", "scheme")  # filters that pick groups of devices
 
 
-# --- counting ---------------------------------------------------------------------------------
-
-
 def count_steps(start_s: Floats, end_s: Floats) -> tuple[Floats, NDArray[np.int64]]:
     """How many of the intervals [start, end) hold a time: a step function, exact.
 
@@ -91,9 +88,6 @@ def time_average(times_s: Floats, numbers: NDArray[Any], from_s: float, to_s: fl
 def window_means(times_s: Floats, numbers: NDArray[Any], edges_s: Floats) -> Floats:
     """Mean of a step function between neighbouring edges, ``(W + 1,)`` → ``(W,)``."""
     return np.diff(time_integral(times_s, numbers, edges_s)) / np.diff(edges_s)
-
-
-# --- what the rows say ------------------------------------------------------------------------
 
 
 def intervals(rows: DataFrame) -> DataFrame:
@@ -225,9 +219,6 @@ def utilisation(stays: DataFrame, station: str, capacity: int, edges_s: Floats) 
     if station == "radio":
         numbers = np.minimum(numbers, 1)
     return window_means(times_s, numbers, edges_s) / capacity
-
-
-# --- the picture ------------------------------------------------------------------------------
 
 
 def queue_panel(lengths: DataFrame, ax: Axes, end_s: float) -> None:
