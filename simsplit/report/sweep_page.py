@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from simsplit.report.trend import axis_name, axis_title, measured_kpis, trend
 from simsplit.report.warnings import warnings_html
 
 MOST_ROWS = 500
+MOST_NUMBERS = 10  # of points in a warning
 
 
 def sweep_page(folder: Path) -> str:
@@ -81,14 +82,27 @@ def _values(sweep: SweepFolder, axis: str) -> list[str]:
 
 
 def _warnings(sweep: SweepFolder) -> Iterable[tuple[str, str]]:
-    flags = [set(str(row.get("flags") or "").split()) for row in sweep.rows]
-    by_folder = dict(zip((row["folder"] for row in sweep.rows), flags, strict=True))
-    for code in sorted(set().union(*by_folder.values())):
-        count = sum(code in found for found in by_folder.values())
-        yield code, f"at {count} of {len(by_folder)} points; each point's own report says where"
+    numbers: dict[str, set[int]] = {}
+    for row in sweep.rows:
+        for code in str(row.get("flags") or "").split():
+            numbers.setdefault(code, set()).add(_number(sweep, str(row["folder"])))
+    for code, places in sorted(numbers.items()):
+        where = f"numbers in the table of KPIs: {_listed(sorted(places))}"
+        yield code, f"at {len(places)} of {len(sweep.folders)} points ({where})"
     if sweep.missing:
         failed = len(sweep.failed)
         yield "incomplete", f"{len(sweep.missing)} points have no result; {failed} failed"
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    """Points by their numbers, the first ten of many."""
+    shown, more = numbers[:MOST_NUMBERS], len(numbers) - MOST_NUMBERS
+    return ", ".join(map(str, shown)) + (f" and {more} more" if more > 0 else "")
+
+
+def _number(sweep: SweepFolder, name: str) -> int:
+    """A point's number in the table of KPIs."""
+    return sweep.folders.index(name) + 1
 
 
 def _figures(sweep: SweepFolder) -> str:
@@ -150,7 +164,7 @@ def _link(sweep: SweepFolder, name: str) -> Html:
     """The point's own report if it has one, else its folder."""
     has_report = (sweep.folder / name / "report.html").is_file()
     target = f"{name}/report.html" if has_report else f"{name}/"
-    place = sweep.folders.index(name) + 1
+    place = _number(sweep, name)
     return Html(f'<a href="{escape(target)}" title="{escape(name)}">{place}</a>', float(place))
 
 
