@@ -220,10 +220,16 @@ def curves(frame: DataFrame, along: Sequence[str], by: str | None = None) -> lis
 
 
 def design_text(keys: Sequence[str], values: Sequence[Any]) -> str:
-    """A design by its settings: ``entropy, s8, 4 dB``."""
-    pairs = zip(keys, values, strict=True)
-    named = [(key, value) for key, value in pairs if not _missing(value)]
-    return ", ".join(setting_text(key, value) for key, value in named)
+    """A design by its settings: ``entropy, s8, 4 dB``; a word that two settings share is said once.
+
+    Numbers are all said: ``4 dB, 4 dB`` are two settings.
+    """
+    parts: list[str] = []
+    for key, value in zip(keys, values, strict=True):
+        text = setting_text(key, value)
+        if not _missing(value) and not (isinstance(value, str) and text in parts):
+            parts.append(text)
+    return ", ".join(parts)
 
 
 def _missing(value: Any) -> bool:

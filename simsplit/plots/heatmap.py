@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -23,13 +24,17 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 LABEL_WIDTH = 24  # letters of the colour bar's label in a line
+_BEST_FRAME = ((2.6, "k"), (1.0, "w"))  # white in black: seen on any colour
 COLOUR_MAP = "cividis"  # even in lightness, so that it reads in grey and without colour vision
 
 
 def draw(folder: Path, options: PlotOptions) -> Drawing:
     """A KPI over two axes: SNR and the split, if there are such and no others are named.
 
-    What else varies (the operating point first) makes a panel each, on one scale of colours.
+    What else varies (the operating point first) makes a panel each, on one scale of colours. A
+    double frame marks the best cell of each column over all panels; a thin single one those whose
+    95 % interval overlaps the best's, which these runs cannot tell from it. The data say the same
+    in ``best`` and ``alike``.
     """
     frame, column = frames.kpi(
         frames.sweep_table(folder, options.where), options.metric or "accuracy"
@@ -87,7 +92,7 @@ def heat_maps(
     grid: tuple[int, int],
     figure: Figure,
 ) -> DataFrame:
-    """A panel of cells for every design, the best of each column over all panels outlined.
+    """A panel of cells for every design, the best of each column and those alike to it framed.
 
     Args:
         frame: A sweep's tidy table.
@@ -98,23 +103,26 @@ def heat_maps(
         figure: Where to draw.
 
     Returns:
-        What was drawn: ``curve``, both axes, the KPI and its interval, ``best``.
+        What was drawn: ``curve``, both axes, the KPI and its interval, ``best`` (double frame),
+        ``alike`` (single frame, see `alike_to_best`; a best cell is not alike).
     """
     places = [frames.categories(frame[axis]) for axis in axes]
-    tables = [_cells(part, column, axes, places) for _, part, _ in panels]
+    tables = _stack(panels, column, axes, places)
     unit = quantity(column, frame[column])
-    best = best_of_columns(np.stack(tables), column)
+    best = best_of_columns(tables, column)
+    low, high = (_stack(panels, f"{column}_ci_{end}", axes, places) for end in ("low", "high"))
+    alike = alike_to_best(low, high, best)
     grid_of: Any = figure.subplots(*grid, squeeze=False, sharex=True, sharey=True)
     every = list(grid_of.flat)
-    scale = _colours(unit.factor * np.stack(tables), column)
-    for ax, (name, *_), cells, outlined in zip(every, panels, tables, best, strict=False):
-        mesh = _panel(ax, unit.factor * cells, outlined, scale)
+    scale = _colours(unit.factor * tables, column)
+    for place, (ax, panel) in enumerate(zip(every, panels, strict=False)):
+        mesh = _panel(ax, unit.factor * tables[place], (best[place], alike[place]), scale)
         _ticks(ax, places)
-        ax.set_title(name, pad=3)
+        ax.set_title(panel.name, pad=3)
     for ax in every[len(panels) :]:
         ax.set_axis_off()
     _named(figure, grid_of, axes, mesh, unit, every)
-    return _drawn(panels, column, axes, places, best)
+    return _drawn(panels, column, axes, places, {"best": best, "alike": alike})
 
 
 def best_of_columns(tables: NDArray[np.float64], column: str) -> NDArray[np.bool_]:
@@ -126,6 +134,31 @@ def best_of_columns(tables: NDArray[np.float64], column: str) -> NDArray[np.bool
     filled = np.where(np.isfinite(signed), signed, -np.inf)
     found: NDArray[np.bool_] = (filled == filled.max(axis=(0, 1))) & np.isfinite(signed)
     return found
+
+
+def alike_to_best(
+    low: NDArray[np.float64], high: NDArray[np.float64], best: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Which cells' interval overlaps or touches that of a best one of their column.
+
+    A best cell is not alike to itself, nor is a cell without an interval. Overlap is the cautious
+    test: two means whose intervals just overlap may still differ significantly.
+
+    Args:
+        low, high: Ends of the intervals, ``(panels, down, across)``; NaN where there is none.
+        best: `best_of_columns`, of the same shape.
+    """
+    least = np.where(best & np.isfinite(low), low, np.inf).min(axis=(0, 1))
+    most = np.where(best & np.isfinite(high), high, -np.inf).max(axis=(0, 1))
+    found: NDArray[np.bool_] = (high >= least) & (low <= most) & ~best
+    return found
+
+
+def _stack(
+    panels: list[frames.Curve], column: str, axes: tuple[str, str], places: list[list[Any]]
+) -> NDArray[np.float64]:
+    """A column of the table as ``(panels, down, across)``."""
+    return np.stack([_cells(part, column, axes, places) for _, part, _ in panels])
 
 
 def _cells(
@@ -152,13 +185,22 @@ def _colours(values: NDArray[np.float64], column: str) -> Any:
     return LogNorm(low, high) if is_cost and 0 < low < high / 5 else Normalize(low, high)
 
 
-def _panel(ax: Axes, cells: NDArray[np.float64], outlined: NDArray[np.bool_], scale: Any) -> Any:
+def _panel(
+    ax: Axes,
+    cells: NDArray[np.float64],
+    marks: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    scale: Any,
+) -> Any:
+    """Coloured cells with their numbers; ``marks``: double frames and single ones."""
     edges = [np.arange(size + 1) - 0.5 for size in cells.shape[::-1]]
     mesh = ax.pcolormesh(*edges, cells, cmap=COLOUR_MAP, norm=scale, edgecolor="w", linewidth=0.4)
     for down, across in np.argwhere(np.isfinite(cells)):
         _number(ax, across, down, cells, mesh)
-    for down, across in np.argwhere(outlined):
-        _outline(ax, across, down)
+    best, alike = marks
+    for down, across in np.argwhere(best):
+        _outline(ax, across, down, _BEST_FRAME)
+    for down, across in np.argwhere(alike):
+        _outline(ax, across, down, [(0.9, _ink(mesh, cells[down, across]))])
     ax.set_facecolor("0.9")
     ax.tick_params(length=0)
     for side in ax.spines.values():
@@ -173,14 +215,18 @@ def _number(ax: Axes, across: int, down: int, cells: NDArray[np.float64], mesh: 
     style = style_of(ax.get_figure())  # type: ignore[arg-type]
     value = cells[down, across]
     text = cell_text(value, decimals_of(mesh.norm.vmin, mesh.norm.vmax))
-    red, green, blue, _ = mesh.cmap(mesh.norm(value))
-    light = 0.299 * red + 0.587 * green + 0.114 * blue > 0.5
     columns = ax.get_subplotspec().get_gridspec().ncols  # type: ignore[union-attr]
     cell_pt = 72 * (0.72 * style.width_in / columns) / cells.shape[1]
     size = min(style.small_pt, cell_pt / (0.55 * len(text)))
     if size < 0.55 * style.small_pt:
         return  # the colour alone; the numbers are in the CSV
-    ax.text(across, down, text, ha="center", va="center", size=size, color="k" if light else "w")
+    ax.text(across, down, text, ha="center", va="center", size=size, color=_ink(mesh, value))
+
+
+def _ink(mesh: Any, value: float) -> str:
+    """White on dark and black on light."""
+    red, green, blue, _ = mesh.cmap(mesh.norm(value))
+    return "k" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "w"
 
 
 def cell_text(value: float, decimals: int) -> str:
@@ -197,11 +243,11 @@ def decimals_of(low: float, high: float) -> int:
     return min(4, max(usual, fine))
 
 
-def _outline(ax: Axes, across: int, down: int) -> None:
-    """A black frame with a white core, seen on any colour."""
+def _outline(ax: Axes, across: int, down: int, lines: Sequence[tuple[float, str]]) -> None:
+    """A frame of lines on each other, each with its width in points and its colour."""
     from matplotlib.patches import Rectangle
 
-    for width, line in ((2.6, "k"), (1.0, "w")):
+    for width, line in lines:
         corner = (across - 0.44, down - 0.42)
         looks: dict[str, Any] = {"fill": False, "edgecolor": line, "lw": width, "zorder": 3}
         ax.add_patch(Rectangle(corner, 0.88, 0.84, clip_on=False, **looks))
@@ -244,15 +290,16 @@ def _drawn(
     column: str,
     axes: tuple[str, str],
     places: list[list[Any]],
-    best: NDArray[np.bool_],
+    marks: dict[str, NDArray[np.bool_]],
 ) -> DataFrame:
     from simsplit.plots.curves import interval_table, stacked
 
     parts = []
-    for (name, part, _), outlined in zip(panels, best, strict=True):
+    for number, (name, part, _) in enumerate(panels):
         table = interval_table(part, name, list(axes), column)
         across = [places[0].index(value) for value in part[axes[0]]]
         down = [places[1].index(value) for value in part[axes[1]]]
-        table["best"] = outlined[down, across]
+        for mark, cells in marks.items():
+            table[mark] = cells[number, down, across]
         parts.append(table)
     return stacked(parts)

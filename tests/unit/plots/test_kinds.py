@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import colors as mcolors
 
 sys.path.insert(0, str(Path(__file__).parent))
 import designs
@@ -147,6 +149,9 @@ def test_nothing_is_said_twice(sweep: Sweep) -> None:
     made = curves.draw(sweep(conditional()), PlotOptions())
     assert list(drawn_lines(made)) == names
     assert frames.apart(conditional(), [SNR], "split") == ["split", "operating_point"]
+    by_split = curves.draw(sweep(conditional()), PlotOptions(by="split"))
+    assert list(drawn_lines(by_split)) == ["stage1", "stage2", "stage3", "stage3, analog"]
+    assert frames.design_text([SNR, "cell.gain_db"], [4.0, 4.0]).count("4 dB") == 2
     bars = frames.where(conditional(), ["snr_db == 8"])
     assert stages._axis(bars, PlotOptions()) == "operating_point"
     one = heatmap.draw(sweep(conditional()), PlotOptions())
@@ -156,17 +161,24 @@ def test_nothing_is_said_twice(sweep: Sweep) -> None:
 # --- heat map ---------------------------------------------------------------------------------
 
 
+def framed(made: Drawing, lines: int) -> set[tuple[str, int, int]]:
+    """Panel and place of the cells with a frame of so many lines."""
+    found = Counter(
+        (ax.get_title(), round(p.get_x() + 0.44), round(p.get_y() + 0.42))
+        for ax in made.figure.axes
+        for p in ax.patches
+        if ax.get_title()
+    )
+    return {place for place, count in found.items() if count == lines}
+
+
 @pytest.mark.parametrize(("metric", "best"), [("score_miou", "idxmax"), ("latency_s", "idxmin")])
 def test_the_outlined_cell_is_the_best_of_its_column(sweep: Sweep, metric: str, best: str) -> None:
     table = designs.table()
     made = heatmap.draw(sweep(table), PlotOptions(metric=metric))
     panels = [ax for ax in made.figure.axes if ax.get_title()]
     assert [ax.get_title() for ax in panels] == list(designs.POINTS)
-    outlined = {
-        (ax.get_title(), round(p.get_x() + 0.44), round(p.get_y() + 0.42))
-        for ax in panels
-        for p in ax.patches
-    }
+    outlined = framed(made, 2)
     rows = table.loc[getattr(table.groupby(SNR)[metric], best)()]
     expected = {
         (row["operating_point"], designs.SNR_DB.index(row[SNR]), designs.SPLITS.index(row[SPLIT]))
@@ -204,6 +216,36 @@ def test_a_heat_map_needs_two_columns(sweep: Sweep) -> None:
     table = frames.where(designs.table(), ["split == stage1", "operating_point == analog"])
     with pytest.raises(ScenarioError, match="two columns"):
         heatmap.draw(sweep(table), PlotOptions())
+
+
+def test_cells_that_the_intervals_do_not_tell_from_the_best(sweep: Sweep) -> None:
+    table = designs.table()
+    made = heatmap.draw(sweep(table), PlotOptions())
+    low, high = made.data["score_miou_ci_low"], made.data["score_miou_ci_high"]
+    for snr_db in designs.SNR_DB:
+        column = made.data[SNR] == snr_db
+        (best,) = made.data.index[column & made.data["best"]]
+        overlap = (high >= low[best]) & (low <= high[best]) & ~made.data["best"]
+        assert (made.data["alike"] == overlap)[column].all()
+    assert 0 < made.data["alike"].sum() < len(table) - 5
+    assert len(framed(made, 1)) == made.data["alike"].sum()
+    assert len(framed(made, 2)) == made.data["best"].sum() == 5
+    assert not framed(made, 1) & framed(made, 2)
+    for ax in made.figure.axes[:2]:
+        inks = {text.get_position(): mcolors.to_rgb(text.get_color()) for text in ax.texts}
+        for frame in ax.patches:
+            place = (round(frame.get_x() + 0.44), round(frame.get_y() + 0.42))
+            if frame.get_linewidth() < 1:  # as readable as the number in the cell
+                assert mcolors.to_rgb(frame.get_edgecolor()) == inks[place]
+
+
+def test_without_an_interval_no_cell_is_alike() -> None:
+    cells = np.array([[[1.0], [0.9], [np.nan]]])
+    best = heatmap.best_of_columns(cells, "score_x")
+    ends = np.array([[[0.8], [np.nan], [np.nan]]]), np.array([[[1.2], [np.nan], [np.nan]]])
+    assert not heatmap.alike_to_best(*ends, best).any()
+    ends[0][0, 1], ends[1][0, 1] = 0.7, 0.8  # touches
+    assert heatmap.alike_to_best(*ends, best).tolist() == [[[False], [True], [False]]]
 
 
 # --- Pareto front -----------------------------------------------------------------------------
