@@ -90,9 +90,9 @@ def refuse_others(kind: str, options: PlotOptions, takes: Sequence[str]) -> None
     """
     others = [name for name in given(options) if name not in takes]
     if others:
-        choices = [_flag(name) for name in takes] or ["none"]
-        message = f"the figure {kind} does not take this option"
-        raise ScenarioError(message, value=" ".join(map(_flag, others)), choices=choices)
+        rest = "" if takes else ", nor any other option"
+        message = f"the figure {kind} does not take {', '.join(map(_flag, others))}{rest}"
+        raise ScenarioError(message, choices=[_flag(name) for name in takes])
 
 
 def given(options: PlotOptions) -> list[str]:
@@ -170,9 +170,9 @@ def _kinds_for(found: str, options: PlotOptions) -> list[str]:
     able = [name for name, kind in kinds.items() if asked <= set(kind.takes)]
     if not able:
         known = dict.fromkeys(name for kind in kinds.values() for name in kind.takes)
-        message = f"no figure of a {found} takes these options together"
-        flags = " ".join(_flag(name) for name in given(options))
-        raise ScenarioError(message, value=flags, choices=[_flag(name) for name in known])
+        flags = " with ".join(_flag(name) for name in given(options))
+        message = f"no figure of a {found} takes {flags}"
+        raise ScenarioError(message, choices=[_flag(name) for name in known])
     return able
 
 

@@ -158,7 +158,7 @@ def test_options_that_a_kind_cannot_take_are_refused(tmp_path: Path, kind: str) 
         options = PlotOptions(**{name: value})  # type: ignore[arg-type]
         flag = f"--{name.replace('_', '-')}"
         if name not in takes:
-            with pytest.raises(ScenarioError, match=f"{kind} does not take.*'{flag}'.*--style"):
+            with pytest.raises(ScenarioError, match=f"{kind} does not take {flag}.*--style"):
                 drawing.draw(tmp_path, kind, options)
 
 
@@ -166,7 +166,7 @@ def test_all_skips_the_kinds_that_cannot_take_an_option(tmp_path: Path) -> None:
     synthetic.store(tmp_path / "run")
     paths, left_out = drawing.plot_all(tmp_path / "run", tmp_path, PlotOptions(by="group"))
     assert {path.stem for path in paths} == set(RUN_KINDS) and not left_out
-    with pytest.raises(ScenarioError, match=r"no figure of a run takes.*--metric.*--where"):
+    with pytest.raises(ScenarioError, match=r"no figure of a run takes --metric.*--where"):
         drawing.plot_all(tmp_path / "run", tmp_path, PlotOptions(metric="accuracy"))
     with pytest.raises(ScenarioError, match="no row of the table has that"):
         drawing.plot_all(tmp_path / "run", tmp_path, PlotOptions(where=("group == g",)))
@@ -180,7 +180,7 @@ def test_policies_take_no_options(tmp_path: Path) -> None:
     called = ["plot", str(tmp_path), "--kind", "policies", "--metric", "accuracy"]
     result = CliRunner().invoke(app, called)
     assert result.exit_code == 2
-    assert "policies does not take this option (found: '--metric')" in result.output
+    assert "policies does not take --metric, nor any other option" in result.output
 
 
 def _dashes(line: object) -> tuple[int, float]:
