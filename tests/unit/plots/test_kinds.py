@@ -218,10 +218,11 @@ def test_a_heat_map_needs_two_columns(sweep: Sweep) -> None:
         heatmap.draw(sweep(table), PlotOptions())
 
 
-def test_cells_that_the_intervals_do_not_tell_from_the_best(sweep: Sweep) -> None:
+@pytest.mark.parametrize("metric", ["score_miou", "latency_s"])
+def test_cells_that_the_intervals_do_not_tell_from_the_best(sweep: Sweep, metric: str) -> None:
     table = designs.table()
-    made = heatmap.draw(sweep(table), PlotOptions())
-    low, high = made.data["score_miou_ci_low"], made.data["score_miou_ci_high"]
+    made = heatmap.draw(sweep(table), PlotOptions(metric=metric))
+    low, high = made.data[f"{metric}_ci_low"], made.data[f"{metric}_ci_high"]
     for snr_db in designs.SNR_DB:
         column = made.data[SNR] == snr_db
         (best,) = made.data.index[column & made.data["best"]]
