@@ -33,7 +33,7 @@ class SplitPoint:
         head_macs, tail_macs: Multiply-accumulates per sample on each side.
         head_params, tail_params: Parameters read on each side; shared ones count on both.
         is_bottleneck: Fewer bytes than the uint8 input.
-        below_jpeg: Fewer bytes than the input as a JPEG of quality 75.
+        input_shape: Of one input sample.
     """
 
     name: str
@@ -44,9 +44,15 @@ class SplitPoint:
     head_params: int
     tail_params: int
     is_bottleneck: bool
-    below_jpeg: bool
+    input_shape: tuple[int, ...] = field(repr=False, compare=False)
     operators: Operators = field(repr=False, compare=False)
     operators_before: int = field(repr=False, compare=False)
+
+    @property
+    def below_jpeg(self) -> bool:
+        """Fewer bytes than the input as a JPEG of quality 75 (worked out when asked)."""
+        jpeg = input_size(self.input_shape).jpeg
+        return jpeg is not None and self.bytes < jpeg
 
     @property
     def head_operators(self) -> Operators:
@@ -114,7 +120,7 @@ def _places(graph: Graph) -> Iterator[tuple[str, int, tuple[Layout, ...]]]:
 
 
 def _point(graph: Graph, name: str, at: int, layouts: tuple[Layout, ...]) -> SplitPoint:
-    size, before = input_size(graph.example_shape[1:]), graph.operators_before[at]
+    shape, before = tuple(graph.example_shape[1:]), graph.operators_before[at]
     carried = sum(layout.nbytes for layout in layouts)
     return SplitPoint(
         name=name,
@@ -124,8 +130,8 @@ def _point(graph: Graph, name: str, at: int, layouts: tuple[Layout, ...]) -> Spl
         tail_macs=total_macs(graph.operators[before:]),
         head_params=_parameters(graph, graph.steps[:at]),
         tail_params=_parameters(graph, graph.steps[at:]),
-        is_bottleneck=carried < size.uint8,
-        below_jpeg=size.jpeg is not None and carried < size.jpeg,
+        is_bottleneck=carried < prod(shape),
+        input_shape=shape,
         operators=graph.operators,
         operators_before=before,
     )
