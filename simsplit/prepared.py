@@ -25,7 +25,7 @@ def workloads(parts: Mapping[str, Operators]) -> dict[Scheme, Workload]:
 
     ``tail`` is left empty: it is the operating point's. ``exit_head`` is what an early exit costs
     beyond what the point computes on the device anyway: its head, and for ``raw`` the part of the
-    trunk that leads to it too.
+    trunk that leads to it too. A network without a JSCC path has no such scheme.
 
     Args:
         parts: As ``nets.inference.count_operators`` returns them.
@@ -36,12 +36,12 @@ def workloads(parts: Mapping[str, Operators]) -> dict[Scheme, Workload]:
         device = parts["encode"] + parts[f"{kind}_encode"]
         return Workload(device, parts[f"{kind}_decode"] + parts["answer"], whole, head)
 
-    return {
+    ways = {
         Scheme.LOCAL: Workload(whole, (), whole, head),
         Scheme.RAW: Workload((), whole, whole, parts.get("exit_trunk", ()) + head),
         Scheme.SEPARATE: cut("digital"),
-        Scheme.JSCC: cut("jscc"),
     }
+    return ways | ({Scheme.JSCC: cut("jscc")} if "jscc_encode" in parts else {})
 
 
 def exit_workload(parts: Mapping[str, Operators]) -> Workload:

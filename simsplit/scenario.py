@@ -24,9 +24,10 @@ class Task(Spec):
     """Whose samples the devices see. ``samples``: how many of the test range circulate.
 
     ``photographs`` (crops of two bundled pictures) have no truth: for networks without a score.
+    ``cityscapes`` is read from the folder that the variable CITYSCAPES_DATASET names.
     """
 
-    dataset: Literal["streets", "digits", "photographs"] = "streets"
+    dataset: Literal["streets", "digits", "photographs", "cityscapes"] = "streets"
     height_px: Count = 64
     width_px: Count = 128
     samples: Annotated[int, Field(ge=1, le=512, strict=True)] = 128

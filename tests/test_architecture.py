@@ -41,7 +41,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("validate",),
     ("sweep",),
     ("plots",),
-    ("policy_study", "tables", "optimise", "capacity"),
+    ("policy_study", "tables", "optimise", "capacity", "rate_distortion"),
     ("published",),
     ("report",),
     ("cli", "__init__"),

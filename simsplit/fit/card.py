@@ -66,6 +66,7 @@ def finish(
         "splits": list(model.splits),
         "weights_digest": digest,
         "recipe_digest": run["recipe_digest"],
+        **({"network": recipe.network.model_dump(mode="json")} if recipe.network else {}),
         "trained": {"steps": run["steps"], "seconds": round(float(run["seconds"]), 1)},
         "versions": versions(),
         "parameters": parameters(model),
@@ -127,12 +128,17 @@ def test_scores(inference: Inference, test: Arrays, seed: int) -> dict[str, Any]
     The interval is the normal approximation over pictures; JSCC has one noise draw per picture.
     """
     features = inference.features(test["image"])
-    latents, symbols = inference.latents(features), inference.symbols(features)
+    latents = inference.latents(features)
     scores = {"direct": _summary(inference.answers(features), test)}
     for bits in DEPTHS:
         rounded = np.stack([dequantise(quantise(latent, bits)) for latent in latents])
         arrived = inference.from_latents(rounded)
         scores[f"digital_{bits}_bit"] = _summary(inference.answers(arrived), test)
+    return scores | (_jscc_scores(inference, features, test, seed) if inference.has_jscc else {})
+
+
+def _jscc_scores(inference: Inference, features: Floats, test: Arrays, seed: int) -> dict[str, Any]:
+    symbols, scores = inference.symbols(features), {}
     for snr_db in SNRS_DB:
         arrived = inference.from_symbols(*over_awgn(symbols, snr_db, seed))
         scores[f"jscc_{snr_db}_db"] = _summary(inference.answers(arrived), test)

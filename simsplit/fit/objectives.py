@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
+from typing import Any, cast
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
+
+IGNORED = 255  # label of pixels that have none
 
 
 def class_weights(segmentation: Tensor, classes: int, exponent: float) -> Tensor:
     """Weights (share + 1 %)^-exponent per class, scaled to a mean of 1 per pixel; ``(classes,)``.
 
     Args:
-        segmentation: Labels of the training images, uint8, any shape.
+        segmentation: Labels of the training images, uint8, any shape; ``IGNORED`` ones don't count.
         classes: Number of classes.
         exponent: 0 leaves all classes equal, 1 makes rare classes count as much as common ones.
     """
-    counts = torch.bincount(segmentation.flatten().long(), minlength=classes).float()
+    labels = segmentation.flatten()
+    counts = torch.bincount(labels[labels != IGNORED].long(), minlength=classes).float()
     share = counts / counts.sum()
     weights = (share + 0.01) ** -exponent
     return weights / (weights * share).sum()
@@ -64,3 +71,115 @@ def reconstruction_loss(predicted: Tensor, target: Tensor) -> Tensor:
 def classification_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy of ``(B, classes)`` logits with ``(B,)`` int64 labels."""
     return functional.cross_entropy(logits, labels)
+
+
+# --- compressible features ----------------------------------------------------------------------
+
+
+def compressibility_loss(feature: Tensor) -> Tensor:
+    """How many bits a transform coder would need, in a form that has a gradient.
+
+    The range-normalised feature x, per channel: r = (x minus its left neighbour + x minus its upper
+    neighbour) / 2 with the first column and the first row kept, then the mean of |DCT-II(r)|, the
+    orthonormal two-dimensional transform over the whole channel; mean over channels and images.
+    The gradient of |c| at 0 is taken as 1. Normalising matters: else shrinking the feature would
+    minimise it and save no bit.
+
+    Source: Alvar and Bajić, ICIP 2019 (arXiv 1902.05179), section 2.2.
+
+    Args:
+        feature: ``(B, C, h, w)``.
+    """
+    residual = prediction_residual(range_normalised(feature))
+    coefficients = dct_matrix(feature.shape[2]) @ residual @ dct_matrix(feature.shape[3]).T
+    return cast(Tensor, _Magnitude.apply(coefficients)).mean()
+
+
+def range_normalised(feature: Tensor) -> Tensor:
+    """Each image's whole tensor ``(B, C, h, w)`` to 0 … 1; one that is constant becomes 0."""
+    low = feature.amin(dim=(1, 2, 3), keepdim=True)
+    span = feature.amax(dim=(1, 2, 3), keepdim=True) - low
+    return (feature - low) / span.clamp_min(torch.finfo(feature.dtype).tiny)
+
+
+def prediction_residual(feature: Tensor) -> Tensor:
+    """Mean of the horizontal and the vertical first difference, ``(..., h, w)`` → the same shape.
+
+    The first column of the horizontal and the first row of the vertical difference are the values
+    themselves (differential pulse-code modulation from a prediction of 0).
+    """
+    horizontal = torch.cat((feature[..., :1], feature[..., 1:] - feature[..., :-1]), dim=-1)
+    upper, lower = feature[..., :-1, :], feature[..., 1:, :]
+    vertical = torch.cat((feature[..., :1, :], lower - upper), dim=-2)
+    return 0.5 * (horizontal + vertical)
+
+
+@lru_cache(maxsize=16)
+def dct_matrix(size: int) -> Tensor:
+    """Orthonormal DCT-II as a matrix ``(size, size)``: row k is frequency k."""
+    place = torch.arange(size, dtype=torch.float64)
+    rows = torch.cos(math.pi / size * (place + 0.5) * place[:, None])
+    rows[0] *= math.sqrt(0.5)
+    return (rows * math.sqrt(2.0 / size)).to(torch.float32)
+
+
+class _Magnitude(torch.autograd.Function):
+    """|x| whose derivative at 0 is 1."""
+
+    @staticmethod
+    def forward(context: Any, values: Tensor) -> Tensor:
+        context.save_for_backward(values)
+        return values.abs()
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> Tensor:
+        (values,) = context.saved_tensors
+        return torch.where(values < 0, -gradients[0], gradients[0])
+
+
+# --- several tasks at once ----------------------------------------------------------------------
+
+
+class UncertaintyWeights(nn.Module):
+    """Losses weighted by what training learns of their noise, one log variance s each.
+
+        classification: exp(-s) L + s / 2        regression: exp(-s) L / 2 + s / 2
+
+    Source: Kendall, Gal and Cipolla, CVPR 2018 (arXiv 1705.07115), equations 7 and 10.
+
+    Args:
+        classification, regression: Names of the losses of either form.
+    """
+
+    def __init__(self, classification: tuple[str, ...], regression: tuple[str, ...]) -> None:
+        super().__init__()
+        names = classification + regression
+        self.factor = dict.fromkeys(classification, 1.0) | dict.fromkeys(regression, 0.5)
+        self.log_variance = nn.ParameterDict({n: nn.Parameter(torch.zeros(())) for n in names})
+
+    def forward(self, losses: dict[str, Tensor]) -> Tensor:
+        """The sum over the losses, all of which must have been named."""
+        parts = [self._weighted(name, loss) for name, loss in losses.items()]
+        return torch.stack(parts).sum()
+
+    def _weighted(self, name: str, loss: Tensor) -> Tensor:
+        s: Tensor = self.log_variance[name]
+        return self.factor[name] * torch.exp(-s) * loss + 0.5 * s
+
+
+def labelled_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Weighted cross-entropy over pixels that have a label.
+
+    Args:
+        logits: ``(B, classes, H, W)``.
+        labels: ``(B, H, W)`` int64; ``IGNORED`` where there is none.
+        weights: ``(classes,)``.
+    """
+    return functional.cross_entropy(logits, labels, weights, ignore_index=IGNORED)
+
+
+def known_mean_square(predicted: Tensor, target: Tensor) -> Tensor:
+    """Mean square error where the target is known, that is no NaN; both of one shape."""
+    known = ~target.isnan()
+    squares = (predicted - target.nan_to_num()).square() * known
+    return squares.sum() / known.sum().clamp_min(1)

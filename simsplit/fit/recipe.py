@@ -20,7 +20,7 @@ from pydantic import (
 
 from simsplit.errors import ScenarioError
 
-KINDS = ("multitask", "multitask_exit", "digits", "bler_table", "latency")
+KINDS = ("multitask", "multitask_exit", "digits", "compressible", "bler_table", "latency")
 
 
 class Shares(BaseModel):
@@ -28,14 +28,27 @@ class Shares(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    direct: PositiveInt = 5
-    digital: PositiveInt = 5
-    jscc: PositiveInt = 6
+    direct: Annotated[int, Field(ge=0)] = 5
+    digital: Annotated[int, Field(ge=0)] = 5
+    jscc: Annotated[int, Field(ge=0)] = 6
 
     @property
     def batch(self) -> int:
         """Images per step."""
         return self.direct + self.digital + self.jscc
+
+
+class CompressibleNetwork(BaseModel):
+    """Size of a `simsplit.nets.compressible.CompressibleNet`, whose arguments these are."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    encoder: Literal["encoder1", "encoder2"]
+    widths: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (64, 128, 256, 512)
+    blocks: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (3, 4, 6, 3)
+    stem_stride: Literal[1, 2, 4] = 4
+    head_widths: tuple[PositiveInt, ...] | None = None
+    classes: PositiveInt = 8
 
 
 class NetRecipe(BaseModel):
@@ -49,11 +62,16 @@ class NetRecipe(BaseModel):
     ``train_only: exit`` adds an early exit to it, and every batch is ``shares.direct`` images.
     ``nested`` makes the JSCC code nested: its transmissions are cut at random, uniformly from
     ``shortest_prefix`` k to k symbols, except for a share ``full_share`` of them.
+
+    ``objective: uncertainty`` weighs cross-entropy, disparity's mean square error and the picture's
+    mean absolute error by learned variances (see `objectives.UncertaintyWeights`);
+    ``compressibility`` adds `objectives.compressibility_loss` with that weight, or with a learned
+    variance of its own (``learned``). ``precision: bfloat16`` runs the network's products so.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["multitask", "multitask_exit", "digits"]
+    kind: Literal["multitask", "multitask_exit", "digits", "compressible"]
     dataset: str
     height: PositiveInt
     width: PositiveInt
@@ -75,6 +93,11 @@ class NetRecipe(BaseModel):
     jaccard_weight: Annotated[float, Field(ge=0)] = 0.5
     disparity_weight: Annotated[float, Field(ge=0)] = 0.4
     reconstruction_weight: Annotated[float, Field(ge=0)] = 0.1
+    network: CompressibleNetwork | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
+    schedule: Literal["cosine", "polynomial"] = "cosine"
+    objective: Literal["weighted", "uncertainty"] = "weighted"
+    compressibility: PositiveFloat | Literal["learned"] | None = None
     start_from: str | None = None
     train_only: Literal["jscc", "exit"] | None = None
     nested: bool = False
@@ -89,6 +112,25 @@ class NetRecipe(BaseModel):
             raise ValueError("train_only: exit and kind: multitask_exit need each other")
         return self
 
+    @model_validator(mode="after")
+    def _compressible_has_its_own_ways(self) -> Self:
+        compressible = self.kind == "compressible"
+        if compressible != (self.network is not None):
+            raise ValueError("network and kind: compressible need each other")
+        if compressible and (self.shares.jscc or self.objective != "uncertainty"):
+            raise ValueError("kind compressible needs objective: uncertainty and shares.jscc: 0")
+        if not compressible and (self.objective, self.compressibility) != ("weighted", None):
+            raise ValueError("objective and compressibility belong to kind compressible")
+        if not compressible and 0 in (self.shares.direct, self.shares.digital, self.shares.jscc):
+            raise ValueError("every one of shares must be above 0")
+        return self
+
+    @model_validator(mode="after")
+    def _some_picture_a_step(self) -> Self:
+        if not self.batch:
+            raise ValueError("a batch needs pictures: shares are all 0")
+        return self
+
     @property
     def batch(self) -> int:
         """Images per step."""
@@ -99,7 +141,7 @@ class NetRecipe(BaseModel):
     @property
     def digest(self) -> str:
         """SHA-256 of the canonical recipe."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        text = json.dumps(self.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -138,6 +180,7 @@ def _first_mistake(error: ValidationError) -> ScenarioError:
     first = error.errors(include_url=False)[0]
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        fields = Shares.model_fields if len(first["loc"]) > 1 else NetRecipe.model_fields
+        parts: dict[str, type[BaseModel]] = {"shares": Shares, "network": CompressibleNetwork}
+        fields = parts.get(str(first["loc"][0]), NetRecipe).model_fields
         return ScenarioError("unknown key", path=path, value=path, choices=tuple(fields))
     return ScenarioError(first["msg"], path=path, value=first.get("input"))

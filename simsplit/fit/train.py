@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads starve a shared machine
 
@@ -16,8 +17,8 @@ import torch
 from torch import Tensor
 
 from simsplit.errors import ArtefactError, ScenarioError
-from simsplit.fit import objectives
 from simsplit.fit.card import finish
+from simsplit.fit.criterion import Criterion, class_weights_of
 from simsplit.fit.recipe import NetRecipe, parse_net_recipe, read_mapping
 from simsplit.load import models_dir
 from simsplit.nets.artefact import build_model, load_artefact, mapping_digest
@@ -88,12 +89,18 @@ def train_net(
     with one_thread():
         dataset = open_dataset(recipe.dataset, "train", height=recipe.height, width=recipe.width)
         arrays = cached_arrays(dataset, min(recipe.train_images, dataset.capacity))
-        run = start(recipe)
+        run = start(recipe, class_weights_of(recipe, as_tensors(arrays)))
         checkpoint = out_dir / CHECKPOINT
         if checkpoint.exists():
             restore(run, checkpoint)
         fit(run, _training_data(run, arrays), checkpoint, progress)
-    facts = {"recipe_digest": recipe_digest, "steps": run.step, "seconds": run.elapsed_s}
+    facts: dict[str, Any] = {
+        "recipe_digest": recipe_digest,
+        "steps": run.step,
+        "seconds": run.elapsed_s,
+    }
+    if recipe.objective == "uncertainty":
+        facts["log_variance"] = run.criterion.log_variances()
     finish(recipe, run.model, arrays, out_dir, facts)
 
 
@@ -103,6 +110,7 @@ class Fitting:
 
     recipe: NetRecipe
     model: SplitModel
+    criterion: Criterion
     optimizer: torch.optim.Optimizer
     step: int = 0
     elapsed_s: float = 0.0
@@ -114,8 +122,12 @@ class Fitting:
         return max(self.step / self.recipe.steps, by_time)
 
 
-def start(recipe: NetRecipe) -> Fitting:
+def start(recipe: NetRecipe, class_weights: Tensor) -> Fitting:
     """A run at step 0, initialised from the recipe's seed or from another model's weights.
+
+    Args:
+        recipe: What to train and how.
+        class_weights: As `simsplit.fit.criterion.class_weights_of` gives them.
 
     Raises:
         ScenarioError: ``start_from`` is a model of another kind or size.
@@ -127,16 +139,25 @@ def start(recipe: NetRecipe) -> Fitting:
     model.train(recipe.train_only is None)  # frozen parts keep their batch statistics too
     learned = model if recipe.train_only is None else model.get_submodule(recipe.train_only)
     learned.train().requires_grad_(True)
+    criterion = Criterion(recipe, class_weights)
     optimizer = torch.optim.AdamW(
-        learned.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+        [*learned.parameters(), *criterion.parameters()],
+        lr=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        fused=True,
     )
-    return Fitting(recipe, model, optimizer)
+    return Fitting(recipe, model, criterion, optimizer)
 
 
 def _fresh_model(recipe: NetRecipe) -> SplitModel:
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
-        return build_model(recipe.kind, recipe.height, recipe.width)
+        options = recipe.network.model_dump() if recipe.network else None
+        try:
+            return build_model(recipe.kind, recipe.height, recipe.width, options)
+        except ValueError as error:
+            size = f"{recipe.height}x{recipe.width}"
+            raise ScenarioError(str(error), path="network", value=size) from None
 
 
 def _started_model(recipe: NetRecipe) -> SplitModel:
@@ -181,10 +202,9 @@ def _training_data(run: Fitting, arrays: Arrays) -> Batch:
 
 def fit(run: Fitting, data: Batch, checkpoint: Path, progress: Progress | None) -> None:
     """Take steps until the schedule ends, leaving checkpoints."""
-    weights = _class_weights(run.recipe, data)
     while run.done < 1.0:
         began_s = time.monotonic()
-        loss = take_step(run, data, weights)
+        loss = take_step(run, data)
         run.elapsed_s += time.monotonic() - began_s
         if run.step % run.recipe.checkpoint_steps == 0 or run.done >= 1.0:
             save(run, checkpoint)
@@ -192,25 +212,27 @@ def fit(run: Fitting, data: Batch, checkpoint: Path, progress: Progress | None) 
             progress(run.step, run.recipe.steps, loss)
 
 
-def take_step(run: Fitting, data: Batch, weights: Tensor) -> float:
+def take_step(run: Fitting, data: Batch) -> float:
     """One optimiser step; its randomness depends on (seed, step) only, so runs can resume."""
     generator = torch.Generator().manual_seed(run.recipe.seed * 1_000_003 + run.step)
     batch = draw_batch(data, run, generator)
     for group in run.optimizer.param_groups:
         group["lr"] = run.recipe.learning_rate * schedule(run)
-    loss = _loss(run.recipe, _answers(run, batch, generator), batch, weights)
+    loss = _loss(run, batch, generator)
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(run.model.parameters(), 5.0)
+    torch.nn.utils.clip_grad_norm_([*run.model.parameters(), *run.criterion.parameters()], 5.0)
     run.optimizer.step()
     run.step += 1
     return float(loss.detach())
 
 
 def schedule(run: Fitting) -> float:
-    """Learning-rate factor: linear warm-up, then half a cosine to zero."""
-    warm = min(1.0, (run.step + 1) / max(1, run.recipe.warmup_steps))
-    return warm * 0.5 * (1.0 + math.cos(math.pi * min(1.0, run.done)))
+    """Learning-rate factor: linear warm-up, then half a cosine, or a power of 0.9, to zero."""
+    warm, done = min(1.0, (run.step + 1) / max(1, run.recipe.warmup_steps)), min(1.0, run.done)
+    if run.recipe.schedule == "polynomial":
+        return float(warm * (1.0 - done) ** 0.9)
+    return warm * 0.5 * (1.0 + math.cos(math.pi * done))
 
 
 def draw_batch(data: Batch, run: Fitting, generator: torch.Generator) -> Batch:
@@ -244,17 +266,26 @@ def _flip(values: Tensor, flipped: Tensor) -> Tensor:
     return torch.where(flipped.view(-1, *[1] * (values.ndim - 1)), values.flip(2), values)
 
 
-def _answers(run: Fitting, batch: Batch, generator: torch.Generator) -> Batch:
+def _loss(run: Fitting, batch: Batch, generator: torch.Generator) -> Tensor:
+    """What the step minimises; sums and logarithms of it are in float32 at any precision."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=run.recipe.precision == "bfloat16"):
+        feature = None
+        if run.recipe.train_only is None:
+            feature = run.model.encode(as_images(batch["image"])).float()
+        answers = _answers(run, batch, feature, generator)
+    answers = {name: answer.float() for name, answer in answers.items()}
+    loss: Tensor = run.criterion(answers, batch, feature)
+    return loss
+
+
+def _answers(
+    run: Fitting, batch: Batch, feature: Tensor | None, generator: torch.Generator
+) -> Batch:
     if run.recipe.train_only == "exit":
         return run.model.exit_answer(batch["feature"])
-    return run.model.answer(_arrived_features(run, batch, generator))
-
-
-def _arrived_features(run: Fitting, batch: Batch, generator: torch.Generator) -> Tensor:
-    """What the heads are given, ``(B, C, h, w)``: over all ways, or over the trained one only."""
-    if "feature" in batch:
-        return _over_jscc(run, batch["feature"], generator)
-    return _through_paths(run, run.model.encode(as_images(batch["image"])), generator)
+    if feature is None:
+        return run.model.answer(_over_jscc(run, batch["feature"], generator))
+    return run.model.answer(_through_paths(run, feature, generator))
 
 
 def _through_paths(run: Fitting, feature: Tensor, generator: torch.Generator) -> Tensor:
@@ -265,7 +296,8 @@ def _through_paths(run: Fitting, feature: Tensor, generator: torch.Generator) ->
     choice = torch.randint(len(recipe.bits), (len(digital),), generator=generator)
     latent = model.digital_encode(digital)
     coded = add_quantisation_noise(latent, torch.tensor(recipe.bits)[choice], generator)
-    return torch.cat((direct, model.digital_decode(coded), _over_jscc(run, jscc, generator)))
+    ways = [direct, model.digital_decode(coded)]
+    return torch.cat(ways + ([_over_jscc(run, jscc, generator)] if len(jscc) else []))
 
 
 def _over_jscc(run: Fitting, feature: Tensor, generator: torch.Generator) -> Tensor:
@@ -283,27 +315,6 @@ def _over_jscc(run: Fitting, feature: Tensor, generator: torch.Generator) -> Ten
     return model.jscc_decode(received, variance)
 
 
-def _class_weights(recipe: NetRecipe, data: Batch) -> Tensor:
-    if "segmentation" not in data:
-        return torch.ones(1)
-    return objectives.class_weights(data["segmentation"], 8, recipe.class_exponent)
-
-
-def _loss(recipe: NetRecipe, answers: Batch, batch: Batch, weights: Tensor) -> Tensor:
-    if recipe.kind == "digits":
-        return objectives.classification_loss(answers["label"], batch["label"].long())
-    labels = batch["segmentation"].long()
-    return (
-        objectives.segmentation_loss(
-            answers["segmentation"], labels, weights, recipe.jaccard_weight
-        )
-        + recipe.disparity_weight
-        * objectives.disparity_loss(answers["disparity"], batch["disparity"])
-        + recipe.reconstruction_weight
-        * objectives.reconstruction_loss(answers["reconstruction"], as_images(batch["clean"]))
-    )
-
-
 def save(run: Fitting, checkpoint: Path) -> None:
     """Write a checkpoint aside, then rename it."""
     state = {
@@ -311,6 +322,7 @@ def save(run: Fitting, checkpoint: Path) -> None:
         "step": run.step,
         "elapsed_s": run.elapsed_s,
         "model": run.model.state_dict(),
+        "criterion": run.criterion.state_dict(),
         "optimizer": run.optimizer.state_dict(),
     }
     partial = checkpoint.with_name("partial.pt")
@@ -329,5 +341,6 @@ def restore(run: Fitting, checkpoint: Path) -> None:
         message = "checkpoint of another recipe; delete it to start anew"
         raise ArtefactError(message, path=str(checkpoint))
     run.model.load_state_dict(state["model"])
+    run.criterion.load_state_dict(state["criterion"])
     run.optimizer.load_state_dict(state["optimizer"])
     run.step, run.elapsed_s = int(state["step"]), float(state["elapsed_s"])

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from simsplit.errors import ArtefactError
+from simsplit.nets.compressible import CompressibleNet
 from simsplit.nets.contract import SplitModel
 from simsplit.nets.digits import DigitsNet
 from simsplit.nets.multitask import MultitaskExitNet, MultitaskNet
@@ -27,7 +28,8 @@ CARD = "card.json"
 RECIPE = "recipe.yaml"
 _IDENTITY = {"kind", "height", "width", "weights_digest", "recipe_digest"}
 _COSTS = {"macs_by_part", "operators_by_part"}
-NETWORKS: dict[str, Callable[[int, int], SplitModel]] = {
+NETWORKS: dict[str, Callable[..., SplitModel]] = {
+    "compressible": CompressibleNet,
     "multitask": MultitaskNet,
     "multitask_exit": MultitaskExitNet,
     "digits": DigitsNet,
@@ -53,13 +55,20 @@ class Artefact:
         return str(self.card["weights_digest"])
 
 
-def build_model(kind: str, height: int, width: int) -> SplitModel:
+def build_model(
+    kind: str, height: int, width: int, network: Mapping[str, Any] | None = None
+) -> SplitModel:
     """A fresh network of a kind, one of ``NETWORKS``, for images of a size in px.
+
+    Args:
+        kind, height, width: As recipes and cards say them.
+        network: Further arguments of the kind, also as recipes and cards say them.
 
     Raises:
         KeyError: There is no such kind.
+        ValueError: The size does not fit the network.
     """
-    return NETWORKS[kind](height, width)
+    return NETWORKS[kind](height, width, **(network or {}))
 
 
 def load_artefact(models_dir: Path, name: str, *, with_costs: bool = True) -> Artefact:
@@ -83,7 +92,7 @@ def load_artefact(models_dir: Path, name: str, *, with_costs: bool = True) -> Ar
         raise _untrained("recipe.yaml has changed since the weights were trained", folder, recipe)
     try:
         tensors = load_file(weights)
-        model = build_model(card["kind"], card["height"], card["width"])
+        model = build_model(card["kind"], card["height"], card["width"], card.get("network"))
         tables = {_depth(key): tensors.pop(key).numpy() for key in list(tensors) if _is_table(key)}
         model.load_state_dict(tensors)
     except (SafetensorError, RuntimeError, KeyError, ValueError) as error:

@@ -30,6 +30,26 @@ class DigitalBottleneck(nn.Module):
         return torch.relu(self.up(latent))
 
 
+class NoBottleneck(nn.Module):
+    """The feature itself is the latent: what is quantised and coded as it is.
+
+    Args:
+        channels: C of the feature ``(B, C, h, w)``.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.latent_channels = channels
+
+    def encode(self, feature: Tensor) -> Tensor:
+        """Feature → the same."""
+        return feature
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Latent → the same."""
+        return latent
+
+
 def quantisation_step(latent: Tensor, bits: Tensor) -> Tensor:
     """Step of an n-bit uniform quantiser over each image's own range, ``(B, 1, 1, 1)``.
 

@@ -8,26 +8,40 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from simsplit.nets.bottleneck import DigitalBottleneck
+from simsplit.nets.bottleneck import DigitalBottleneck, NoBottleneck
 from simsplit.nets.deepjscc import JsccBottleneck
 
 
 class SplitModel(nn.Module, ABC):
     """A network with one cut, a digital and an analog (JSCC) bottleneck at it, and heads behind it.
 
-    Three paths lead over the cut, all ending in a feature of the same shape for the same heads:
+    Up to three paths lead over it, all ending in a feature of the same shape for the same heads:
     direct ``answer(encode(x))``; digital ``answer(digital_decode(q(digital_encode(encode(x)))))``;
     JSCC ``answer(jscc_decode(channel(jscc_encode(encode(x)))))``. A network may have an early exit:
-    ``exit_answer(exit_trunk(x))`` from the first part of its trunk.
+    ``exit_answer(exit_trunk(x))`` from the first part of its trunk; and it may lack the JSCC path.
+
+    Args:
+        digital: The digital bottleneck.
+        jscc: The analog one; None where ``has_jscc`` is False.
+        grid: ``(h, w)`` of the feature; that of ``jscc`` if None.
     """
 
     splits: ClassVar[tuple[str, ...]] = ()  # names of the cuts this network offers
     has_exit: ClassVar[bool] = False
+    has_jscc: ClassVar[bool] = True
+    jscc: JsccBottleneck
 
-    def __init__(self, digital: DigitalBottleneck, jscc: JsccBottleneck) -> None:
+    def __init__(
+        self,
+        digital: DigitalBottleneck | NoBottleneck,
+        jscc: JsccBottleneck | None,
+        grid: tuple[int, int] | None = None,
+    ) -> None:
         super().__init__()
         self.digital = digital
-        self.jscc = jscc
+        if jscc is not None:
+            self.jscc = jscc
+        self._grid = grid if jscc is None else jscc.grid[1:]
 
     @abstractmethod
     def encode(self, images: Tensor) -> Tensor:
@@ -76,13 +90,13 @@ class SplitModel(nn.Module, ABC):
     @property
     def latent_shape(self) -> tuple[int, int, int]:
         """``(L, h, w)`` of one digital latent."""
-        _, height, width = self.jscc.grid
-        return self.digital.latent_channels, height, width
+        assert self._grid is not None
+        return (self.digital.latent_channels, *self._grid)
 
     @property
     def symbol_count(self) -> int:
-        """Complex channel uses k of one JSCC transmission."""
-        return self.jscc.symbol_count
+        """Complex channel uses k of one JSCC transmission; 0 without that path."""
+        return self.jscc.symbol_count if self.has_jscc else 0
 
 
 def as_images(pixels: Tensor) -> Tensor:

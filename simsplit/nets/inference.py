@@ -34,6 +34,11 @@ class Inference:
     def __init__(self, model: SplitModel) -> None:
         self._model = model
 
+    @property
+    def has_jscc(self) -> bool:
+        """Whether there is a JSCC path over the cut."""
+        return self._model.has_jscc
+
     def features(self, images: NDArray[np.uint8]) -> Floats:
         """Pictures ``(N, H, W, 1 or 3)`` → features ``(N, C, h, w)``."""
         return _one(self._model_encode, images)
@@ -167,22 +172,24 @@ def count_operators(model: SplitModel, height: int, width: int) -> dict[str, Ope
     """The work of every part for one image, recorded by running it; see `simsplit.nets.costs`.
 
     Returns:
-        ``encode``, ``answer``, ``digital_encode``, ``digital_decode``, ``jscc_encode``,
-        ``jscc_decode``; with an early exit also ``exit_trunk``, the part of ``encode`` that the
-        exit shares, and ``exit_head``. Every operator bears the name of its part.
+        ``encode``, ``answer``, ``digital_encode``, ``digital_decode``; with a JSCC path also
+        ``jscc_encode`` and ``jscc_decode``; with an early exit also ``exit_trunk``, the part of
+        ``encode`` that the exit shares, and ``exit_head``. Operators bear the name of their part.
     """
     image = torch.zeros(1, 3, height, width)
     with torch.inference_mode():
         feature = model.encode(image)
-        latent, symbols = model.digital_encode(feature), model.jscc_encode(feature)
+        latent = model.digital_encode(feature)
         calls: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
             "encode": (model.encode, (image,)),
             "digital_encode": (model.digital_encode, (feature,)),
             "digital_decode": (model.digital_decode, (latent,)),
-            "jscc_encode": (model.jscc_encode, (feature,)),
-            "jscc_decode": (model.jscc_decode, (symbols, torch.ones(1, model.symbol_count))),
             "answer": (model.answer, (feature,)),
         }
+        if model.has_jscc:
+            symbols, noise_variance = model.jscc_encode(feature), torch.ones(1, model.symbol_count)
+            calls["jscc_encode"] = (model.jscc_encode, (feature,))
+            calls["jscc_decode"] = (model.jscc_decode, (symbols, noise_variance))
         if model.has_exit:
             calls["exit_trunk"] = (model.exit_trunk, (image,))
             calls["exit_head"] = (model.exit_answer, (model.exit_trunk(image),))

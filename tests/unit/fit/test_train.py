@@ -191,14 +191,14 @@ class TestNestedFromAnother:
         changes = {"kind": "multitask", "dataset": "streets", "height": 32, "width": 64}
         recipe = parse_net_recipe(TINY | self.NESTED | changes)
         with pytest.raises(ScenarioError, match=r"start_from: .*digits 8x8"):
-            start(recipe)
+            start(recipe, torch.ones(8))
 
     def test_frozen_parts_must_come_from_somewhere(self) -> None:
         with pytest.raises(ScenarioError, match="start_from"):
             parse_net_recipe(TINY | {"train_only": "jscc"})
 
     def test_mirrored_features_go_with_mirrored_labels(self) -> None:
-        run = start(parse_net_recipe(TINY | self.NESTED | {"flip": True}))
+        run = start(parse_net_recipe(TINY | self.NESTED | {"flip": True}), torch.ones(8))
         columns = torch.arange(6).expand(32, 4, 6)
         plain = torch.zeros(32, 2, 3, 3)
         data = {"segmentation": columns.clone(), "feature": plain, "mirrored": plain + 5.0}
@@ -262,7 +262,7 @@ class TestExitFromAnother:
 
     def test_another_size_is_no_start(self) -> None:
         with pytest.raises(ScenarioError, match=r"start_from: .*multitask 32x64"):
-            start(parse_net_recipe(TINY | self.EXIT | {"width": 32}))
+            start(parse_net_recipe(TINY | self.EXIT | {"width": 32}), torch.ones(8))
 
 
 def test_table_of_thresholds_by_hand() -> None:
@@ -318,7 +318,7 @@ class TestRecipes:
             train(tmp_path / "nowhere.yaml")
 
     def test_schedule_follows_seconds_on_a_slow_machine(self) -> None:
-        run = start(self.parse(steps=100, budget_s=10.0, warmup_steps=0))
+        run = start(self.parse(steps=100, budget_s=10.0, warmup_steps=0), torch.ones(8))
         assert schedule(run) == 1.0
         run.step, run.elapsed_s = 10, 5.0
         assert run.done == 0.5 and schedule(run) == pytest.approx(0.5)
@@ -326,7 +326,7 @@ class TestRecipes:
         assert run.done == 0.1
 
     def test_every_image_once_per_epoch(self) -> None:
-        run = start(self.parse(train_images=96))
+        run = start(self.parse(train_images=96), torch.ones(8))
         data = {"image": torch.arange(96)}
         drawn = []
         for run.step in range(6):  # 6 batches of 16
@@ -334,7 +334,7 @@ class TestRecipes:
         assert sorted(drawn) == list(range(96)) and drawn != sorted(drawn)
 
     def test_flips_keep_picture_and_labels_together(self) -> None:
-        run = start(self.parse(flip=True))
+        run = start(self.parse(flip=True), torch.ones(8))
         columns = torch.arange(6).expand(32, 4, 6)
         data = {"image": columns.unsqueeze(-1).clone(), "segmentation": columns.clone()}
         batch = draw_batch(data, run, torch.Generator().manual_seed(0))
