@@ -91,7 +91,8 @@ def compressibility_loss(feature: Tensor) -> Tensor:
         feature: ``(B, C, h, w)``.
     """
     residual = prediction_residual(range_normalised(feature))
-    coefficients = dct_matrix(feature.shape[2]) @ residual @ dct_matrix(feature.shape[3]).T
+    rows, columns = (dct_matrix(side, feature.dtype) for side in feature.shape[2:])
+    coefficients = rows @ residual @ columns.T
     return cast(Tensor, _Magnitude.apply(coefficients)).mean()
 
 
@@ -99,7 +100,7 @@ def range_normalised(feature: Tensor) -> Tensor:
     """Each image's whole tensor ``(B, C, h, w)`` to 0 … 1; one that is constant becomes 0."""
     low = feature.amin(dim=(1, 2, 3), keepdim=True)
     span = feature.amax(dim=(1, 2, 3), keepdim=True) - low
-    return (feature - low) / span.clamp_min(torch.finfo(feature.dtype).tiny)
+    return (feature - low) / torch.where(span > 0, span, 1.0)  # a tiny span: an endless gradient
 
 
 def prediction_residual(feature: Tensor) -> Tensor:
@@ -115,12 +116,13 @@ def prediction_residual(feature: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def dct_matrix(size: int) -> Tensor:
+@torch.inference_mode(False)  # one made there could not serve a training that comes later
+def dct_matrix(size: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """Orthonormal DCT-II as a matrix ``(size, size)``: row k is frequency k."""
     place = torch.arange(size, dtype=torch.float64)
     rows = torch.cos(math.pi / size * (place + 0.5) * place[:, None])
     rows[0] *= math.sqrt(0.5)
-    return (rows * math.sqrt(2.0 / size)).to(torch.float32)
+    return (rows * math.sqrt(2.0 / size)).to(dtype)
 
 
 class _Magnitude(torch.autograd.Function):
@@ -168,18 +170,20 @@ class UncertaintyWeights(nn.Module):
 
 
 def labelled_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """Weighted cross-entropy over pixels that have a label.
+    """Weighted cross-entropy over pixels that have a label; 0 where none has.
 
     Args:
         logits: ``(B, classes, H, W)``.
         labels: ``(B, H, W)`` int64; ``IGNORED`` where there is none.
         weights: ``(classes,)``.
     """
+    if not bool((labels != IGNORED).any()):
+        return 0.0 * logits.sum()  # the mean over no pixels is NaN
     return functional.cross_entropy(logits, labels, weights, ignore_index=IGNORED)
 
 
 def known_mean_square(predicted: Tensor, target: Tensor) -> Tensor:
-    """Mean square error where the target is known, that is no NaN; both of one shape."""
+    """Mean square error where the target is known, that is no NaN; 0 if it is nowhere."""
     known = ~target.isnan()
     squares = (predicted - target.nan_to_num()).square() * known
     return squares.sum() / known.sum().clamp_min(1)

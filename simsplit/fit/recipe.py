@@ -15,6 +15,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -104,6 +105,14 @@ class NetRecipe(BaseModel):
     shortest_prefix: Annotated[float, Field(gt=0, le=1)] = 0.125
     full_share: Annotated[float, Field(ge=0, le=1)] = 0.25
 
+    @field_validator("compressibility", mode="before")
+    @classmethod
+    def _weight_or_learned(cls, value: Any) -> Any:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value in (None, "learned") or (number and 0 < value < float("inf")):
+            return value
+        raise ValueError("neither a weight above 0 nor 'learned'")
+
     @model_validator(mode="after")
     def _frozen_parts_come_from_somewhere(self) -> Self:
         if self.train_only is not None and self.start_from is None:
@@ -119,6 +128,8 @@ class NetRecipe(BaseModel):
             raise ValueError("network and kind: compressible need each other")
         if compressible and (self.shares.jscc or self.objective != "uncertainty"):
             raise ValueError("kind compressible needs objective: uncertainty and shares.jscc: 0")
+        if compressible and (self.nested or self.train_only):
+            raise ValueError("kind compressible has no JSCC path: no nested and no train_only")
         if not compressible and (self.objective, self.compressibility) != ("weighted", None):
             raise ValueError("objective and compressibility belong to kind compressible")
         if not compressible and 0 in (self.shares.direct, self.shares.digital, self.shares.jscc):
@@ -183,4 +194,5 @@ def _first_mistake(error: ValidationError) -> ScenarioError:
         parts: dict[str, type[BaseModel]] = {"shares": Shares, "network": CompressibleNetwork}
         fields = parts.get(str(first["loc"][0]), NetRecipe).model_fields
         return ScenarioError("unknown key", path=path, value=path, choices=tuple(fields))
-    return ScenarioError(first["msg"], path=path, value=first.get("input"))
+    message = first["msg"].removeprefix("Value error, ")
+    return ScenarioError(message, path=path, value=first.get("input") if path else None)

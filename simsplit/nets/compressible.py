@@ -70,7 +70,8 @@ class CompressibleNet(SplitModel):
         classes: Segmentation classes.
 
     Raises:
-        ValueError: Unknown encoder, a size that does not fit, or another number of stages.
+        ValueError: Unknown encoder or stem, too few layers, a size that does not fit, or another
+            number of stages.
     """
 
     has_jscc: ClassVar[bool] = False
@@ -88,9 +89,12 @@ class CompressibleNet(SplitModel):
         classes: int = 8,
     ) -> None:
         layers = 4 if encoder == "encoder1" else 3
+        _check_layers(encoder, stem_stride, min(len(widths), len(blocks)), layers)
         channels, stride = widths[layers - 1], stem_stride * 2 ** (layers - 1)
-        _check(encoder, (height, width), stride)
-        stages = head_widths or tuple(max(16, channels >> n + 1) for n in range(_log2(stride)))
+        _check_size((height, width), stride)
+        stages = head_widths
+        if stages is None:
+            stages = tuple(max(16, channels >> n + 1) for n in range(_log2(stride)))
         if len(stages) != _log2(stride):
             raise ValueError(f"{len(stages)} stages of heads where stride {stride} takes others")
         shape = (channels, height // stride, width // stride)
@@ -123,9 +127,16 @@ class CompressibleNet(SplitModel):
         }
 
 
-def _check(encoder: str, size: tuple[int, int], stride: int) -> None:
+def _check_layers(encoder: str, stem_stride: int, given: int, needed: int) -> None:
     if encoder not in CUT_AFTER:
         raise ValueError(f"encoder {encoder!r} is none of {', '.join(CUT_AFTER)}")
+    if stem_stride not in (1, 2, 4):
+        raise ValueError(f"stem_stride {stem_stride} is none of 1, 2, 4")
+    if given < needed:
+        raise ValueError(f"widths or blocks of {given} layers where {encoder} has {needed}")
+
+
+def _check_size(size: tuple[int, int], stride: int) -> None:
     if any(side % stride for side in size):
         raise ValueError(f"image size {size[0]}x{size[1]} is not a multiple of {stride}")
 
