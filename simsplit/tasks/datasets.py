@@ -1,4 +1,5 @@
-"""The data sets and their fixed splits: street scenes (made on the spot), digits, photographs.
+"""The data sets and their fixed splits: street scenes (made on the spot), digits, photographs,
+and Cityscapes from a user's own folder.
 
 Streets: positions in a split count from 0 and stand for these scene indices (seed 0), disjoint:
 train 0..99 999, validation 1 000 000..1 000 511, test 2 000 000..2 000 511. A train ``Dataset`` is
@@ -6,6 +7,7 @@ train 0..99 999, validation 1 000 000..1 000 511, test 2 000 000..2 000 511. A t
 Digits (scikit-learn, 1797 pictures of 8 x 8): of every class the samples are counted in file order,
 0, 1, 2 ...; count mod 5 = 3 is validation, 4 is test, the rest is train. No permutation, no seed.
 Photographs: 512 crops of any size in the test split; no truth (see `simsplit.tasks.photographs`).
+Cityscapes: their train and val; see `simsplit.tasks.cityscapes`.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -23,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsplit.errors import ScenarioError
-from simsplit.tasks import photographs, streets
+from simsplit.tasks import cityscapes, photographs, streets
 
-DATASETS = ("streets", "digits", "photographs")
+DATASETS = ("streets", "digits", "photographs", "cityscapes")
 SPLITS = ("train", "validation", "test")
 TRAIN_RANGE = range(0, 4096)
 """The scene indices of the ``train`` split that recipes use; up to 99 999 is theirs."""
@@ -48,13 +50,14 @@ _SHEET_BOXES = ((0, 0, 255), (255, 0, 0), (255, 255, 0))
 class Dataset:
     """One split of one data set; samples are named by their position in it, from 0.
 
-    ``image_shape`` is (H, W, C).
+    ``image_shape`` is (H, W, C); ``files`` are those of the samples, for a data set on disk.
     """
 
     name: str
     split: Split
     length: int
     image_shape: tuple[int, int, int]
+    files: tuple[cityscapes.Files, ...] = field(default=(), repr=False)
 
     def __len__(self) -> int:
         """Count the samples of the split."""
@@ -65,17 +68,23 @@ class Dataset:
 
         Streets: image, clean uint8 (N, H, W, 3); segmentation uint8 (N, H, W); disparity float32
         (N, H, W), px.  Digits: image uint8 (N, 8, 8, 1), 0..255; label int64 (N,).
-        Photographs: image uint8 (N, H, W, 3).
-        Raises IndexError for a position outside the split.
+        Photographs: image uint8 (N, H, W, 3).  Cityscapes: as streets without clean; segmentation
+        255 = ignored, disparity NaN = unknown.
+        Raises IndexError for a position outside the split; ArtefactError for a damaged file.
         """
         wrong = [index for index in indices if not 0 <= index < self.capacity]
         if wrong:
             raise IndexError(f"{self.name} {self.split} has no position {wrong[0]}")
-        if self.name == "photographs":
-            height, width, _ = self.image_shape
-            pictures = [photographs.photograph(int(i), height, width) for i in indices]
-            return {"image": np.stack(pictures)}
-        return _streets(self, indices) if self.name == "streets" else _digits(self, indices)
+        height, width, _ = self.image_shape
+        match self.name:
+            case "photographs":
+                pictures = [photographs.photograph(int(i), height, width) for i in indices]
+                return {"image": np.stack(pictures)}
+            case "cityscapes":
+                return cityscapes.read([self.files[int(i)] for i in indices], height, width)
+            case "streets":
+                return _streets(self, indices)
+        return _digits(self, indices)
 
     @property
     def capacity(self) -> int:
@@ -86,15 +95,19 @@ class Dataset:
 def open_dataset(
     name: str, split: str, *, height: int | None = None, width: int | None = None
 ) -> Dataset:
-    """Open a split; pictures of streets are ``height`` x ``width`` px (64 x 128 when left out).
+    """Open a split; pictures are ``height`` x ``width`` px.
 
-    Raises ScenarioError for an unknown name or split and for a size the data set does not have.
+    When left out: streets 64 x 128, photographs 224 x 224, cityscapes 256 x 512.
+    Raises ScenarioError for an unknown name or split, for a size the data set does not have, and
+    for Cityscapes that are not there; ArtefactError for a picture without its truth.
     """
     _check(name, DATASETS, "data set")
     _check(split, SPLITS, "split")
     known = cast(Split, split)
     if name == "streets":
         return _open_streets(known, height, width)
+    if name == "cityscapes":
+        return _open_cityscapes(known, height, width)
     if name == "photographs":
         return _open_photographs(known, height or 224, width or 224)
     if (height or 8, width or 8) != (8, 8):
@@ -120,6 +133,21 @@ def _open_photographs(split: Split, height: int, width: int) -> Dataset:
     if split != "test":
         raise ScenarioError("photographs have a test split only", value=split)
     return Dataset("photographs", split, photographs.LENGTH, (height, width, 3))
+
+
+def _open_cityscapes(split: Split, height: int | None, width: int | None) -> Dataset:
+    tall, wide = cityscapes.DEFAULT_SIZE_PX
+    tall, wide = tall if height is None else height, wide if width is None else width
+    if min(tall, wide) < 1:
+        raise ScenarioError("pictures need at least 1 x 1 px", value=(tall, wide))
+    files = cityscapes.samples(split)
+    return Dataset("cityscapes", split, len(files), (tall, wide, 3), files)
+
+
+def class_names(name: str) -> tuple[str, ...]:
+    """What the values of a data set's ``segmentation`` stand for, from 0; empty without one."""
+    _check(name, DATASETS, "data set")
+    return {"streets": streets.CLASSES, "cityscapes": cityscapes.CLASSES}.get(name, ())
 
 
 def scene(dataset: Dataset, position: int) -> streets.Scene:
@@ -178,10 +206,12 @@ def cache_directory() -> Path:
 def cached_arrays(dataset: Dataset, count: int) -> Arrays:
     """Give the first ``count`` samples, from disk when they were made before.
 
-    The file's name holds a digest of data set, size, count and generator version. It is written
-    aside and renamed, so a reader sees a whole file or none. Disparity is float16 in the file and
-    float32 in the answer, cached or not (rounding below 0.05 %). Raises IndexError for a count
-    beyond the split.
+    The file's name holds a digest of data set, size, count and generator version, for Cityscapes
+    also of the names and sizes of the files. It is written aside and renamed, so a reader sees a
+    whole file or none. Disparity is float16 in the file and float32 in the answer, cached or not
+    (rounding below 0.05 %). Everything is in memory at once: of Cityscapes 10 bytes per pixel while
+    it is read and 8 from then on, that is 3.9 and 3.1 GB for all 2,975 at 256 x 512.
+    Raises IndexError for a count beyond the split.
     """
     if not 0 < count <= dataset.capacity:
         raise IndexError(f"{dataset.name} {dataset.split} has 1..{dataset.capacity} samples")
@@ -193,9 +223,17 @@ def cached_arrays(dataset: Dataset, count: int) -> Arrays:
 
 
 def _digest(dataset: Dataset, count: int) -> str:
-    versions = {"streets": streets.GENERATOR_VERSION, "photographs": photographs.VERSION}
+    versions = {
+        "streets": streets.GENERATOR_VERSION,
+        "photographs": photographs.VERSION,
+        "cityscapes": cityscapes.VERSION,
+    }
     version = versions.get(dataset.name, _DIGITS_VERSION)
-    identity = (dataset.name, dataset.split, dataset.image_shape, count, version)
+    identity: tuple[object, ...] = (
+        dataset.name, dataset.split, dataset.image_shape, count, version,
+    )  # fmt: skip
+    if dataset.files:
+        identity = (*identity, cityscapes.identity(dataset.files[:count]))
     return sha256(repr(identity).encode()).hexdigest()[:20]
 
 
@@ -220,19 +258,22 @@ def _write_aside(path: Path, arrays: Arrays) -> None:
         aside.unlink(missing_ok=True)
 
 
-def contact_sheet(dataset: Dataset, count: int = 12) -> NDArray[np.uint8]:
-    """Draw the first samples as one uint8 (h, w, 3) picture.
+def contact_sheet(dataset: Dataset, count: int | None = None) -> NDArray[np.uint8]:
+    """Draw the first samples as one uint8 (h, w, 3) picture; 12, or all of a smaller split.
 
     Streets: two columns of image with boxes | classes in colour | disparity (brighter is nearer).
-    Digits: a grid, each with its label beneath. Photographs: a grid. Raises IndexError for a
-    count beyond the split.
+    Digits: a grid, each with its label beneath. Photographs: a grid. Cityscapes: two columns of
+    image | classes | disparity. Raises IndexError for a count beyond the split.
     """
+    count = min(12, dataset.capacity) if count is None else count
     if not 0 < count <= dataset.capacity:
         raise IndexError(f"{dataset.name} {dataset.split} has 1..{dataset.capacity} samples")
     if dataset.name == "digits":
         return _grid(_digit_tiles(dataset, count), columns=8)
     if dataset.name == "photographs":
         return _grid(list(dataset.arrays(range(count))["image"]), columns=4)
+    if dataset.name == "cityscapes":
+        return _grid(_cityscapes_rows(dataset.arrays(range(count))), columns=2)
     return _grid([_street_row(scene(dataset, i)) for i in range(count)], columns=2)
 
 
@@ -242,6 +283,11 @@ def _grid(tiles: list[NDArray[np.uint8]], columns: int) -> NDArray[np.uint8]:
     tiles = tiles + [blank] * (-len(tiles) % columns)
     rows = [np.concatenate(tiles[i : i + columns], 1) for i in range(0, len(tiles), columns)]
     return np.concatenate(rows, 0)
+
+
+def _cityscapes_rows(arrays: Arrays) -> list[NDArray[np.uint8]]:
+    samples = zip(arrays["image"], arrays["segmentation"], arrays["disparity"], strict=True)
+    return [cityscapes.sheet_row(*sample) for sample in samples]
 
 
 def _street_row(drawn: streets.Scene) -> NDArray[np.uint8]:

@@ -1,7 +1,9 @@
-"""How answers are scored: segmentation, disparity, reconstruction and classification."""
+"""How answers are scored (segmentation, disparity, picture, class) and what a feature costs."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,14 +12,27 @@ from numpy.typing import NDArray
 Labels = NDArray[np.integer[Any]]
 Numbers = NDArray[np.integer[Any]] | NDArray[np.floating[Any]]
 
+IGNORED = 255
+"""Label of pixels that have none, in every data set whose truth has gaps."""
 
-def confusion(prediction: Labels, target: Labels, classes: int) -> NDArray[np.int64]:
+
+def confusion(
+    prediction: Labels, target: Labels, classes: int, ignored: int | None = None
+) -> NDArray[np.int64]:
     """Count pixels per pair of classes: int64 (C, C), C[t, p] = #{target = t and prediction = p}.
 
     Both arrays have one shape, any; values are 0..classes - 1. Counts of several pictures add.
+    Pixels whose target is ``ignored`` count for nothing, whatever is predicted there.
     Raises ValueError for unlike shapes or a label outside that range.
     """
     _same_shape(prediction, target)
+    if target.ndim > 2 and len(target):  # picture by picture: a whole set would fill the memory
+        pictures = zip(prediction, target, strict=True)
+        counts = [confusion(seen, truth, classes, ignored) for seen, truth in pictures]
+        total: NDArray[np.int64] = np.sum(counts, axis=0, dtype=np.int64)
+        return total
+    if ignored is not None:
+        prediction, target = prediction[target != ignored], target[target != ignored]
     for labels in (prediction, target):
         if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
             raise ValueError(f"labels must be 0..{classes - 1}")
@@ -70,9 +85,40 @@ def pixel_accuracy(confusion: NDArray[np.int64]) -> float:
 def disparity_rmse_px(prediction: Numbers, target: Numbers) -> float:
     """Give the root mean square error in px: sqrt(mean((p - t)^2)); one shape, any.
 
-    Raises ValueError for unlike shapes or empty arrays.
+    The mean is over the pixels whose target is known, that is no NaN. Raises ValueError for unlike
+    shapes, empty arrays, or no known pixel.
     """
+    known = ~np.isnan(target)
+    if not known.all():
+        _same_shape(prediction, target)
+        if not known.any():
+            raise ValueError("no known disparity: RMSE is undefined")
+        prediction, target = prediction[known], target[known]
     return float(np.sqrt(_mean_square(prediction, target)))
+
+
+def mean_disparity_rmse_px(prediction: Numbers, target: Numbers) -> float:
+    """Average the root mean square error over pictures, px; both (N, H, W).
+
+    Pictures whose target is unknown everywhere are left out. Raises ValueError for unlike shapes
+    or if no picture is left.
+    """
+    _same_shape(prediction, target)
+    pictures = zip(prediction, target, strict=True)
+    errors = [disparity_rmse_px(p, t) for p, t in pictures if not np.isnan(t).all()]
+    if not errors:
+        raise ValueError("no picture has a known disparity")
+    return float(np.mean(errors))
+
+
+def disparity_irmse(prediction: Numbers, target: Numbers) -> float:
+    """Give the inverse of the mean RMSE over pictures, 1 / px; both (N, H, W); more is better.
+
+    Infinity if there is no error. Raises ValueError as `mean_disparity_rmse_px`.
+    Source: IRMSE of Alvar and Bajić, ICIP 2019 (arXiv 1902.05179), experiments.
+    """
+    mean_px = mean_disparity_rmse_px(prediction, target)
+    return 1.0 / mean_px if mean_px else float("inf")
 
 
 def psnr_db(prediction: Numbers, target: Numbers) -> float:
@@ -96,6 +142,19 @@ def top1(prediction: Numbers, label: Labels) -> float:
     if not label.size:
         raise ValueError("no samples: top-1 is undefined")
     return float(np.mean(chosen == label))
+
+
+def bits_per_feature_element(payload_bits: float, shape: Sequence[int]) -> float:
+    """Give the rate of a coded feature (BPFE): payload_bits / (C h w), bits per element.
+
+    ``payload_bits`` is all that is sent, header and side information included; ``shape`` is that
+    of the feature, (C, h, w). Raises ValueError for a negative payload or a feature of no elements.
+    Source: Alvar and Bajić, ICIP 2019 (arXiv 1902.05179), experiments.
+    """
+    elements = math.prod(shape)
+    if payload_bits < 0 or min(shape, default=0) < 1:
+        raise ValueError(f"no rate of {payload_bits} bits over a feature of shape {tuple(shape)}")
+    return payload_bits / elements
 
 
 def _mean_square(prediction: Numbers, target: Numbers) -> float:
