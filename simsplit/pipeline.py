@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]  # operating points done, all of them
 Request = tuple[str, int, Delivery]  # operating point, sample, what the air did
 
-HEADLINES = {"streets": "miou", "digits": "accuracy"}
+HEADLINES = {"streets": "miou", "cityscapes": "miou", "digits": "accuracy"}
 _JSCC_CHUNK = 64  # requests decoded at once; bounds memory, changes nothing
 _LOCAL, _EXIT, _LOST = (
     "=local",
