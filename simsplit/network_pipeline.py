@@ -23,14 +23,15 @@ from numpy.typing import NDArray
 
 from simsplit.answers import STREETS_CLASSES
 from simsplit.caches import arrays_digest, made_once, score_file, scored_once
-from simsplit.codecs.image import ImageCodec, PngTilesCodec
-from simsplit.codecs.tensors import PixelsCodec, TensorsCodec
+from simsplit.codecs.build import check_formats, feature_codec, picture_codec
+from simsplit.codecs.image import ImageCodec
+from simsplit.codecs.tensors import TensorsCodec
 from simsplit.errors import ScenarioError
 from simsplit.messages import Delivery, Outcome, Prepared, Scheme, Scores, Workload
 from simsplit.pipeline import Request
 from simsplit.prepared import cache_file, read_prepared, write_prepared
 from simsplit.profiles import network_key
-from simsplit.scenario import EVERY, Network, OperatingPoint
+from simsplit.scenario import EVERY, Network, OperatingPoint, PictureCodec
 from simsplit.tasks import metrics
 from simsplit.tasks.datasets import Arrays
 
@@ -99,6 +100,7 @@ class NetworkPipeline:
         self._cuts = {point.name: point for point in _points(self.graph)}
         self._prepared: dict[str, Prepared] = {}
         self._known: dict[tuple[str, int], Outcome] = {}
+        check_formats({f"operating_points.{name}": point for name, point in points.items()})
         for point in points.values():
             self._check(point)
 
@@ -174,22 +176,21 @@ class NetworkPipeline:
         return bytes(codec.encode(arrays if isinstance(codec, TensorsCodec) else arrays[0]))
 
     def _codec(self, point: OperatingPoint) -> Any:
-        match point.codec:
-            case spec if spec is not None and spec.kind == "tensor":
-                return TensorsCodec(self._cuts[str(point.split)].shapes, spec.dtype)
-            case spec if spec is not None and spec.kind == "png_tiles":
-                return PngTilesCodec(self._single_shape(point), spec.bits)
-            case spec if spec is not None and spec.kind == "pixels":
-                return PixelsCodec(self.truth["image"].shape[1:])
-            case spec if spec is not None and spec.kind in ("jpeg", "webp"):
-                return ImageCodec(spec.kind, spec.quality)
-        return ImageCodec("png")
+        spec = point.codec
+        assert spec is not None and spec.kind != "entropy"  # the scenario has checked it
+        if spec.kind == "tensor":
+            return TensorsCodec(self._cuts[str(point.split)].shapes, spec.dtype)
+        if isinstance(spec, PictureCodec):
+            return picture_codec(spec, self.truth["image"].shape[1:])
+        return feature_codec(spec, self._single_shape(point))
 
     def _single_shape(self, point: OperatingPoint) -> tuple[int, ...]:
         shapes = self._cuts[str(point.split)].shapes
         if len(shapes) != 1 or len(shapes[0]) != 3:
             path = f"operating_points.{point.name}.codec"
-            raise ScenarioError("tiles need one (C, h, w) at the cut", path=path, value=shapes)
+            kind = None if point.codec is None else point.codec.kind
+            message = f"codec '{kind}' needs one (C, h, w) at the cut"
+            raise ScenarioError(message, path=path, value=shapes)
         return shapes[0]
 
     @cached_property

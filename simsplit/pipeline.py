@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 
 from simsplit.answers import answer_bits, lost_scores, task_scores
 from simsplit.caches import arrays_digest, made_once, score_file, scored_once
+from simsplit.codecs.build import check_formats, feature_codec, picture_codec
 from simsplit.codecs.contract import Codec
 from simsplit.codecs.entropy import EntropyCodec
-from simsplit.codecs.image import ImageCodec, PngTilesCodec
-from simsplit.codecs.tensors import PixelsCodec
 from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.messages import Delivery, Outcome, Prepared, Scheme, Scores, Workload
 from simsplit.operators import Operators, from_rows
@@ -35,7 +34,7 @@ from simsplit.prepared import (
     workloads,
     write_prepared,
 )
-from simsplit.scenario import OperatingPoint
+from simsplit.scenario import OperatingPoint, PictureCodec
 from simsplit.seeds import Cause, generator
 from simsplit.tasks.datasets import Arrays, cached_arrays, open_dataset
 
@@ -83,13 +82,16 @@ def open_pipeline(
 
     Raises:
         ArtefactError: The weights are missing, stale or damaged.
-        ScenarioError: Dataset, size, split, exit or number of samples do not fit the network.
+        ScenarioError: Dataset, size, scheme, split, exit or number of samples do not fit the
+            network, or this installation has no AVIF.
     """
     from simsplit.nets.artefact import load_artefact
     from simsplit.nets.inference import Inference
 
     artefact = load_artefact(models_dir, model)
     _check_task(artefact.card, model, dataset_name, height, width)
+    check_formats({f"operating_points[{i}]": point for i, point in enumerate(operating_points)})
+    _check_schemes(artefact, operating_points)
     _check_splits(artefact.model.splits, operating_points)
     _check_exits(artefact, models_dir, operating_points)
     truth = test_samples(dataset_name, height, width, samples)
@@ -368,17 +370,11 @@ def build_codec(point: OperatingPoint, artefact: Artefact, picture_shape: tuple[
     if spec is None or spec.kind == "tensor":
         message = "this operating point has no codec of the model's own"
         raise ScenarioError(message, value=point.name)
-    match spec.kind:
-        case "pixels":
-            return PixelsCodec(picture_shape)
-        case "png":
-            return ImageCodec("png")
-        case "jpeg" | "webp":
-            return ImageCodec(spec.kind, spec.quality)
-        case "png_tiles":
-            return PngTilesCodec(latent, spec.bits)
-        case "entropy":
-            return EntropyCodec(latent, _entropy_table(artefact, spec.bits))
+    if spec.kind == "entropy":
+        return EntropyCodec(latent, _entropy_table(artefact, spec.bits))
+    if isinstance(spec, PictureCodec):
+        return picture_codec(spec, picture_shape)
+    return feature_codec(spec, latent)
 
 
 def _entropy_table(artefact: Artefact, bits: int) -> NDArray[np.int64]:
@@ -398,6 +394,17 @@ def _check_task(card: Mapping[str, Any], model: str, dataset: str, height: int, 
         if card[key] != value:
             message = f"model '{model}' was trained at {card['height']} x {card['width']} px"
             raise ScenarioError(message, path=f"task.{key}_px", value=value)
+
+
+def _check_schemes(artefact: Artefact, points: Sequence[OperatingPoint]) -> None:
+    for index, point in enumerate(points):
+        if point.scheme == "jscc" and not artefact.model.has_jscc:
+            raise ScenarioError(
+                f"model '{artefact.name}' has no JSCC path",
+                path=f"operating_points[{index}].scheme",
+                value=point.scheme,
+                choices=("local", "raw", "separate"),
+            )
 
 
 def _check_splits(splits: Sequence[str], points: Sequence[OperatingPoint]) -> None:

@@ -17,10 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsplit.codecs.contract import CodecError, checked_feature
-from simsplit.codecs.quantise import Quantised, dequantise, pack_range, quantise, unpack_range
+from simsplit.codecs.quantise import (
+    RANGE_HEADER,
+    Quantised,
+    dequantise,
+    pack_range,
+    quantise,
+    unpack_range,
+)
 
 _CHECK = struct.Struct("<H")
-_HEADER_BYTES = 8 + _CHECK.size
+_HEADER_BYTES = RANGE_HEADER.size + _CHECK.size
 
 
 class EntropyCodec:
@@ -42,43 +49,53 @@ class EntropyCodec:
     def encode(self, array: NDArray[Any]) -> bytes:
         """Feature ``(C, h, w)`` → payload, within some 20 bits + header of its information."""
         quantised = quantise(checked_feature(array, self.shape), self.bits)
-        body = pack_range(quantised) + self._compress(quantised.codes)
-        return body[:8] + _check(body) + body[8:]
+        rows = quantised.codes.reshape(len(quantised.codes), -1)
+        return seal(pack_range(quantised), range_encode(rows, self._probabilities))
 
     def decode(self, payload: bytes) -> NDArray[np.float32]:
         """Payload → feature ``(C, h, w)``; CodecError if the checksum does not fit."""
         low, high = unpack_range(payload)
-        body = payload[:8] + payload[_HEADER_BYTES:]
-        if len(body) % 4 or payload[8:_HEADER_BYTES] != _check(body):
-            raise CodecError("entropy-coded payload is damaged: checksum differs")
-        return dequantise(Quantised(self._expand(body[8:]), low, high, self.bits))
-
-    def _compress(self, codes: NDArray[np.uint8]) -> bytes:
-        import constriction
-
-        encoder = constriction.stream.queue.RangeEncoder()
-        for channel, model in zip(codes, self._models(), strict=True):
-            encoder.encode(channel.reshape(-1).astype(np.int32), model)
-        return np.asarray(encoder.get_compressed(), dtype="<u4").tobytes()
-
-    def _expand(self, words: bytes) -> NDArray[np.uint8]:
-        import constriction
-
         size = int(np.prod(self.shape[1:]))
-        decoder = constriction.stream.queue.RangeDecoder(
-            np.frombuffer(words, "<u4").astype(np.uint32)
-        )
-        try:
-            rows = [decoder.decode(model, size) for model in self._models()]
-        except AssertionError as error:
-            raise CodecError(f"entropy-coded payload is damaged: {error}") from None
-        return np.stack(rows).astype(np.uint8).reshape(self.shape)
+        codes = range_decode(unseal(payload), self._probabilities, size).reshape(self.shape)
+        return dequantise(Quantised(codes, low, high, self.bits))
 
-    def _models(self) -> list[Any]:
-        import constriction
 
-        categorical = constriction.stream.model.Categorical
-        return [categorical(row, perfect=False) for row in self._probabilities]
+def seal(packed_range: bytes, body: bytes) -> bytes:
+    """Range, checksum of range and body (CRC-32's low 16 bits), and body as one payload."""
+    return packed_range + _check(packed_range + body) + body
+
+
+def unseal(payload: bytes) -> bytes:
+    """The body of a sealed payload; CodecError if its checksum does not fit."""
+    body = payload[_HEADER_BYTES:]
+    if payload[RANGE_HEADER.size : _HEADER_BYTES] != _check(payload[: RANGE_HEADER.size] + body):
+        raise CodecError("entropy-coded payload is damaged: checksum differs")
+    return body
+
+
+def range_encode(rows: NDArray[np.uint8], probabilities: NDArray[np.float64]) -> bytes:
+    """Codes ``(rows, size)`` → 32-bit words, each row by its row of ``(rows, 2^bits)``."""
+    import constriction
+
+    encoder = constriction.stream.queue.RangeEncoder()
+    for row, model in zip(rows, _models(probabilities), strict=True):
+        encoder.encode(row.astype(np.int32), model)
+    return np.asarray(encoder.get_compressed(), dtype="<u4").tobytes()
+
+
+def range_decode(words: bytes, probabilities: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
+    """Inverse of :func:`range_encode`, ``size`` codes per row; CodecError for impossible words."""
+    import constriction
+
+    if len(words) % 4:
+        raise CodecError(f"entropy-coded payload is damaged: {len(words)} bytes are no words")
+    stream = np.frombuffer(words, "<u4").astype(np.uint32)
+    decoder = constriction.stream.queue.RangeDecoder(stream)
+    try:
+        rows = [decoder.decode(model, size) for model in _models(probabilities)]
+    except AssertionError as error:
+        raise CodecError(f"entropy-coded payload is damaged: {error}") from None
+    return np.array(rows, np.uint8).reshape(len(probabilities), size)
 
 
 def count_codes(codes: NDArray[np.uint8], bits: int) -> NDArray[np.int64]:
@@ -89,11 +106,18 @@ def count_codes(codes: NDArray[np.uint8], bits: int) -> NDArray[np.int64]:
     return np.maximum(np.stack(counts), 1).astype(np.int64)
 
 
+def _models(probabilities: NDArray[np.float64]) -> list[Any]:
+    import constriction
+
+    categorical = constriction.stream.model.Categorical
+    return [categorical(row, perfect=False) for row in probabilities]
+
+
 def _depth(shape: tuple[int, ...], tables: NDArray[np.integer[Any]]) -> int:
     if len(shape) != 3 or tables.ndim != 2 or len(tables) != shape[0]:
         raise CodecError(f"tables {tables.shape} do not fit features of shape {shape}")
     bits = int(tables.shape[1]).bit_length() - 1
-    if tables.shape[1] != 2**bits or tables.min() < 1:
+    if not tables.size or tables.shape[1] != 2**bits or tables.min() < 1:
         raise CodecError("a table holds 2^bits frequencies of at least 1")
     return bits
 
