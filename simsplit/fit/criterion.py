@@ -32,7 +32,9 @@ class Criterion(nn.Module):
                 ("segmentation",), ("disparity", "reconstruction", *features)
             )
 
-    def forward(self, answers: Batch, batch: Batch, feature: Tensor | None) -> Tensor:
+    def forward(
+        self, answers: Batch, batch: Batch, feature: Tensor | None, step: int = 0
+    ) -> Tensor:
         """The loss.
 
         Args:
@@ -40,12 +42,13 @@ class Criterion(nn.Module):
             batch: Labels, named as in the data set; without ``clean`` the picture itself is the
                 target of reconstruction.
             feature: What is quantised and coded, before either; counts for ``compressibility``.
+            step: Of the training, from 0.
         """
         if self.recipe.kind == "digits":
             return objectives.classification_loss(answers["label"], batch["label"].long())
         if self.recipe.objective == "uncertainty":
             assert feature is not None
-            return self._uncertainty(answers, batch, feature)
+            return self._uncertainty(answers, batch, feature, step)
         return self._weighted(answers, batch)
 
     def _weighted(self, answers: Batch, batch: Batch) -> Tensor:
@@ -60,7 +63,7 @@ class Criterion(nn.Module):
             * objectives.reconstruction_loss(answers["reconstruction"], as_images(batch["clean"]))
         )
 
-    def _uncertainty(self, answers: Batch, batch: Batch, feature: Tensor) -> Tensor:
+    def _uncertainty(self, answers: Batch, batch: Batch, feature: Tensor, step: int) -> Tensor:
         labels = batch["segmentation"].long()
         picture = as_images(batch.get("clean", batch["image"]))
         losses = {
@@ -71,9 +74,10 @@ class Criterion(nn.Module):
             "reconstruction": (answers["reconstruction"] - picture).abs().mean(),
         }
         weight = self.recipe.compressibility
-        if weight is None:
+        if weight is None or step < self.recipe.compressibility_from_step:
             return self._learned(losses)
-        compressibility = objectives.compressibility_loss(feature)
+        by = self.recipe.compressibility_by
+        compressibility = objectives.compressibility_loss(feature, by)
         if weight == "learned":
             return self._learned(losses | {"compressibility": compressibility})
         return self._learned(losses) + weight * compressibility

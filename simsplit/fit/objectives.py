@@ -76,10 +76,10 @@ def classification_loss(logits: Tensor, labels: Tensor) -> Tensor:
 # --- compressible features ----------------------------------------------------------------------
 
 
-def compressibility_loss(feature: Tensor) -> Tensor:
+def compressibility_loss(feature: Tensor, normalised_by: str = "range") -> Tensor:
     """How many bits a transform coder would need, in a form that has a gradient.
 
-    The range-normalised feature x, per channel: r = (x minus its left neighbour + x minus its upper
+    The normalised feature x, per channel: r = (x minus its left neighbour + x minus its upper
     neighbour) / 2 with the first column and the first row kept, then the mean of |DCT-II(r)|, the
     orthonormal two-dimensional transform over the whole channel; mean over channels and images.
     The gradient of |c| at 0 is taken as 1. Normalising matters: else shrinking the feature would
@@ -89,8 +89,12 @@ def compressibility_loss(feature: Tensor) -> Tensor:
 
     Args:
         feature: ``(B, C, h, w)``.
+        normalised_by: ``range``, as published: each picture's whole tensor to 0 … 1. ``energy``: to
+            a standard deviation of 1; then a few large values, which only make the quantiser
+            coarser, gain nothing.
     """
-    residual = prediction_residual(range_normalised(feature))
+    normalised = energy_normalised if normalised_by == "energy" else range_normalised
+    residual = prediction_residual(normalised(feature))
     rows, columns = (dct_matrix(side, feature.dtype) for side in feature.shape[2:])
     coefficients = rows @ residual @ columns.T
     return cast(Tensor, _Magnitude.apply(coefficients)).mean()
@@ -101,6 +105,16 @@ def range_normalised(feature: Tensor) -> Tensor:
     low = feature.amin(dim=(1, 2, 3), keepdim=True)
     span = feature.amax(dim=(1, 2, 3), keepdim=True) - low
     return (feature - low) / torch.where(span > 0, span, 1.0)  # a tiny span: an endless gradient
+
+
+def energy_normalised(feature: Tensor) -> Tensor:
+    """Each image's whole tensor ``(B, C, h, w)`` over its standard deviation; 0 if constant."""
+    deviation = (
+        (feature - feature.mean(dim=(1, 2, 3), keepdim=True))
+        .square()
+        .mean(dim=(1, 2, 3), keepdim=True)
+    )
+    return feature / torch.where(deviation > 0, deviation, 1.0).sqrt()
 
 
 def prediction_residual(feature: Tensor) -> Tensor:

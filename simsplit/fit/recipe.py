@@ -67,7 +67,8 @@ class NetRecipe(BaseModel):
     ``objective: uncertainty`` weighs cross-entropy, disparity's mean square error and the picture's
     mean absolute error by learned variances (see `objectives.UncertaintyWeights`);
     ``compressibility`` adds `objectives.compressibility_loss` with that weight, or with a learned
-    variance of its own (``learned``). ``precision: bfloat16`` runs the network's products so.
+    variance of its own (``learned``), from ``compressibility_from_step`` on. ``precision:
+    bfloat16`` runs the network's products so.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -99,6 +100,8 @@ class NetRecipe(BaseModel):
     schedule: Literal["cosine", "polynomial"] = "cosine"
     objective: Literal["weighted", "uncertainty"] = "weighted"
     compressibility: PositiveFloat | Literal["learned"] | None = None
+    compressibility_by: Literal["range", "energy"] = "range"
+    compressibility_from_step: Annotated[int, Field(ge=0)] = 0
     start_from: str | None = None
     train_only: Literal["jscc", "exit"] | None = None
     nested: bool = False

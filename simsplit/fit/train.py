@@ -274,7 +274,7 @@ def _loss(run: Fitting, batch: Batch, generator: torch.Generator) -> Tensor:
             feature = run.model.encode(as_images(batch["image"])).float()
         answers = _answers(run, batch, feature, generator)
     answers = {name: answer.float() for name, answer in answers.items()}
-    loss: Tensor = run.criterion(answers, batch, feature)
+    loss: Tensor = run.criterion(answers, batch, feature, run.step)
     return loss
 
 
