@@ -33,9 +33,10 @@ def entropy_by_loops(
         label = labels[image, row, column]
         if label != IGNORED:
             scores = logits[image, :, row, column]
-            logarithm = scores[label] - np.log(np.exp(scores).sum())
-            total, weight = total - weights[label] * logarithm, weight + weights[label]
-    return float(total / weight)
+            logarithm = float(scores[label] - np.log(np.exp(scores).sum()))
+            total -= float(weights[label]) * logarithm
+            weight += float(weights[label])
+    return total / weight
 
 
 @pytest.mark.parametrize("share_ignored", [0.0, 0.3, 0.97])
@@ -52,7 +53,8 @@ def test_cross_entropy_over_labelled_pixels(share_ignored: float) -> None:
 def test_ignored_pixels_have_no_gradient() -> None:
     logits = torch.randn(1, CLASSES, 2, 3, generator=generator()).requires_grad_()
     labels = torch.tensor([[[0, IGNORED, 2], [IGNORED, 4, 1]]])
-    labelled_cross_entropy(logits, labels, torch.ones(CLASSES)).backward()
+    loss = labelled_cross_entropy(logits, labels, torch.ones(CLASSES))
+    loss.backward()  # type: ignore[no-untyped-call]
     assert logits.grad is not None
     assert torch.equal(logits.grad.abs().sum(1) > 0, labels != IGNORED)
 
@@ -100,7 +102,7 @@ def test_class_weights_count_labelled_pixels_only() -> None:
 
 def test_derivative_of_the_magnitude_at_zero_is_one() -> None:
     values = torch.tensor([-2.0, -0.0, 0.0, 3.0], requires_grad=True)
-    magnitudes = objectives._Magnitude.apply(values)  # type: ignore[no-untyped-call]
+    magnitudes = objectives._Magnitude.apply(values)
     assert magnitudes.tolist() == [2.0, 0.0, 0.0, 3.0]
     (magnitudes * torch.tensor([1.0, 10.0, 100.0, 1000.0])).sum().backward()
     assert values.grad is not None and values.grad.tolist() == [-1.0, 10.0, 100.0, 1000.0]
