@@ -10,12 +10,13 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from simsplit.errors import ArtefactError, ScenarioError
+from simsplit.pareto import non_dominated
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -185,12 +186,56 @@ def overlap(anchor: Array, test: Array) -> Overlap:
 # --- curves -----------------------------------------------------------------------------------
 
 
+def operational(curve: Curve, *, lower_is_better: bool = False) -> Curve:
+    """The points that someone would use, by rising rate: those that no other point dominates.
+
+    A point is left out if another one has at most its rate and at least its metric (at most, for
+    an error), and is better in one of them; of equal points one stays. A measured curve doubles
+    back where its metric saturates; the operational one is strictly monotone, as `bd_rate` needs.
+
+    Raises:
+        ScenarioError: A rate or a metric that is no number, or a rate that is not above 0.
+    """
+    rates, metrics = _numbers(curve.rate, curve.metric, curve.name or "curve")
+    costs = np.column_stack([rates, metrics if lower_is_better else -metrics])
+    kept = np.unique(np.column_stack([rates, metrics])[non_dominated(costs)], axis=0)
+    return replace(curve, rate=kept[:, 0].tolist(), metric=kept[:, 1].tolist())
+
+
+def misfit_percent(curve: Curve, method: str) -> float:
+    """How far a method's curve passes by the curve's own points, at most, in per cent of the rate.
+
+    0 for an interpolation. A cubic through more than four points is one by least squares; where it
+    misses them by more than the rates differ, its delta says little.
+
+    Raises:
+        ScenarioError: See `bd_rate`.
+    """
+    log_rate, metric = _checked(
+        curve.rate, curve.metric, curve.name or "curve", method, strict=True
+    )
+    if method != "cubic":
+        return 0.0
+    missed = np.abs(_cubic(metric, log_rate)(metric) - log_rate)
+    return float(100 * (10 ** missed.max() - 1))
+
+
 def _checked(
     rate: Sequence[float], metric: Sequence[float], name: str, method: str, *, strict: bool
 ) -> tuple[Array, Array]:
     """Log10 rates ascending and their metrics; points that are listed twice count once."""
     if method not in METHODS:
         raise ScenarioError("no such BD method", value=method, choices=METHODS)
+    rates, metrics = _numbers(rate, metric, name)
+    points = np.unique(np.column_stack([rates, metrics]), axis=0)
+    if len(points) < FEWEST_POINTS[method]:
+        message = f"no BD: {name}: {method} needs {FEWEST_POINTS[method]} different points"
+        raise ScenarioError(message, value=len(points))
+    _monotone(points[:, 0], points[:, 1], name, strict=strict)
+    return np.log10(points[:, 0]), points[:, 1]
+
+
+def _numbers(rate: Sequence[float], metric: Sequence[float], name: str) -> tuple[Array, Array]:
     rates, metrics = np.asarray(rate, float), np.asarray(metric, float)
     if rates.ndim != 1 or rates.shape != metrics.shape:
         message = f"no BD: {name}: as many rates as metrics are needed"
@@ -199,12 +244,7 @@ def _checked(
     if bad.any():
         listed = _listed(rates[bad], metrics[bad])
         raise ScenarioError(f"no BD: {name}: rates must be above 0 and all finite, not {listed}")
-    points = np.unique(np.column_stack([rates, metrics]), axis=0)
-    if len(points) < FEWEST_POINTS[method]:
-        message = f"no BD: {name}: {method} needs {FEWEST_POINTS[method]} different points"
-        raise ScenarioError(message, value=len(points))
-    _monotone(points[:, 0], points[:, 1], name, strict=strict)
-    return np.log10(points[:, 0]), points[:, 1]
+    return rates, metrics
 
 
 def _monotone(rates: Array, metrics: Array, name: str, *, strict: bool) -> None:
@@ -277,12 +317,16 @@ def _enough(found: Overlap, anchor: Array, test: Array, wanted: float, axis: str
 def _integral(x: Array, y: Array, method: str) -> Callable[[float, float], float]:
     """The integral between two bounds of the curve through (for > 4 points by cubic: near) y(x)."""
     if method == "cubic":
-        whole = np.polynomial.Polynomial.fit(x, y, 3).integ()
+        whole = _cubic(x, y).integ()
         return lambda low, high: float(whole(high) - whole(low))
     from scipy.interpolate import Akima1DInterpolator, PchipInterpolator
 
     curve = PchipInterpolator(x, y) if method == "pchip" else Akima1DInterpolator(x, y)
     return lambda low, high: float(curve.integrate(low, high))
+
+
+def _cubic(x: Array, y: Array) -> np.polynomial.Polynomial:
+    return np.polynomial.Polynomial.fit(x, y, 3)
 
 
 # --- tables -----------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ from simsplit.bd import (
     compared,
     deltas,
     matched,
+    misfit_percent,
+    operational,
     overlaps,
     read_curves,
 )
@@ -104,6 +106,58 @@ def test_deltas_say_which_method_has_none() -> None:
     notes = compared([(three, three), (Curve([0], [1]), three)], 0.5)
     assert notes[0].notes[0] == "common metric: 30 … 35, 100 % of the anchor's range"
     assert "above 0" in notes[1].notes[0]
+
+
+# --- measured curves --------------------------------------------------------------------------
+
+
+def test_only_points_that_nothing_beats_are_operational() -> None:
+    wobbling = Curve([50, 10, 20, 30, 40, 20], [5.0, 1.0, 3.0, 2.9, 5.0, 2.0], "a", "bits", "miou")
+    # 30 is beaten by 20, 50 by 40 at the same metric, the second 20 by the first
+    assert operational(wobbling) == Curve([10, 20, 40], [1.0, 3.0, 5.0], "a", "bits", "miou")
+    twice = operational(Curve([10, 10, 20], [1.0, 1.0, 2.0]))
+    assert (twice.rate, twice.metric) == ([10, 20], [1, 2])
+
+
+def test_of_an_error_the_lower_is_the_better() -> None:
+    found = operational(Curve([10, 20, 30, 40], [1.0, 0.7, 0.8, 0.5]), lower_is_better=True)
+    assert (found.rate, found.metric) == ([10, 20, 40], [1.0, 0.7, 0.5])
+
+
+def test_a_monotone_curve_is_operational_as_it_is() -> None:
+    assert operational(Curve(RATE, METRIC)) == Curve(RATE, METRIC)
+
+
+def test_an_operational_curve_has_a_delta_where_the_measured_one_has_none() -> None:
+    wobbling = Curve([*RATE, 16000], [*METRIC, 36.4])
+    assert "strictly rise" in _refusal([*wobbling.rate], [*wobbling.metric])
+    kept = operational(wobbling)
+    assert bd_rate(RATE, METRIC, kept.rate, kept.metric) == pytest.approx(0)
+
+
+@pytest.mark.parametrize("metric", [[1.0, float("nan")], [1.0]])
+def test_an_operational_curve_leaves_out_nothing_unsaid(metric: list[float]) -> None:
+    with pytest.raises(ScenarioError, match=r"finite, not \(20, nan\)|as many rates as metrics"):
+        operational(Curve([10, 20], metric))
+
+
+def test_half_of_the_range_of_the_anchor_is_needed_not_of_the_test() -> None:
+    inside = [31.5, 32.5, 33.5, 34.5]  # 3 of the anchor's 6.5, and all of its own
+    with pytest.raises(ScenarioError, match=r"share 46\.2 % of the anchor's metric range"):
+        bd_rate(RATE, METRIC, RATE, inside)
+    assert bd_rate(RATE, inside, RATE, METRIC) < 0  # the other way round it is the whole
+
+
+def test_a_cubic_misses_the_points_of_a_curve_that_is_none() -> None:
+    metric = [1.0, 2.0, 3.0, 4.0, 5.0]
+    exact = Curve([10 ** (0.01 * m**3) for m in metric], metric)
+    assert misfit_percent(exact, "cubic") == pytest.approx(0, abs=1e-9)
+    assert misfit_percent(Curve([1, 2, 3], [1, 2, 3]), "akima") == 0
+    # least squares leave d (1, -4, 6, -4, 1) / 70 x 6 of a bump d at the middle of five points
+    bump = Curve([10 ** (m + 0.1 * (m == 3)) for m in metric], metric)
+    assert misfit_percent(bump, "cubic") == pytest.approx(100 * (10 ** (0.1 * 36 / 70) - 1))
+    with pytest.raises(ScenarioError, match="strictly"):
+        misfit_percent(Curve([1, 2, 3, 4], [1, 2, 2, 3]), "cubic")
 
 
 # --- tables -----------------------------------------------------------------------------------
