@@ -45,6 +45,7 @@ def blocks() -> dict[str, str]:
         "neurosurgeon": neurosurgeon(),
         "policies": policies(),
         "capacity": capacity(),
+        "compressible_features": compressible_features(),
     }
 
 
@@ -200,6 +201,26 @@ def capacity() -> str:
         )
     heading = ["operating point", "phones that fit", "surely fit … surely not", "misses %", "runs"]
     return _table(heading, [row for _, row in sorted(rows, key=lambda pair: pair[0])])
+
+
+COMPRESSIBLE = (
+    "simsplit rd features_e2_baseline:features_e2_proposed "
+    "features_e1_baseline:features_e1_proposed --out results/published/compressible_features"
+)
+
+
+def compressible_features() -> str:
+    """BD-rates over training seeds, and bits and metrics as PNG, encoder by encoder.
+
+    Raises:
+        ArtefactError: The study has not been made; names its command.
+    """
+    from simsplit.rate_distortion.texts import markdown_table
+
+    file = project_root() / "results" / "published" / "compressible_features" / "bd.json"
+    if not file.is_file():
+        raise ArtefactError(f"not there yet; run `{COMPRESSIBLE}`", path=str(file))
+    return _table(*markdown_table(json.loads(file.read_text(encoding="utf-8"))))
 
 
 def _gap(row: Mapping[str, str], name: str) -> str:

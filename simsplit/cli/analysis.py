@@ -1,4 +1,4 @@
-"""Verbs about what results say: compare, bd, warmup."""
+"""Verbs about what results say: compare, bd, rd, warmup."""
 
 from __future__ import annotations
 
@@ -110,6 +110,44 @@ def bd(
 def _delta_cells(found: Delta) -> list[str]:
     rate = "no BD" if found.rate_percent is None else f"{found.rate_percent:+.2f}"
     return [found.method, rate, "no BD" if found.metric is None else f"{found.metric:+.4g}"]
+
+
+@app.command()
+@guarded
+def rd(
+    pairs: Annotated[
+        list[str],
+        typer.Argument(metavar="ANCHOR:TEST...", help="Networks by name in models/, or folders."),
+    ],
+    method: Annotated[
+        str, typer.Option("--method", help="Of the BD-rate: cubic, pchip or akima.")
+    ] = "cubic",
+    min_overlap: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the anchor's range needed.")
+    ] = 0.5,
+    style: Annotated[
+        str, typer.Option(help="ieee_column, ieee_page, thesis or slide.")
+    ] = "ieee_page",
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the files.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare trained networks' rate and distortion over training seeds, from their cards."""
+    from simsplit.rate_distortion.study import study, write_study
+    from simsplit.rate_distortion.texts import delta_table, named_once, png_table
+
+    found = study(pairs, method, min_overlap)
+    files = [] if out is None else write_study(found, out, style)
+    if as_json:
+        print_json(found.summary)
+        return
+    columns, lines = delta_table(found.summary)
+    title = f"BD-rate of the proposed against the baseline ({method}); below 0: fewer bits"
+    print_table(title, columns, named_once(lines))
+    columns, lines = png_table(found.summary)
+    print_table("Coded as PNG, means over the seeds", columns, named_once(lines))
+    _print_notes(found.summary["notes"])
+    for path in files:
+        typer.echo(f"File: {path}")
 
 
 @app.command()

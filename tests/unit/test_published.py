@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from fake_ladders import store
 
 from simsplit import published
 from simsplit.errors import ArtefactError
 from simsplit.load import project_root
+from simsplit.rate_distortion.study import study, write_study
 
 README = (project_root() / "README.md").read_text(encoding="utf-8")
 
@@ -25,3 +32,21 @@ def test_a_block_without_a_place_is_an_error() -> None:
 def test_the_readme_says_what_was_published(name: str) -> None:
     content = getattr(published, name)()
     assert published.fill(README, {name: content}) == README
+
+
+def test_compressible_features_are_what_the_study_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(published, "project_root", lambda: tmp_path)
+    with pytest.raises(
+        ArtefactError, match=r"bd\.json: not there yet; run `simsplit rd features_e2"
+    ):
+        published.compressible_features()
+    base = store(tmp_path / "a", {1: 0.0, 2: 0.0})
+    found = study([f"{base}:{store(tmp_path / 'b', {1: 0.1, 2: 0.3})}"])
+    write_study(found, tmp_path / "results" / "published" / "compressible_features")
+    header, rule, *lines = published.compressible_features().splitlines()
+    assert header.count("|") == rule.count("|") == lines[0].count("|")
+    assert len(lines) == 4
+    assert lines[0].startswith("| encoder2 | mean IoU | -20.0 % [-30.0 … -10.0] | -20.0 % [")
+    assert "82.4 → 65.8 (-20.0 %)" in lines[0]
