@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from simsplit.channel import FixedSnr, FreeSpace, LogDistance, TraceChannel
+from simsplit.errors import ScenarioError
 from simsplit.hardware import Hardware, load_hardware
 from simsplit.load import model_card
 from simsplit.messages import Scheme, Workload
@@ -314,8 +315,18 @@ def _workload(scenario: Scenario, group: DeviceGroup, card: Mapping[str, Any]) -
     if point is None or point.network is not None or not isinstance(rows, Mapping):
         return None
     parts = {part: from_rows(operators) for part, operators in rows.items()}
-    found = exit_workload(parts) if point.exit else workloads(parts)[Scheme(point.scheme)]
+    ways = workloads(parts)
+    if Scheme(point.scheme) not in ways:
+        raise _no_such_way(scenario, point)
+    found = exit_workload(parts) if point.exit else ways[Scheme(point.scheme)]
     return found if point.exit or point.scheme != "local" else replace(found, device=found.local)
+
+
+def _no_such_way(scenario: Scenario, point: OperatingPoint) -> ScenarioError:
+    """What `simsplit.pipeline` would say once the network is open."""
+    path = f"operating_points[{scenario.operating_points.index(point)}].scheme"
+    message, choices = f"model '{scenario.model}' has no JSCC path", ("local", "raw", "separate")
+    return ScenarioError(message, path=path, value=point.scheme, choices=choices)
 
 
 def _of(card: Mapping[str, Any], key: str, point: OperatingPoint) -> Any:

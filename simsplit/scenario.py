@@ -124,7 +124,7 @@ class WebpTilesCodec(Spec):
     """
 
     kind: Literal["webp_tiles"]
-    quality: Quality | None = None
+    quality: Quality | None = Field(None, description="Only if not lossless.")
     lossless: bool = False
 
     _one_way = model_validator(mode="after")(_lossy_or_lossless)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,15 +15,20 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from simsplit.codecs.entropy import count_codes
+from simsplit.codecs.formats import is_available
 from simsplit.errors import ArtefactError, ScenarioError
+from simsplit.expect import expect
 from simsplit.fit.card import costs
+from simsplit.load import load
 from simsplit.messages import Delivery, Scheme
+from simsplit.nets.artefact import build_model, write_card, write_weights
 from simsplit.nets.digits import DigitsNet
 from simsplit.nets.inference import Inference
 from simsplit.operators import Operator, total_macs
 from simsplit.pipeline import Pipeline, lost_scores, open_pipeline, task_scores
 from simsplit.prepared import exit_workload, workloads
-from simsplit.scenario import OperatingPoint
+from simsplit.scenario import OperatingPoint, Scenario
 
 MODELS = Path(__file__).parents[2] / "models"
 SAMPLES = 60
@@ -39,8 +45,37 @@ POINTS = [
         {"name": "coded", "scheme": "separate", "split": "stage2", "codec": {"kind": "entropy"}},
         {"name": "tiles", "scheme": "separate", "codec": {"kind": "png_tiles", "bits": 6}},
         {"name": "jscc", "scheme": "jscc", "split": "stage2"},
+        {
+            "name": "webp_exact",
+            "scheme": "raw",
+            "codec": {"kind": "webp", "lossless": True},
+        },
+        {"name": "adaptive", "scheme": "separate", "codec": {"kind": "adaptive_entropy"}},
+        {
+            "name": "tiles_jpeg",
+            "scheme": "separate",
+            "codec": {"kind": "jpeg_tiles", "quality": 90},
+        },
+        {
+            "name": "tiles_webp",
+            "scheme": "separate",
+            "codec": {"kind": "webp_tiles", "quality": 90},
+        },
+        {
+            "name": "tiles_exact",
+            "scheme": "separate",
+            "codec": {"kind": "webp_tiles", "lossless": True},
+        },
     )
 ]
+AVIF = [
+    OperatingPoint.model_validate({"name": f"avif_{scheme}", "scheme": scheme, "codec": codec})
+    for scheme, codec in (
+        ("raw", {"kind": "avif", "quality": 90}),
+        ("separate", {"kind": "avif_tiles", "quality": 90}),
+    )
+]
+DIGITAL = [point.name for point in POINTS if point.scheme in ("raw", "separate")]
 
 
 def opened(**changes: Any) -> Pipeline:
@@ -78,7 +113,7 @@ def accuracy(pipeline: Pipeline, name: str, delivery: Callable[[int], Delivery] 
 
 class TestActOne:
     def test_digital_sizes_are_the_bytes(self, chain: Pipeline) -> None:
-        for name in ("png", "pixels", "jpeg", "webp", "coded", "tiles"):
+        for name in DIGITAL:
             prepared = chain.prepare()[name]
             assert prepared.payload_bits.tolist() == [len(p) * 8 for p in prepared.payloads]
             assert prepared.payload_bits.min() > 0 and not prepared.channel_uses.any()
@@ -148,6 +183,20 @@ class TestActThree:
         retried = [Delivery(i, False, computed_locally=True) for i in range(SAMPLES)]
         outcomes = chain.score([("coded", i, d) for i, d in enumerate(retried)])
         assert outcomes == chain.score([("local", i, sent(i)) for i in range(SAMPLES)])
+
+    def test_avif_answers_well(self) -> None:
+        if not is_available("avif"):
+            pytest.skip("this Pillow has no AVIF")
+        pipeline = opened(operating_points=AVIF)
+        pipeline.prepare()
+        assert min(accuracy(pipeline, point.name) for point in AVIF) > 0.85
+
+    def test_lossless_files_of_one_bit_depth_carry_the_same_feature(self, chain: Pipeline) -> None:
+        """The codes are those of the entropy coder, so is what the heads see."""
+        coded = chain._received("coded", range(8))
+        for name in ("adaptive", "tiles_exact"):
+            np.testing.assert_array_equal(chain._received(name, range(8)), coded)
+        assert np.abs(chain._received("tiles_jpeg", range(8)) - coded).max() > 0
 
     def test_what_is_lost_scores_nothing(self, chain: Pipeline) -> None:
         for name in ("png", "coded", "jscc", "local"):
@@ -287,7 +336,8 @@ class TestCosts:
         tails = {point.name: chain.workload(point.name).tail for point in POINTS}
         assert tails.pop("local") == ""
         assert tails.pop("jscc") == "digits_cnn/jscc/stage2"
-        assert {tails.pop(name) for name in ("coded", "tiles")} == {"digits_cnn/separate/stage2"}
+        coded = [point.name for point in POINTS if point.scheme == "separate"]
+        assert {tails.pop(name) for name in coded} == {"digits_cnn/separate/stage2"}
         assert set(tails.values()) == {"digits_cnn/raw"}
 
     def test_headline(self, chain: Pipeline) -> None:
@@ -427,10 +477,82 @@ class TestMistakes:
         with pytest.raises(ScenarioError, match=r"^task\.samples"):
             opened(samples=100_000)
 
+    def test_no_avif_in_this_pillow(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("simsplit.codecs.build.is_available", lambda _: False)
+        for place, point in enumerate(AVIF):
+            message = rf"^operating_points\[{place}\]\.codec\.kind: .*built without AVIF.*'avif"
+            with pytest.raises(ScenarioError, match=message):
+                opened(operating_points=[*POINTS[:place], point])
+        assert opened().points  # all that is not AVIF
+
     def test_wrong_split(self) -> None:
         point = OperatingPoint(name="x", scheme="jscc", split="stage3")
         with pytest.raises(ScenarioError, match=r"operating_points\[0\]\.split.*stage2"):
             opened(operating_points=[point])
+
+
+class TestNetworkWithoutJscc:
+    """Streets 16x32 through an untrained network whose split is its own, not its class's."""
+
+    @pytest.fixture
+    def models(self, tmp_path: Path) -> Path:
+        said = {"encoder": "encoder1", "widths": [4, 4, 8, 16], "blocks": [1, 1, 1, 1]}
+        network = said | {"stem_stride": 1}
+        model = build_model("compressible", 16, 32, network)
+        latents = np.random.default_rng(0).integers(0, 256, (9, *model.latent_shape))
+        tables = {8: count_codes(latents.astype(np.uint8), 8)}
+        folder = tmp_path / "features"
+        folder.mkdir()
+        digest = write_weights(folder, model, tables)
+        card = {"dataset": "streets", "constant_answer": {}, "weights_digest": digest}
+        identity = {"kind": "compressible", "height": 16, "width": 32, "network": network}
+        write_card(folder, card | identity | {"recipe_digest": ""} | costs(model, 16, 32))
+        return tmp_path
+
+    def opened(self, models: Path, *points: dict[str, Any]) -> Pipeline:
+        return opened(
+            dataset_name="streets",
+            height=16,
+            width=32,
+            samples=2,
+            model="features",
+            models_dir=models,
+            operating_points=[OperatingPoint.model_validate(point) for point in points],
+        )
+
+    def test_jscc_is_refused(self, models: Path) -> None:
+        local, jscc = {"name": "a", "scheme": "local"}, {"name": "b", "scheme": "jscc"}
+        with pytest.raises(ScenarioError) as caught:
+            self.opened(models, local, jscc)
+        error = caught.value
+        assert error.path == "operating_points[1].scheme" and error.value == "jscc"
+        assert "'features'" in error.message and "JSCC" in error.message
+        assert tuple(error.choices) == ("local", "raw", "separate")
+
+    def test_jscc_is_refused_by_the_expectation_too(
+        self, models: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        card = json.loads((models / "features" / "card.json").read_text())
+        monkeypatch.setattr("simsplit.expect.model_card", lambda _: card)
+        plain = load("digits_smoke").model_dump(mode="json")
+        points = [{"name": "a", "scheme": "local"}, {"name": "b", "scheme": "jscc"}]
+        group = plain["devices"][0] | {"operating_point": "b", "policy": None}
+        said = plain | {"operating_points": points, "devices": [group], "model": "features"}
+        message = r"operating_points\[1\]\.scheme: model 'features' has no JSCC path.*separate"
+        with pytest.raises(ScenarioError, match=message):
+            expect(Scenario.model_validate(said))
+
+    def test_the_split_is_the_networks_own(self, models: Path) -> None:
+        codec = {"kind": "jpeg_tiles", "quality": 95}
+        point = {"name": "a", "scheme": "separate", "codec": codec}
+        pipeline = self.opened(models, point, point | {"name": "b", "split": "layer4"})
+        tails = {pipeline.workload(name).tail for name in ("a", "b")}
+        assert tails == {"features/separate/layer4"}
+        prepared = pipeline.prepare()
+        assert prepared["a"].payloads == prepared["b"].payloads
+        assert pipeline._received("a", [0]).shape == (1, 16, 2, 4)
+        with pytest.raises(ScenarioError, match=r"operating_points\[0\]\.split.*layer4"):
+            self.opened(models, point | {"split": "layer3"})
 
 
 def test_importing_the_pipeline_does_not_import_torch() -> None:
