@@ -117,7 +117,7 @@ def _delta_cells(found: Delta) -> list[str]:
 def rd(
     pairs: Annotated[
         list[str],
-        typer.Argument(metavar="ANCHOR:TEST...", help="Networks by name in models/, or folders."),
+        typer.Argument(metavar="ANCHOR:TEST", help="Networks by name in models/, or folders."),
     ],
     method: Annotated[
         str, typer.Option("--method", help="Of the BD-rate: cubic, pchip or akima.")

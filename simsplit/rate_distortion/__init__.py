@@ -12,6 +12,10 @@ without the loss.
 * A curve is PNG and JPEG of one network, by metric, without the points that another one beats
   (`simsplit.bd.operational`): near saturation the metric of a small test set wobbles. Other codecs
   are single points.
+* Bjøntegaard's cubic goes through four points. Through a ladder of a dozen it is one by least
+  squares, and where the metric saturates it passes by the points: it may be tens of per cent off,
+  or of the wrong sign, where an interpolation (Akima) is within one or two. Both are told, and a
+  note where they differ (tests/validation/test_rate_distortion.py has the true values).
 * Both curves must share half of the anchor's range of the metric, else there is no delta.
 * RMSE falls with the rate and IRMSE, one over it, rises; both have their delta.
 """
