@@ -108,7 +108,10 @@ def range_normalised(feature: Tensor) -> Tensor:
 
 
 def energy_normalised(feature: Tensor) -> Tensor:
-    """Each image's whole tensor ``(B, C, h, w)`` over its standard deviation; 0 if constant."""
+    """Each image's whole tensor ``(B, C, h, w)`` over its standard deviation, not centred.
+
+    One that is constant stays as it is.
+    """
     deviation = (
         (feature - feature.mean(dim=(1, 2, 3), keepdim=True))
         .square()

@@ -133,6 +133,11 @@ class NetRecipe(BaseModel):
             raise ValueError("kind compressible needs objective: uncertainty and shares.jscc: 0")
         if compressible and (self.nested or self.train_only):
             raise ValueError("kind compressible has no JSCC path: no nested and no train_only")
+        details = (self.compressibility_by, self.compressibility_from_step)
+        if self.compressibility is None and details != ("range", 0):
+            raise ValueError(
+                "compressibility_by and compressibility_from_step need compressibility"
+            )
         if not compressible and (self.objective, self.compressibility) != ("weighted", None):
             raise ValueError("objective and compressibility belong to kind compressible")
         if not compressible and 0 in (self.shares.direct, self.shares.digital, self.shares.jscc):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -36,13 +37,27 @@ def residual_by_loops(channel: Floats) -> Floats:
     return out
 
 
-def loss_by_scipy(feature: Floats) -> float:
+def by_range(image: Floats) -> Floats:
+    span = np.ptp(image)
+    scaled: Floats = (image - image.min()) / (span if span > 0 else 1.0)
+    return scaled
+
+
+def by_energy(image: Floats) -> Floats:
+    deviation = np.std(image)
+    scaled: Floats = image / (deviation if deviation > 0 else 1.0)
+    return scaled
+
+
+NORMALISED = {"range": by_range, "energy": by_energy}
+
+
+def loss_by_scipy(feature: Floats, normalised_by: str) -> float:
     from scipy.fft import dctn
 
     images = []
     for image in feature:
-        span = np.ptp(image)
-        scaled = (image - image.min()) / (span if span > 0 else 1.0)
+        scaled = NORMALISED[normalised_by](image)
         spectra = [dctn(residual_by_loops(c), type=2, norm="ortho") for c in scaled]
         images.append(np.abs(spectra).mean())
     return float(np.mean(images))
@@ -50,13 +65,19 @@ def loss_by_scipy(feature: Floats) -> float:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("rectified", [False, True])
-def test_loss_is_the_formula(shape: tuple[int, ...], rectified: bool) -> None:
+@pytest.mark.parametrize("by", NORMALISED)
+def test_loss_is_the_formula(shape: tuple[int, ...], rectified: bool, by: str) -> None:
     values = torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape))) * 3.0 + 0.7
     feature = torch.relu(values) if rectified else values
-    expected = loss_by_scipy(feature.double().numpy())
+    expected = loss_by_scipy(feature.double().numpy(), by)
     assert expected > 0 or shape == (1, 1, 1, 1)
-    assert float(compressibility_loss(feature)) == pytest.approx(expected, abs=1e-6)
-    assert float(compressibility_loss(feature.double())) == pytest.approx(expected, abs=1e-12)
+    assert float(compressibility_loss(feature, by)) == pytest.approx(expected, abs=1e-6)
+    assert float(compressibility_loss(feature.double(), by)) == pytest.approx(expected, abs=1e-12)
+
+
+def test_range_is_what_is_published_and_the_default() -> None:
+    feature = torch.rand(1, 2, 4, 4, generator=torch.Generator().manual_seed(6))
+    assert torch.equal(compressibility_loss(feature), compressibility_loss(feature, "range"))
 
 
 @pytest.mark.parametrize("size", [1, 2, 8, 16, 32])
@@ -70,9 +91,11 @@ def test_transform_is_orthonormal_and_that_of_scipy(size: int) -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 4, 5), (1, 2, 8, 4), (1, 1, 2, 2)])
-def test_gradient_is_that_of_finite_differences(shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("by", NORMALISED)
+def test_gradient_is_that_of_finite_differences(shape: tuple[int, ...], by: str) -> None:
     feature = torch.randn(shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
-    assert torch.autograd.gradcheck(compressibility_loss, feature.requires_grad_(), eps=1e-7)
+    loss = partial(compressibility_loss, normalised_by=by)
+    assert torch.autograd.gradcheck(loss, feature.requires_grad_(), eps=1e-7)
 
 
 def test_scale_and_shift_of_an_image_change_nothing() -> None:
@@ -82,6 +105,19 @@ def test_scale_and_shift_of_an_image_change_nothing() -> None:
     shift = torch.tensor([-7.0, 0.0, 30.0], dtype=torch.float64).view(3, 1, 1, 1)
     one, other = compressibility_loss(feature), compressibility_loss(scale * feature + shift)
     assert float(other) == pytest.approx(float(one), rel=1e-9)
+    scaled = compressibility_loss(scale * feature, "energy")
+    assert float(scaled) == pytest.approx(float(compressibility_loss(feature, "energy")), rel=1e-9)
+
+
+def test_one_large_value_makes_all_others_cheap_by_range_but_not_by_energy() -> None:
+    """Five times the largest: by range all others shrink to a fifth, and their loss with them."""
+    feature = torch.rand(1, 4, 8, 16, generator=torch.Generator().manual_seed(1))
+    spiked = feature.clone()
+    spiked[0, 0, 4, 4] = 5.0
+    gain = {
+        b: compressibility_loss(feature, b) / compressibility_loss(spiked, b) for b in NORMALISED
+    }
+    assert gain["range"] > 4.0 and gain["energy"] < 1.1
 
 
 def test_images_are_normalised_each_by_its_own_range() -> None:
@@ -93,14 +129,16 @@ def test_images_are_normalised_each_by_its_own_range() -> None:
 
 @pytest.mark.parametrize("value", [0.0, 2.5, -1e6])
 @pytest.mark.parametrize("shape", [(2, 3, 4, 5), (1, 1, 1, 1)])
-def test_a_constant_image_costs_nothing_and_leaves_training_alone(
-    value: float, shape: tuple[int, ...]
+@pytest.mark.parametrize("by", NORMALISED)
+def test_a_constant_image_costs_nothing_by_range_and_spoils_no_training(
+    value: float, shape: tuple[int, ...], by: str
 ) -> None:
     feature = torch.full(shape, value, requires_grad=True)
-    loss = compressibility_loss(feature)
+    loss = compressibility_loss(feature, by)
     loss.backward()  # type: ignore[no-untyped-call]
-    assert float(loss.detach()) == 0.0 and feature.grad is not None
-    assert float(feature.grad.abs().max()) < 1.0
+    assert by == "energy" or float(loss.detach()) == 0.0
+    assert feature.grad is not None
+    assert float(feature.grad.abs().max()) <= 1.0
 
 
 def smooth_field(sigma: float, seed: int, shape: tuple[int, int, int] = (16, 16, 32)) -> Floats:

@@ -75,6 +75,8 @@ def test_a_good_one() -> None:
         ({"objective": "weighted"}, "needs objective: uncertainty"),
         ({"objective": "weighted", "compressibility": 0.1}, "needs objective: uncertainty"),
         ({"nested": True}, "no JSCC path"),
+        ({"compressibility_by": "energy"}, "need compressibility$"),
+        ({"compressibility_from_step": 3}, "need compressibility$"),
         ({"train_only": "jscc", "start_from": "net"}, "no JSCC path"),
         ({"shares": {"direct": 0, "digital": 0, "jscc": 0}}, "a batch needs pictures"),
     ],

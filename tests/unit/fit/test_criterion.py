@@ -110,6 +110,22 @@ def test_compressibility_with_a_fixed_weight_has_no_variance() -> None:
     assert set(made.log_variances()) == TASKS
 
 
+def test_compressibility_may_be_normalised_by_energy() -> None:
+    made = criterion(0.0, compressibility=2.5, compressibility_by="energy")
+    added = 2.5 * float(objectives.compressibility_loss(FEATURE, "energy"))
+    loss = made(*answers_and_batch(), FEATURE)
+    assert float(loss.detach()) == pytest.approx(expected_tasks(0.0) + added, rel=1e-5)
+
+
+@pytest.mark.parametrize("weight", [2.5, "learned"])
+def test_compressibility_may_begin_later(weight: Any) -> None:
+    made = criterion(0.7, compressibility=weight, compressibility_from_step=10)
+    before, after = (float(made(*answers_and_batch(), FEATURE, step).detach()) for step in (9, 10))
+    assert before == pytest.approx(expected_tasks(0.7), rel=1e-5)
+    at_once = criterion(0.7, compressibility=weight)(*answers_and_batch(), FEATURE)
+    assert after == float(at_once.detach())
+
+
 def test_learned_compressibility_is_a_regression() -> None:
     made = criterion(0.7, compressibility="learned")
     loss = made(*answers_and_batch(), FEATURE)
@@ -143,26 +159,32 @@ class TestLogVariances:
     def _own_cache(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SIMSPLIT_CACHE", str(tmp_path / "cache"))
 
-    def facts(self, folder: Path, monkeypatch: pytest.MonkeyPatch, **hooks: Any) -> dict[str, Any]:
+    @pytest.fixture(params=[0, 5], ids=["at once", "from step 5"])
+    def said(self, request: pytest.FixtureRequest) -> dict[str, Any]:
+        return {"compressibility": "learned", "compressibility_from_step": request.param}
+
+    def facts(
+        self, folder: Path, said: dict[str, Any], monkeypatch: pytest.MonkeyPatch, **hooks: Any
+    ) -> dict[str, Any]:
         told: list[dict[str, Any]] = []
         monkeypatch.setattr(training, "finish", lambda *args: told.append(args[-1]))
         folder.mkdir(exist_ok=True)
         file = folder / "recipe.yaml"
-        file.write_text(yaml.safe_dump(TINY | {"compressibility": "learned"}))
+        file.write_text(yaml.safe_dump(TINY | said))
         train(file, **hooks)
         return told[0]
 
     def test_an_interrupted_run_tells_those_of_an_undisturbed_one(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, said: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def interrupt(step: int, steps: int, loss: float) -> None:
             if step == 6:  # a checkpoint is at 4
                 raise KeyboardInterrupt
 
-        undisturbed = self.facts(tmp_path / "a", monkeypatch)
+        undisturbed = self.facts(tmp_path / "a", said, monkeypatch)
         with pytest.raises(KeyboardInterrupt):
-            self.facts(tmp_path / "b", monkeypatch, progress=interrupt)
-        resumed = self.facts(tmp_path / "b", monkeypatch)
+            self.facts(tmp_path / "b", said, monkeypatch, progress=interrupt)
+        resumed = self.facts(tmp_path / "b", said, monkeypatch)
         assert resumed["log_variance"] == undisturbed["log_variance"]
         assert set(resumed["log_variance"]) == TASKS | {"compressibility"}
         assert all(value != 0.0 for value in resumed["log_variance"].values())
