@@ -268,10 +268,10 @@ def _flip(values: Tensor, flipped: Tensor) -> Tensor:
 
 def _loss(run: Fitting, batch: Batch, generator: torch.Generator) -> Tensor:
     """What the step minimises; sums and logarithms of it are in float32 at any precision."""
+    # Pictures are laid out anew: with torch 2.14 the float32 gradient of channels-last ones crashes.
+    pictures = None if run.recipe.train_only else as_images(batch["image"]).contiguous()
     with torch.autocast("cpu", torch.bfloat16, enabled=run.recipe.precision == "bfloat16"):
-        feature = None
-        if run.recipe.train_only is None:
-            feature = run.model.encode(as_images(batch["image"])).float()
+        feature = None if pictures is None else run.model.encode(pictures).float()
         answers = _answers(run, batch, feature, generator)
     answers = {name: answer.float() for name, answer in answers.items()}
     loss: Tensor = run.criterion(answers, batch, feature, run.step)
