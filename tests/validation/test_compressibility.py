@@ -10,6 +10,7 @@ import io
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simsplit.codecs.image import PngTilesCodec, tile
-from simsplit.codecs.quantise import quantise
+from simsplit.codecs.image import PngTilesCodec
 from simsplit.fit.objectives import UncertaintyWeights, compressibility_loss, dct_matrix
 
 SHAPES = [(2, 32, 16, 32), (1, 128, 8, 16), (1, 1, 1, 1), (3, 2, 5, 7), (2, 3, 1, 6), (1, 4, 9, 1)]
@@ -158,17 +158,22 @@ def test_a_smooth_feature_costs_less_than_its_shuffled_values() -> None:
         assert smooth < 0.5 * rough
 
 
-def png_bytes(feature: Floats) -> int:
-    """Size of the tiled 8-bit codes as a grey PNG, written by Pillow alone."""
+def picture_bytes(feature: Floats, image_format: str, **options: Any) -> int:
+    """Size of the tiled 8-bit codes as a grey picture, written by Pillow alone."""
     from PIL import Image
 
     low = feature.min()
     codes = np.rint((feature - low) / np.ptp(feature) * 255).astype(np.uint8)
+    mosaic = np.block([list(row) for row in codes.reshape(4, 4, *codes.shape[1:])])
     buffer = io.BytesIO()
-    Image.fromarray(np.block([list(row) for row in codes.reshape(4, 4, *codes.shape[1:])])).save(
-        buffer, "png", optimize=True
-    )
+    Image.fromarray(mosaic).save(buffer, image_format, **options)
     return len(buffer.getvalue())
+
+
+def fields() -> list[Floats]:
+    """Of deviations of the smoothing spread evenly in the logarithm, 0.3 to 6 elements."""
+    deviations = np.exp(np.random.default_rng(7).uniform(np.log(0.3), np.log(6.0), 30))
+    return [smooth_field(float(sigma), seed) for seed, sigma in enumerate(deviations)]
 
 
 def spearman(first: list[float], second: list[int]) -> float:
@@ -177,21 +182,30 @@ def spearman(first: list[float], second: list[int]) -> float:
     return float(spearmanr(first, second).statistic)
 
 
-def test_loss_ranks_features_as_their_png_sizes_do() -> None:
-    """Over deviations of the smoothing spread evenly in the logarithm, 0.3 to 6 elements.
+@pytest.mark.parametrize("by", NORMALISED)
+def test_loss_ranks_features_as_their_png_sizes_do(by: str) -> None:
+    """Not perfectly, since the first row and column are kept as they are.
 
-    Not closer, since the first row and column, kept as they are, outweigh the differences of
-    features that are smoother still (nine tenths of the loss at 6), but not of their PNG.
+    They outweigh the differences of very smooth features, but not of their PNG: nine tenths of the
+    loss by range at a deviation of 6.
     """
-    deviations = np.exp(np.random.default_rng(7).uniform(np.log(0.3), np.log(6.0), 30))
-    fields = [smooth_field(float(sigma), seed) for seed, sigma in enumerate(deviations)]
-    losses = [float(compressibility_loss(torch.tensor(field[None]))) for field in fields]
-    sizes = [png_bytes(field) for field in fields]
+    found = fields()
+    losses = [float(compressibility_loss(torch.tensor(field[None]), by)) for field in found]
+    sizes = [picture_bytes(field, "png", optimize=True) for field in found]
     assert max(sizes) > 2 * min(sizes)
-    assert spearman(losses, sizes) >= 0.9
-    coded = [len(PngTilesCodec((16, 16, 32), 8).encode(f.astype(np.float32))) for f in fields]
-    assert spearman(losses, coded) >= 0.9
-    assert tile(quantise(fields[0].astype(np.float32), 8).codes).shape == (64, 128)
+    assert spearman(losses, sizes) >= 0.95
+    coded = [len(PngTilesCodec((16, 16, 32), 8).encode(f.astype(np.float32))) for f in found]
+    assert spearman(losses, coded) >= 0.95
+
+
+@pytest.mark.parametrize("by", NORMALISED)
+def test_loss_ranks_rectified_features_as_their_jpeg_sizes_do(by: str) -> None:
+    """PNG, which codes runs of zeros for next to nothing, ranks these otherwise: 0.74 to 0.93."""
+    found = [np.maximum(field, 0.0) for field in fields()]
+    losses = [float(compressibility_loss(torch.tensor(field[None]), by)) for field in found]
+    sizes = [picture_bytes(field, "jpeg", quality=85) for field in found]
+    assert max(sizes) > 1.5 * min(sizes)
+    assert spearman(losses, sizes) >= 0.95
 
 
 # --- uncertainty weights ------------------------------------------------------------------------
