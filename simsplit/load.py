@@ -73,6 +73,11 @@ def model_choices() -> list[str]:
     return sorted(path.name for path in folders if "dataset" in model_card(path.name))
 
 
+def is_trained(name: str) -> bool:
+    """Whether the weights of a network in ``models`` are there."""
+    return (models_dir() / name / "weights.safetensors").is_file()
+
+
 def model_card(name: str) -> dict[str, Any]:
     """What is known about a model: its recipe, overlaid by its card; empty if there is neither."""
     folder = models_dir() / name

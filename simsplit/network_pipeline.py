@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simsplit.answers import STREETS_CLASSES
+from simsplit.answers import segmentation_counts
 from simsplit.caches import arrays_digest, made_once, score_file, scored_once
 from simsplit.codecs.build import check_formats, feature_codec, picture_codec
 from simsplit.codecs.image import ImageCodec
@@ -257,7 +257,7 @@ class NetworkPipeline:
         if self.network.answer == "label":
             return (("accuracy", float(answer.argmax() == self.truth["label"][sample])),)
         seen, target = answer.argmax(axis=0), self.truth["segmentation"][sample]
-        counts = metrics.confusion(seen.astype(np.uint8), target, STREETS_CLASSES)
+        counts = segmentation_counts(seen.astype(np.uint8), target)
         return (
             ("miou", metrics.mean_iou(counts)),
             ("pixel_accuracy", metrics.pixel_accuracy(counts)),

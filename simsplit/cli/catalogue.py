@@ -33,9 +33,10 @@ def schema(
 @guarded
 def list_() -> None:
     """List bundled scenarios, models, hardware and datasets."""
+    from itertools import filterfalse
     from typing import get_args
 
-    from simsplit.load import bundled_names, hardware_choices, model_choices
+    from simsplit.load import bundled_names, hardware_choices, is_trained, model_choices
     from simsplit.scenario import Task
     from simsplit.sweep_file import bundled_sweeps
 
@@ -43,7 +44,8 @@ def list_() -> None:
     rows = [
         ["scenarios", ", ".join(bundled_names())],
         ["sweeps", ", ".join(bundled_sweeps())],
-        ["models", ", ".join(model_choices())],
+        ["models", ", ".join(filter(is_trained, model_choices()))],
+        ["to be trained", ", ".join(filterfalse(is_trained, model_choices()))],
         ["hardware", ", ".join(hardware_choices())],
         ["datasets", ", ".join(datasets)],
     ]

@@ -112,13 +112,20 @@ def profile(
 @app.command()
 @guarded
 def train(
-    recipe: Path, max_steps: Annotated[int | None, typer.Option("--max-steps", min=1)] = None
+    recipe: Path,
+    max_steps: Annotated[int | None, typer.Option("--max-steps", min=1)] = None,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Of a network's training.")] = 1,
 ) -> None:
     """Fit what a recipe describes: a network, or a table of block errors."""
     from simsplit.fit.train import train as fit
 
     with progress_bars() as progress:
-        folder = fit(recipe, max_steps=max_steps, progress=lambda i, n, _: progress("fit", i, n))
+        folder = fit(
+            recipe,
+            max_steps=max_steps,
+            progress=lambda i, n, _: progress("fit", i, n),
+            threads=threads,
+        )
     typer.echo(f"Fitted: {folder}")
 
 

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from simsplit.answers import STREETS_CLASSES, task_scores
+from simsplit.answers import segmentation_counts, target_picture, task_scores
 from simsplit.codecs.contract import Codec
 from simsplit.codecs.entropy import EntropyCodec, count_codes
 from simsplit.codecs.image import ImageCodec, PngTilesCodec
 from simsplit.codecs.quantise import dequantise, quantise
+from simsplit.fit.ladder import rate_distortion
 from simsplit.fit.recipe import NetRecipe
 from simsplit.load import models_dir
 from simsplit.nets.artefact import Artefact, Tables, load_artefact, write_card, write_weights
@@ -50,7 +51,7 @@ def finish(
         model: The network; it is left in evaluation mode.
         train: Arrays of the training range, for entropy tables and constant answers.
         folder: Where both files go.
-        run: What the loop knows: ``recipe_digest``, ``steps``, ``seconds``.
+        run: What the loop knows: ``recipe_digest``, ``steps``, ``seconds``; ``log_variance``.
     """
     inference = Inference(model.eval())
     start = None if recipe.start_from is None else load_artefact(models_dir(), recipe.start_from)
@@ -67,11 +68,11 @@ def finish(
         "weights_digest": digest,
         "recipe_digest": run["recipe_digest"],
         **({"network": recipe.network.model_dump(mode="json")} if recipe.network else {}),
-        "trained": {"steps": run["steps"], "seconds": round(float(run["seconds"]), 1)},
+        "trained": trained(run),
         "versions": versions(),
         "parameters": parameters(model),
         **costs(model, recipe.height, recipe.width),
-        "channel_uses": {"jscc": model.symbol_count},
+        "channel_uses": {"jscc": model.symbol_count} if model.has_jscc else {},
         "payload_bits": payload_bits(inference, tables, model.latent_shape, test["image"]),
         "constant_answer": constant_answer(train),
         "headline_metric": HEADLINES[recipe.dataset],
@@ -79,7 +80,15 @@ def finish(
         "scores": test_scores(inference, test, recipe.seed),
     }
     sections = _origin(start) | _prefixes(recipe, inference, start, test)
+    if recipe.kind == "compressible":
+        sections["rate_distortion"] = rate_distortion(Artefact("", model, tables, card), test)
     write_card(folder, card | sections | _exit(model, inference, test))
+
+
+def trained(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Steps, seconds and, of learned weights, the log variances that they ended with."""
+    learned = {"log_variance": run["log_variance"]} if "log_variance" in run else {}
+    return {"steps": run["steps"], "seconds": round(float(run["seconds"]), 1), **learned}
 
 
 def _origin(start: Artefact | None) -> dict[str, Any]:
@@ -114,8 +123,8 @@ def constant_answer(train: Arrays) -> dict[str, Any]:
     """The best constant guess of disparity (px) and colour (0..255): means over the range."""
     if "label" in train:
         return {}
-    colour = train["clean"].mean(axis=(0, 1, 2), dtype=np.float64)
-    mean_px = float(train["disparity"].mean(dtype=np.float64))
+    colour = target_picture(train).mean(axis=(0, 1, 2), dtype=np.float64)
+    mean_px = float(np.nanmean(train["disparity"], dtype=np.float64))
     return {"disparity_px": round(mean_px, 4), "colour": [round(float(c), 3) for c in colour]}
 
 
@@ -195,7 +204,7 @@ def _summary(answers: Arrays, test: Arrays) -> dict[str, Any]:
     rows = _score_rows(answers, test)
     summary: dict[str, Any] = {name: interval(row[name] for row in rows) for name in rows[0]}
     if "segmentation" in answers:
-        counts = metrics.confusion(answers["segmentation"], test["segmentation"], STREETS_CLASSES)
+        counts = segmentation_counts(answers["segmentation"], test["segmentation"])
         summary["dataset_miou"] = round(metrics.mean_iou(counts), 4)
         summary["class_iou"] = [round(float(iou), 4) for iou in metrics.class_iou(counts)]
     return summary
@@ -212,8 +221,12 @@ def _row(arrays: Mapping[str, NDArray[Any]], index: int) -> dict[str, NDArray[An
 
 
 def interval(values: Iterable[float]) -> dict[str, float]:
-    """Mean and half width of the 95 % interval of the mean (normal approximation)."""
-    array = np.array(list(values))
+    """Mean and half width of the 95 % interval of the mean (normal approximation).
+
+    NaN, the score of a picture whose truth is unknown, does not count.
+    """
+    array = np.array(list(values), np.float64)
+    array = array[~np.isnan(array)]
     half = _NORMAL_95 * array.std(ddof=1) / np.sqrt(len(array)) if len(array) > 1 else 0.0
     return {"mean": round(float(array.mean()), 4), "half_width_95": round(float(half), 4)}
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simsplit.answers import segmentation_counts, target_picture
 from simsplit.codecs.contract import Codec
 from simsplit.nets.artefact import Artefact
 from simsplit.nets.inference import Inference
@@ -94,16 +95,12 @@ def dataset_scores(answers: Mapping[str, NDArray[Any]], test: Arrays) -> dict[st
         ``miou`` of one confusion matrix over all pictures; ``disparity_rmse_px``, mean over
         pictures; ``disparity_irmse``, one over that mean; ``psnr_db``, mean over pictures.
     """
-    truth, seen = test["segmentation"], answers["segmentation"]
-    classes = 1 + int(max(truth[truth != metrics.IGNORED].max(), seen.max()))
-    counts = metrics.confusion(seen, truth, classes, ignored=metrics.IGNORED)
-    clean = test.get("clean", test["image"])
-    depths = zip(answers["disparity"], test["disparity"], strict=True)
-    rmse = [metrics.disparity_rmse_px(p, t) for p, t in depths if not np.isnan(t).all()]
-    pictures = zip(answers["reconstruction"], clean, strict=True)
+    counts = segmentation_counts(answers["segmentation"], test["segmentation"])
+    pairs = zip(answers["reconstruction"], target_picture(test), strict=True)
+    irmse = metrics.disparity_irmse(answers["disparity"], test["disparity"])
     return {
         "miou": round(metrics.mean_iou(counts), 5),
-        "disparity_rmse_px": round(float(np.mean(rmse)), 5),
-        "disparity_irmse": round(1.0 / float(np.mean(rmse)), 5),
-        "psnr_db": round(float(np.mean([metrics.psnr_db(p, t) for p, t in pictures])), 4),
+        "disparity_rmse_px": round(1.0 / irmse, 5),
+        "disparity_irmse": round(irmse, 5),
+        "psnr_db": round(float(np.mean([metrics.psnr_db(p, t) for p, t in pairs])), 4),
     }

@@ -39,6 +39,7 @@ def train(
     max_steps: int | None = None,
     progress: Progress | None = None,
     out_dir: Path | None = None,
+    threads: int = 1,
 ) -> Path:
     """Fit what a recipe describes and write it beside the recipe; resumes from a checkpoint.
 
@@ -48,6 +49,8 @@ def train(
             ``partial-<steps>`` beside the recipe, so that it cannot replace the real weights.
         progress: Called after every step with step, steps and loss.
         out_dir: Where to write instead.
+        threads: Of a network's training. Sums depend on their number, so weights are the same bit
+            for bit only with the same one.
 
     Returns:
         The folder that holds the weights (or table) and ``card.json``.
@@ -72,7 +75,7 @@ def train(
     recipe = parse_net_recipe(content)
     if max_steps is not None:
         recipe = recipe.model_copy(update={"steps": min(max_steps, recipe.steps)})
-    train_net(recipe, out_dir, mapping_digest(content), progress)
+    train_net(recipe, out_dir, mapping_digest(content), progress, threads)
     return out_dir
 
 
@@ -83,10 +86,14 @@ def _without_loss(progress: Progress | None) -> Callable[[int, int], None] | Non
 
 
 def train_net(
-    recipe: NetRecipe, out_dir: Path, recipe_digest: str, progress: Progress | None = None
+    recipe: NetRecipe,
+    out_dir: Path,
+    recipe_digest: str,
+    progress: Progress | None = None,
+    threads: int = 1,
 ) -> None:
     """Train a split network as its recipe says and write it; see :func:`train`."""
-    with one_thread():
+    with one_thread(threads):
         dataset = open_dataset(recipe.dataset, "train", height=recipe.height, width=recipe.width)
         arrays = cached_arrays(dataset, min(recipe.train_images, dataset.capacity))
         run = start(recipe, class_weights_of(recipe, as_tensors(arrays)))
@@ -268,7 +275,7 @@ def _flip(values: Tensor, flipped: Tensor) -> Tensor:
 
 def _loss(run: Fitting, batch: Batch, generator: torch.Generator) -> Tensor:
     """What the step minimises; sums and logarithms of it are in float32 at any precision."""
-    # Pictures are laid out anew: with torch 2.14 the float32 gradient of channels-last ones crashes.
+    # Laid out anew: with torch 2.14 the float32 gradient of channels-last pictures crashes.
     pictures = None if run.recipe.train_only else as_images(batch["image"]).contiguous()
     with torch.autocast("cpu", torch.bfloat16, enabled=run.recipe.precision == "bfloat16"):
         feature = None if pictures is None else run.model.encode(pictures).float()

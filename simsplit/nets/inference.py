@@ -158,10 +158,10 @@ def _filled(part: NDArray[Any]) -> Tensor:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch on one thread meanwhile."""
+def one_thread(count: int = 1) -> Iterator[None]:
+    """Torch on one thread meanwhile, or on ``count``."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:
