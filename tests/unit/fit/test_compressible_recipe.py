@@ -172,7 +172,9 @@ def test_they_train_through_the_same_loop(tmp_path: Path, precision: str) -> Non
     card = json.loads((folder / "card.json").read_text())
     assert losses[-1] < losses[0]
     assert card["network"]["encoder"] == "encoder2" and card["splits"] == ["layer3"]
-    assert card["channel_uses"] == {"jscc": 0} and "jscc" not in card["macs"]
+    learned = card["trained"]["log_variance"]
+    assert set(learned) == {"segmentation", "disparity", "reconstruction"} and all(learned.values())
+    assert not card["channel_uses"].get("jscc") and "jscc" not in card["macs"]
     assert not any("jscc" in way for way in card["scores"])
     found = load_artefact(tmp_path, "net")
     assert found.model.latent_shape == (8, 4, 8) and found.tables[8].shape == (8, 256)
