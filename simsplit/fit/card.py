@@ -51,7 +51,8 @@ def finish(
         model: The network; it is left in evaluation mode.
         train: Arrays of the training range, for entropy tables and constant answers.
         folder: Where both files go.
-        run: What the loop knows: ``recipe_digest``, ``steps``, ``seconds``; ``log_variance``.
+        run: What the loop knows: ``recipe_digest``, ``steps``, ``seconds``; maybe ``threads`` and
+            ``log_variance``.
     """
     inference = Inference(model.eval())
     start = None if recipe.start_from is None else load_artefact(models_dir(), recipe.start_from)
@@ -86,9 +87,11 @@ def finish(
 
 
 def trained(run: Mapping[str, Any]) -> dict[str, Any]:
-    """Steps, seconds and, of learned weights, the log variances that they ended with."""
+    """Steps, seconds, threads if several and, of learned weights, their log variances at last."""
+    seconds = round(float(run["seconds"]), 1)
+    threads = {"threads": run["threads"]} if run.get("threads", 1) > 1 else {}
     learned = {"log_variance": run["log_variance"]} if "log_variance" in run else {}
-    return {"steps": run["steps"], "seconds": round(float(run["seconds"]), 1), **learned}
+    return {"steps": run["steps"], "seconds": seconds, **threads, **learned}
 
 
 def _origin(start: Artefact | None) -> dict[str, Any]:

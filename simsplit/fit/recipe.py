@@ -88,7 +88,7 @@ class NetRecipe(BaseModel):
     checkpoint_steps: PositiveInt = 500
     seed: Annotated[int, Field(ge=0)] = 1
     flip: bool = True
-    bits: tuple[PositiveInt, ...] = (4, 6, 8)
+    bits: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (4, 6, 8)
     snr_db: tuple[float, float] = (-5.0, 20.0)
     fading_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     class_exponent: Annotated[float, Field(ge=0, le=1)] = 0.35

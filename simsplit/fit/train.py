@@ -103,6 +103,7 @@ def train_net(
         fit(run, _training_data(run, arrays), checkpoint, progress)
     facts: dict[str, Any] = {
         "recipe_digest": recipe_digest,
+        "threads": threads,
         "steps": run.step,
         "seconds": run.elapsed_s,
     }
@@ -170,6 +171,10 @@ def _fresh_model(recipe: NetRecipe) -> SplitModel:
 def _started_model(recipe: NetRecipe) -> SplitModel:
     artefact = load_artefact(models_dir(), str(recipe.start_from))
     there = tuple(artefact.card[key] for key in ("kind", "height", "width"))
+    network = recipe.network.model_dump(mode="json") if recipe.network else None
+    if artefact.card.get("network") != network:
+        message = f"that model's network is another one: {artefact.card.get('network')}"
+        raise ScenarioError(message, path="start_from", value=recipe.start_from)
     if there == (recipe.kind, recipe.height, recipe.width):
         return artefact.model
     if there == ("multitask", recipe.height, recipe.width) and recipe.train_only == "exit":
@@ -328,6 +333,7 @@ def save(run: Fitting, checkpoint: Path) -> None:
         "recipe": run.recipe.digest,
         "step": run.step,
         "elapsed_s": run.elapsed_s,
+        "threads": torch.get_num_threads(),
         "model": run.model.state_dict(),
         "criterion": run.criterion.state_dict(),
         "optimizer": run.optimizer.state_dict(),
@@ -341,9 +347,13 @@ def restore(run: Fitting, checkpoint: Path) -> None:
     """Continue from a checkpoint; nothing in it is executed.
 
     Raises:
-        ArtefactError: It belongs to another recipe.
+        ArtefactError: It belongs to another recipe, or was made on another number of threads.
     """
     state = torch.load(checkpoint, weights_only=True)
+    threads = state.get("threads", 1)
+    if threads != torch.get_num_threads():
+        message = f"checkpoint of a training on {threads} threads: go on with --threads {threads}"
+        raise ArtefactError(message, path=str(checkpoint))
     if state["recipe"] != run.recipe.digest:
         message = "checkpoint of another recipe; delete it to start anew"
         raise ArtefactError(message, path=str(checkpoint))

@@ -95,7 +95,7 @@ def load_artefact(models_dir: Path, name: str, *, with_costs: bool = True) -> Ar
         model = build_model(card["kind"], card["height"], card["width"], card.get("network"))
         tables = {_depth(key): tensors.pop(key).numpy() for key in list(tensors) if _is_table(key)}
         model.load_state_dict(tensors)
-    except (SafetensorError, RuntimeError, KeyError, ValueError) as error:
+    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise _untrained(f"the weights do not fit the network ({error})", folder, weights) from None
     return Artefact(name, model.eval().requires_grad_(False), tables, card)
 
