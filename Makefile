@@ -1,4 +1,4 @@
-.PHONY: run test figures capacity study readme clean
+.PHONY: run test figures capacity study features readme clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -66,6 +66,29 @@ study: $(VENV)/.installed
 	$(BIN)/simsplit sweep snr_threshold --axis "devices.phones.policy={kind: fixed, point: analog},{kind: fixed, point: feature_8bit},$(THRESHOLD)" --out results/snr_threshold
 	$(BIN)/simsplit plot results/early_exit --kind policies --out results/published/early_exit
 	$(BIN)/simsplit plot results/snr_threshold --kind policies --out results/published/snr_threshold
+
+# System A: rates and distortions of the trained networks over their seeds, from the cards; the cell that their features
+# share, codec by codec; how many cameras it carries; and the same cameras, paired. About fifteen minutes on two cores.
+FEATURES := results/published/compressible_features
+CELL := results/compressible_features_cell
+PAIRS := features_e1_baseline:features_e1_proposed features_e2_baseline:features_e2_proposed
+KPIS := --kpi payload_bits --kpi latency_s.p95 --kpi energy_j --kpi deadline_misses --kpi score_miou --kpi score_disparity_rmse_px --kpi score_psnr_db
+
+features: $(VENV)/.installed
+	mkdir -p $(FEATURES)
+	$(BIN)/simsplit rd $(PAIRS) --method akima --out $(FEATURES)
+	$(BIN)/simsplit sweep compressible_features
+	cp results/compressible_features/points.csv $(FEATURES)/points.csv
+	$(BIN)/simsplit plot results/compressible_features --kind metric --metric latency_s.p95 --axis devices.cameras.count --by encoder --where "operating_point == png" --out $(FEATURES)/cameras
+	$(BIN)/simsplit plot results/compressible_features --kind pareto --metric score_miou --against energy_j --by encoder --out $(FEATURES)/energy
+	for net in e1_baseline e1_proposed e2_baseline e2_proposed; do \
+	    $(BIN)/simsplit capacity compressible_features --set model=features_$$net --where "deadline_misses <= 2 %, score_miou >= 0.6" --max-devices 100 --out $(CELL)/$$net || exit 1; \
+	    cp $(CELL)/$$net/capacity.json $(FEATURES)/capacity_$$net.json; \
+	    $(BIN)/simsplit run compressible_features --set model=features_$$net --set devices.cameras.count=16 --replications 10 --out $(CELL)/paired_$$net || exit 1; \
+	done
+	for encoder in e1 e2; do \
+	    $(BIN)/simsplit compare $(CELL)/paired_$${encoder}_baseline $(CELL)/paired_$${encoder}_proposed $(KPIS) --json > $(FEATURES)/paired_$$encoder.json || exit 1; \
+	done
 
 # The README's tables, from the published results and the cards.
 readme: $(VENV)/.installed

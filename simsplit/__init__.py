@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from simsplit.sweep import read_requests as read_requests
     from simsplit.sweep import sweep as sweep
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 _VERBS = {
     "load": "simsplit.load",

@@ -46,6 +46,7 @@ def blocks() -> dict[str, str]:
         "policies": policies(),
         "capacity": capacity(),
         "compressible_features": compressible_features(),
+        "compressible_cell": compressible_cell(),
     }
 
 
@@ -182,31 +183,23 @@ def policies() -> str:
 def capacity() -> str:
     """How many devices the cell of ``split_choice`` carries with each way to cut and code."""
     folder = project_root() / "results" / "published" / "capacity"
-    rows = []
-    for file in sorted(folder.glob("*.json")):
-        found = json.loads(file.read_text(encoding="utf-8"))
-        misses = found["largest_feasible"]["kpis"]["deadline_misses <= 0.02"]
-        half = (misses["ci_high"] - misses["ci_low"]) / 2
-        rows.append(
-            (
-                found["capacity"],
-                [
-                    f"`{file.stem}`",
-                    str(found["capacity"]),
-                    f"{found['surely_fits']} … {found['surely_not']}",
-                    f"{100 * misses['mean']:.1f} ± {100 * half:.1f}",
-                    str(found["largest_feasible"]["replications"]),
-                ],
-            )
-        )
+    found = [(file.stem, *_carried(file)) for file in sorted(folder.glob("*.json"))]
+    rows = sorted(found, key=lambda row: row[1])
     heading = ["operating point", "phones that fit", "surely fit … surely not", "misses %", "runs"]
-    return _table(heading, [row for _, row in sorted(rows, key=lambda pair: pair[0])])
+    return _table(heading, [[f"`{name}`", *cells] for name, _, cells in rows])
 
 
-COMPRESSIBLE = (
-    "simsplit rd features_e2_baseline:features_e2_proposed "
-    "features_e1_baseline:features_e1_proposed --out results/published/compressible_features"
-)
+def _carried(file: Path) -> tuple[int, list[str]]:
+    """What a ``capacity.json`` found: the count, and the row that says it."""
+    found = json.loads(file.read_text(encoding="utf-8"))
+    misses = found["largest_feasible"]["kpis"]["deadline_misses <= 0.02"]
+    half = (misses["ci_high"] - misses["ci_low"]) / 2
+    return found["capacity"], [
+        str(found["capacity"]),
+        f"{found['surely_fits']} … {found['surely_not']}",
+        f"{100 * misses['mean']:.1f} ± {100 * half:.1f}",
+        str(found["largest_feasible"]["replications"]),
+    ]
 
 
 def compressible_features() -> str:
@@ -219,8 +212,50 @@ def compressible_features() -> str:
 
     file = project_root() / "results" / "published" / "compressible_features" / "bd.json"
     if not file.is_file():
-        raise ArtefactError(f"not there yet; run `{COMPRESSIBLE}`", path=str(file))
+        raise ArtefactError("not there yet; run `make features`", path=str(file))
     return _table(*markdown_table(json.loads(file.read_text(encoding="utf-8"))))
+
+
+def compressible_cell() -> str:
+    """What the features' bits do to a cell: cameras that fit, and differences at equal cameras."""
+    folder = project_root() / "results" / "published" / "compressible_features"
+    if not (folder / "paired_e2.json").is_file():
+        raise ArtefactError("not there yet; run `make features`", path=str(folder))
+    heading = ["features", "cameras that fit", "surely fit … surely not", "misses %", "runs"]
+    names = [f"e{encoder}_{kind}" for encoder in (1, 2) for kind in ("baseline", "proposed")]
+    carried = [
+        [f"`features_{name}`", *_carried(folder / f"capacity_{name}.json")[1]] for name in names
+    ]
+    pairs = [
+        [f"Encoder{encoder}", *row]
+        for encoder in (1, 2)
+        for row in _paired(folder / f"paired_e{encoder}.json")
+    ]
+    kpis = ["encoder", "of 16 cameras", "baseline", "proposed", "proposed - baseline (95 %)"]
+    return _table(heading, carried) + "\n\n" + _table(kpis, pairs)
+
+
+_SHOWN = {
+    "payload_bits": ("payload kbit", 1e-3, ".1f"),
+    "latency_p95_s": ("p95 latency ms", 1e3, ".1f"),
+    "energy_j": ("energy per request mJ", 1e3, ".2f"),
+    "deadline_misses": ("deadline misses %", 1e2, ".2f"),
+    "score_miou": ("mean IoU (per picture)", 1.0, ".4f"),
+    "score_disparity_rmse_px": ("disparity RMSE px", 1.0, ".4f"),
+    "score_psnr_db": ("PSNR dB", 1.0, ".2f"),
+}
+
+
+def _paired(file: Path) -> list[list[str]]:
+    """A row per KPI of a ``compare --json``: both values and the difference's interval."""
+    found = json.loads(file.read_text(encoding="utf-8"))["differences"]
+    rows = []
+    for one in found:
+        name, factor, form = _SHOWN[one["kpi"]]
+        a, b, low, high = (factor * one[key] for key in ("a", "b", "low", "high"))
+        gap = f"{b - a:+{form}} ({low:+{form}} … {high:+{form}})"
+        rows.append([name, f"{a:{form}}", f"{b:{form}}", gap])
+    return rows
 
 
 def _gap(row: Mapping[str, str], name: str) -> str:

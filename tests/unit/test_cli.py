@@ -30,6 +30,7 @@ VERBS = [
     "validate",
     "sweep",
     "plot",
+    "rd",
     "report",
     "splits",
     "profile",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -28,7 +29,17 @@ def test_a_block_without_a_place_is_an_error() -> None:
         published.fill("text", {"z": "new"})
 
 
-@pytest.mark.parametrize("name", ["latency", "neurosurgeon", "policies", "capacity"])
+NAMES = (
+    "latency",
+    "neurosurgeon",
+    "policies",
+    "capacity",
+    "compressible_features",
+    "compressible_cell",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_readme_says_what_was_published(name: str) -> None:
     content = getattr(published, name)()
     assert published.fill(README, {name: content}) == README
@@ -38,9 +49,7 @@ def test_compressible_features_are_what_the_study_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(published, "project_root", lambda: tmp_path)
-    with pytest.raises(
-        ArtefactError, match=r"bd\.json: not there yet; run `simsplit rd features_e2"
-    ):
+    with pytest.raises(ArtefactError, match=r"bd\.json: not there yet; run `make features`"):
         published.compressible_features()
     base = store(tmp_path / "a", {1: 0.0, 2: 0.0})
     found = study([f"{base}:{store(tmp_path / 'b', {1: 0.1, 2: 0.3})}"])
@@ -50,3 +59,27 @@ def test_compressible_features_are_what_the_study_left(
     assert len(lines) == 4
     assert lines[0].startswith("| encoder2 | mean IoU | -20.0 % [-30.0 … -10.0] | -20.0 % [")
     assert "82.4 → 65.8 (-20.0 %)" in lines[0]
+
+
+def test_the_cell_of_compressible_features_by_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(published, "project_root", lambda: tmp_path)
+    with pytest.raises(ArtefactError, match="run `make features`"):
+        published.compressible_cell()
+    folder = tmp_path / "results" / "published" / "compressible_features"
+    folder.mkdir(parents=True)
+    misses = {"mean": 0.01, "ci_low": 0.005, "ci_high": 0.015}
+    fits = {"kpis": {"deadline_misses <= 0.02": misses}, "replications": 5}
+    counts = {"e1_baseline": 10, "e1_proposed": 12, "e2_baseline": 20, "e2_proposed": 25}
+    for name, count in counts.items():
+        found = {"capacity": count, "surely_fits": count - 1, "surely_not": count + 1}
+        text = json.dumps(found | {"largest_feasible": fits})
+        (folder / f"capacity_{name}.json").write_text(text)
+    gap = {"kpi": "latency_p95_s", "a": 0.1, "b": 0.08, "low": -0.03, "high": -0.01}
+    for encoder in (1, 2):
+        text = json.dumps({"differences": [gap]})
+        (folder / f"paired_e{encoder}.json").write_text(text)
+    text = published.compressible_cell()
+    assert "| `features_e2_proposed` | 25 | 24 … 26 | 1.0 ± 0.5 | 5 |" in text
+    assert "| Encoder1 | p95 latency ms | 100.0 | 80.0 | -20.0 (-30.0 … -10.0) |" in text

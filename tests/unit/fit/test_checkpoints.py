@@ -63,5 +63,5 @@ def test_a_start_has_the_same_network(
 
 
 def test_no_bit_depth_is_refused() -> None:
-    with pytest.raises(ScenarioError, match="^bits: "):
+    with pytest.raises(ScenarioError, match=r"^bits: "):
         recipe(bits=[])
