@@ -77,6 +77,7 @@ KPIS := --kpi payload_bits --kpi latency_s.p95 --kpi energy_j --kpi deadline_mis
 features: $(VENV)/.installed
 	mkdir -p $(FEATURES)
 	$(BIN)/simsplit rd $(PAIRS) --method akima --out $(FEATURES)
+	$(BIN)/simsplit rd $(PAIRS) --method akima --lowest-quality 80 --out $(FEATURES)/published_ladder
 	$(BIN)/simsplit sweep compressible_features
 	cp results/compressible_features/points.csv $(FEATURES)/points.csv
 	$(BIN)/simsplit plot results/compressible_features --kind metric --metric latency_s.p95 --axis devices.cameras.count --by encoder --where "operating_point == png" --out $(FEATURES)/cameras

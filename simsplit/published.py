@@ -210,10 +210,13 @@ def compressible_features() -> str:
     """
     from simsplit.rate_distortion.texts import markdown_table
 
-    file = project_root() / "results" / "published" / "compressible_features" / "bd.json"
-    if not file.is_file():
-        raise ArtefactError("not there yet; run `make features`", path=str(file))
-    return _table(*markdown_table(json.loads(file.read_text(encoding="utf-8"))))
+    folder = project_root() / "results" / "published" / "compressible_features"
+    files = folder / "published_ladder" / "bd.json", folder / "bd.json"
+    for file in files:
+        if not file.is_file():
+            raise ArtefactError("not there yet; run `make features`", path=str(file))
+    near, whole = (json.loads(file.read_text(encoding="utf-8")) for file in files)
+    return _table(*markdown_table(near, whole))
 
 
 def compressible_cell() -> str:

@@ -125,6 +125,9 @@ def rd(
     min_overlap: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the anchor's range needed.")
     ] = 0.5,
+    lowest_quality: Annotated[
+        int, typer.Option(min=1, max=95, help="Of JPEG; the paper's ladder ends at 80.")
+    ] = 1,
     style: Annotated[
         str, typer.Option(help="ieee_column, ieee_page, thesis or slide.")
     ] = "ieee_page",
@@ -135,7 +138,7 @@ def rd(
     from simsplit.rate_distortion.study import study, write_study
     from simsplit.rate_distortion.texts import delta_table, named_once, png_table
 
-    found = study(pairs, method, min_overlap)
+    found = study(pairs, method, min_overlap, lowest_quality)
     files = [] if out is None else write_study(found, out, style)
     if as_json:
         print_json(found.summary)

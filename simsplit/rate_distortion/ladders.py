@@ -67,6 +67,11 @@ class Ladder:
         whole = Curve(rates, metrics, self.model, "payload_bits", metric.column)
         return operational(whole, lower_is_better=metric.lower_is_better)
 
+    def down_to(self, quality: int) -> Ladder:
+        """The same without JPEG below a quality."""
+        kept = [row for row in self.rows if row["quality"] is None or row["quality"] >= quality]
+        return replace(self, rows=tuple(kept))
+
     def png(self, column: str) -> float:
         """A number of the rung that loses nothing of the quantised feature."""
         return float(next(row[column] for row in self.rows if row["codec"] == "png_tiles"))
@@ -81,20 +86,32 @@ class Pair:
     test: Mapping[int, Ladder]
     notes: tuple[str, ...] = ()
 
+    def down_to(self, quality: int) -> Pair:
+        """The same without JPEG below a quality."""
+        anchor, test = (
+            {seed: ladder.down_to(quality) for seed, ladder in ladders.items()}
+            for ladders in (self.anchor, self.test)
+        )
+        return replace(self, anchor=anchor, test=test)
+
     @property
     def seeds(self) -> list[int]:
         """Training seeds of both."""
         return sorted(set(self.anchor) & set(self.test))
 
 
-def read_pairs(texts: Sequence[str]) -> list[Pair]:
+def read_pairs(texts: Sequence[str], lowest_quality: int = 1) -> list[Pair]:
     """Pairs ``ANCHOR:TEST``, each a name in ``models`` or a folder.
+
+    Args:
+        texts: The pairs.
+        lowest_quality: Of JPEG; rungs below are left out.
 
     Raises:
         ScenarioError: No such network, no training seed in both, other pictures.
         ArtefactError: A card that is missing, damaged or without its rate and distortion.
     """
-    return _told_apart([_pair(text) for text in texts])
+    return _told_apart([_pair(text).down_to(lowest_quality) for text in texts])
 
 
 def _pair(text: str) -> Pair:

@@ -34,14 +34,25 @@ class Study:
     summary: dict[str, Any]
 
 
-def study(pairs: Sequence[str], method: str = "cubic", min_overlap: float = MIN_OVERLAP) -> Study:
+def study(
+    pairs: Sequence[str],
+    method: str = "cubic",
+    min_overlap: float = MIN_OVERLAP,
+    lowest_quality: int = 1,
+) -> Study:
     """Compare networks ``ANCHOR:TEST``, each a name in ``models`` or a folder.
+
+    Args:
+        pairs: What to compare.
+        method: Of the BD-rate; see `simsplit.bd`.
+        min_overlap: Share of the anchor's metric range that both curves must cover.
+        lowest_quality: JPEG rungs below are left out; the paper's ladder ends at 80.
 
     Raises:
         ScenarioError: No such network or method, no training seed in both, other pictures.
         ArtefactError: A card that is missing, damaged or without its rate and distortion.
     """
-    found = read_pairs(pairs)
+    found = read_pairs(pairs, lowest_quality)
     deltas = [
         _delta(pair, metric, seed, method, min_overlap)
         for pair in found
@@ -52,6 +63,7 @@ def study(pairs: Sequence[str], method: str = "cubic", min_overlap: float = MIN_
         "method": method,
         "check": checked_by(method),
         "min_overlap": min_overlap,
+        "lowest_quality": lowest_quality,
         "pairs": rows,
         "notes": [note for pair in found for note in pair.notes] + _notes(deltas, rows, method),
     }

@@ -58,33 +58,42 @@ def _difference_cells(found: Mapping[str, Any], unit: str) -> Cells:
     return [f"{found['mean']:+.2f} {unit}", ends]
 
 
-def markdown_table(summary: Mapping[str, Any]) -> tuple[Cells, list[Cells]]:
-    """Header and lines of the README's table: a line per encoder and metric."""
-    header = [
-        "encoder",
-        "metric",
-        f"BD-rate, mean [min … max] ({summary['method']})",
-        summary["check"],
-        "kbit as PNG, baseline → proposed",
-        "metric as PNG, baseline → proposed",
-    ]
+def markdown_table(near: Mapping[str, Any], whole: Mapping[str, Any]) -> tuple[Cells, list[Cells]]:
+    """Header and lines of the README's table: a line per encoder and metric.
+
+    Args:
+        near: Summary of the study down to the paper's lowest quality.
+        whole: Of the whole ladder.
+    """
+    header = ["encoder", "metric"]
+    for name, summary in (("PNG, JPEG 95 … 80", near), ("whole ladder", whole)):
+        header += [f"BD-rate, {name} ({summary['method']})", summary["check"]]
+    header += ["kbit as PNG, baseline → proposed", "metric as PNG, baseline → proposed"]
     lines = [
-        [pair["encoder"], metric.label, *_markdown_cells(pair, metric)]
-        for pair in summary["pairs"]
+        [
+            pair["encoder"],
+            metric.label,
+            *_deltas(pair, metric),
+            *_deltas(same, metric),
+            *_png_cells(same, metric),
+        ]
+        for pair, same in zip(near["pairs"], whole["pairs"], strict=True)
         for metric in METRICS
     ]
     return header, lines
 
 
-def _markdown_cells(pair: Mapping[str, Any], metric: Metric) -> Cells:
-    found, png = pair["metrics"][metric.column], pair["png"]
-    at_png = found["at_png"]
+def _deltas(pair: Mapping[str, Any], metric: Metric) -> Cells:
+    found = pair["metrics"][metric.column]
+    return [_with_ends(found["bd_rate_percent"]), _with_ends(found["check_percent"])]
+
+
+def _png_cells(pair: Mapping[str, Any], metric: Metric) -> Cells:
+    png, at_png = pair["png"], pair["metrics"][metric.column]["at_png"]
     ends = [_figure(metric, at_png[role]) for role in ("anchor", "test")]
     change = f"{at_png['difference']['mean']:+.2f} {at_png['unit']}"
     bits = [f"{png[f'bits_{role}'] / 1e3:.1f}" for role in ("anchor", "test")]
     return [
-        _with_ends(found["bd_rate_percent"]),
-        _with_ends(found["check_percent"]),
         f"{bits[0]} → {bits[1]} ({-png['saved_percent']['mean']:+.1f} %)",
         f"{ends[0]} → {ends[1]} ({change})",
     ]

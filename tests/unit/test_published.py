@@ -53,7 +53,9 @@ def test_compressible_features_are_what_the_study_left(
         published.compressible_features()
     base = store(tmp_path / "a", {1: 0.0, 2: 0.0})
     found = study([f"{base}:{store(tmp_path / 'b', {1: 0.1, 2: 0.3})}"])
-    write_study(found, tmp_path / "results" / "published" / "compressible_features")
+    folder = tmp_path / "results" / "published" / "compressible_features"
+    write_study(found, folder)
+    write_study(found, folder / "published_ladder")
     header, rule, *lines = published.compressible_features().splitlines()
     assert header.count("|") == rule.count("|") == lines[0].count("|")
     assert len(lines) == 4

@@ -342,11 +342,11 @@ def test_the_verb_refuses_in_one_line(two_encoders: list[str], tmp_path: Path) -
 
 def test_lines_for_people(two_encoders: list[str]) -> None:
     summary = study(two_encoders).summary
-    header, lines = markdown_table(summary)
+    header, lines = markdown_table(summary, study(two_encoders, lowest_quality=80).summary)
     assert len(header) == len(lines[0]) and len(lines) == 8
     assert lines[0][2] == "-20.0 % [-30.0 … -10.0]"
-    assert lines[0][4] == "82.4 → 65.8 (-20.0 %)"
-    assert lines[0][5] == "0.6060 → 0.6060 (+0.00 points)"
+    assert lines[0][6] == "82.4 → 65.8 (-20.0 %)"
+    assert lines[0][7] == "0.6060 → 0.6060 (+0.00 points)"
     header, lines = png_table(summary)
     assert len(header) == len(lines[0]) and lines[0][4:] == ["-20.00 %", "-30.00 … -10.00"]
     assert [line[0] for line in named_once(lines)] == [
@@ -355,3 +355,10 @@ def test_lines_for_people(two_encoders: list[str]) -> None:
     ]
     header, lines = delta_table(summary)
     assert len(header) == len(lines[0]) and lines[0][5:] == ["-10.0, -30.0", "2 of 2", "-20.0"]
+
+
+def test_rungs_below_a_quality_are_left_out(two_encoders: list[str]) -> None:
+    whole, near = (study(two_encoders, lowest_quality=quality) for quality in (1, 80))
+    kept = [row for row in whole.points if row["quality"] is None or row["quality"] >= 80]
+    assert [row["quality"] for row in near.points] == [row["quality"] for row in kept]
+    assert len(near.points) < len(whole.points) and near.summary["lowest_quality"] == 80
