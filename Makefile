@@ -80,10 +80,9 @@ features: $(VENV)/.installed
 	$(BIN)/simsplit rd $(PAIRS) --method akima --lowest-quality 80 --out $(FEATURES)/published_ladder
 	$(BIN)/simsplit sweep compressible_features
 	cp results/compressible_features/points.csv $(FEATURES)/points.csv
-	$(BIN)/simsplit plot results/compressible_features --kind metric --metric latency_s.p95 --axis devices.cameras.count --by encoder --where "operating_point == png" --out $(FEATURES)/cameras
-	$(BIN)/simsplit plot results/compressible_features --kind pareto --metric score_miou --against energy_j --by encoder --out $(FEATURES)/energy
+	$(BIN)/simsplit plot results/compressible_features --kind metric --metric latency_s.p95 --axis devices.cameras.count --by encoder --where "operating_point == png" --where "devices.cameras.count == 8, 16, 20, 24, 28" --out $(FEATURES)/cameras
 	for net in e1_baseline e1_proposed e2_baseline e2_proposed; do \
-	    $(BIN)/simsplit capacity compressible_features --set model=features_$$net --where "deadline_misses <= 2 %, score_miou >= 0.6" --max-devices 100 --out $(CELL)/$$net || exit 1; \
+	    $(BIN)/simsplit capacity compressible_features --set model=features_$$net --where "deadline_misses <= 2 %, score_miou >= 0.6" --max-devices 64 --max-replications 10 --out $(CELL)/$$net || exit 1; \
 	    cp $(CELL)/$$net/capacity.json $(FEATURES)/capacity_$$net.json; \
 	    $(BIN)/simsplit run compressible_features --set model=features_$$net --set devices.cameras.count=16 --replications 10 --out $(CELL)/paired_$$net || exit 1; \
 	done

@@ -60,7 +60,7 @@ CARD = {
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Models, one with a full card."""
     folder = tmp_path / "models"
-    streets = ("streets_multitask", "streets_nested", "streets_exit")
+    streets = ("streets_multitask", "streets_nested", "streets_exit", "features_e2_proposed")
     for name, dataset in [*((name, "streets") for name in streets), ("digits_cnn", "digits")]:
         (folder / name).mkdir(parents=True)
         (folder / name / "recipe.yaml").write_text(f"dataset: {dataset}\n")

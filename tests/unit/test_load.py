@@ -18,7 +18,8 @@ loading = importlib.import_module("simsplit.load")
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Trained models, as far as `load` can see."""
     folder = tmp_path / "models"
-    datasets = {"streets_multitask": "streets", "streets_nested": "streets", "digits_cnn": "digits"}
+    names = ("streets_multitask", "streets_nested", "features_e2_proposed")
+    datasets = dict.fromkeys(names, "streets") | {"digits_cnn": "digits"}
     datasets["streets_exit"] = "streets\nmacs_by_part: {exit_head: 1}\nsplits: [stage3]"
     for name, dataset in datasets.items():
         (folder / name).mkdir(parents=True)
