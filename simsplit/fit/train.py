@@ -350,7 +350,7 @@ def restore(run: Fitting, checkpoint: Path) -> None:
         ArtefactError: It belongs to another recipe, or was made on another number of threads.
     """
     state = torch.load(checkpoint, weights_only=True)
-    threads = state.get("threads", 1)
+    threads = state["threads"]
     if threads != torch.get_num_threads():
         message = f"checkpoint of a training on {threads} threads: go on with --threads {threads}"
         raise ArtefactError(message, path=str(checkpoint))
