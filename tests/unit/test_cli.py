@@ -345,3 +345,18 @@ def test_plot_of_policies_where_none_were_swept(policies: Path, tmp_path: Path) 
 def test_plot_of_an_unknown_kind(policies: Path) -> None:
     said = _refused("plot", str(policies), "--kind", "polices")
     assert "unknown kind of figure (found: 'polices')" in said and "Did you mean 'policies'" in said
+
+
+def test_a_reader_that_has_seen_enough_is_no_mistake() -> None:
+    code = (
+        "import typer; from simsplit.cli.terminal import guarded\n"
+        "@guarded\ndef talk():\n    for _ in range(99999): typer.echo('much')\ntalk()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as talker:
+        assert talker.stdout is not None and talker.stderr is not None
+        talker.stdout.readline()
+        talker.stdout.close()
+        said = talker.stderr.read().decode()
+    assert (talker.returncode, said) == (0, "")
