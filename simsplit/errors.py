@@ -14,9 +14,13 @@ class SimsplitError(Exception):
         path: Where in the YAML, e.g. ``cell.channel.snr_db`` (empty if it is no YAML matter).
         value: What was found there.
         choices: What would have been right; the nearest is suggested.
+
+    Attributes:
+        where: File and line of it, e.g. ``urban_5g.yaml:12``; empty if that is not known.
     """
 
     exit_code = 2
+    where = ""
 
     def __init__(
         self,
@@ -33,25 +37,58 @@ class SimsplitError(Exception):
         super().__init__(self.__str__())
 
     def __str__(self) -> str:
-        where = f"{self.path}: " if self.path else ""
-        found = "" if self.value is None else f" (found: {_short(self.value)})"
-        return f"{where}{self.message}{found}{self._hint()}"
+        return self.in_words()
 
-    def _hint(self) -> str:
+    def in_words(self, *, lists_choices: bool = True) -> str:
+        """The whole message; without the list of choices where it was just read."""
+        at = "".join(f"{part}: " for part in (self.where, self.path) if part)
+        value = "" if self.value is None else f" (found: {_shortened(self.value)})"
+        return f"{at}{self.message}{value}{self._hint(lists_choices)}"
+
+    def _hint(self, lists_choices: bool) -> str:
         if not self.choices:
             return ""
         near = difflib.get_close_matches(str(self.value), self.choices, n=1, cutoff=0.5)
         guess = f" Did you mean '{near[0]}'?" if near else ""
-        return f".{guess} Choices: {', '.join(self.choices)}"
+        return f".{guess} Choices: {', '.join(self.choices) if lists_choices else 'as above'}"
 
 
-def _short(value: object, limit: int = 80) -> str:
+def _shortened(value: object, limit: int = 80) -> str:
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 class ScenarioError(SimsplitError):
     """The scenario (YAML, override or argument) says something impossible."""
+
+
+class Mistakes(ScenarioError):
+    """Several mistakes at once; what is asked of one is answered of the first.
+
+    Args:
+        mistakes: At least two, in the order in which they are to be read.
+    """
+
+    def __init__(self, mistakes: Sequence[SimsplitError]) -> None:
+        self.mistakes = tuple(mistakes)
+        first = self.mistakes[0]
+        super().__init__(first.message, path=first.path, value=first.value, choices=first.choices)
+
+    def __str__(self) -> str:
+        lines, told = [f"{len(self.mistakes)} mistakes"], set[tuple[str, ...]]()
+        for each in self.mistakes:
+            lines.append(f"  {each.in_words(lists_choices=each.choices not in told)}")
+            told.add(each.choices)
+        return "\n".join(lines)
+
+
+class NothingThere(ScenarioError):
+    """A result holds nothing of what was asked (no request, no answer), which is no mistake.
+
+    A command says so in one sentence and ends well.
+    """
+
+    exit_code = 0
 
 
 class ArtefactError(SimsplitError):

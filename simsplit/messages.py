@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from simsplit.operators import Operators, total_macs
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 Scores = tuple[tuple[str, float], ...]  # metric name and value
 
@@ -61,6 +59,8 @@ class Workload:
             and for ``raw`` its trunk too; empty if the network has none.
         network: What a measured profile calls the network; empty: none was measured.
         tail: What requests of one batch at the server must share; empty: the operating point.
+        coded: Shapes of what the operating point's codec codes; empty: it has none.
+        answer_map: ``(H, W)`` of an answer that travels as a PNG; empty: it needs no coding.
     """
 
     device: Operators
@@ -69,6 +69,8 @@ class Workload:
     exit_head: Operators = ()
     network: str = ""
     tail: str = ""
+    coded: tuple[tuple[int, ...], ...] = ()
+    answer_map: tuple[int, ...] = ()
 
     @property
     def device_macs(self) -> float:
@@ -102,6 +104,21 @@ class Delivery:
     symbol_counts: tuple[int, ...] = ()
     symbol_snr_db: tuple[float, ...] = ()
     symbol_error_variance: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """What act three is asked about one request.
+
+    Attributes:
+        operating_point: Its name.
+        sample: Index of the sample.
+        delivery: What the air did.
+    """
+
+    operating_point: str
+    sample: int
+    delivery: Delivery
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What a network's computation is made of: operators with their work, free of any library.
 
-Counted by `simsplit.nets.costs` from a network, timed by hardware files, profiles and predictors.
+Counted by `simsplit.networks.costs` from a network, timed by hardware files, profiles and
+predictors.
 """
 
 from __future__ import annotations
@@ -77,3 +78,8 @@ def from_rows(rows: Iterable[Iterable[Any]]) -> Operators:
 def total_macs(operators: Iterable[Operator]) -> float:
     """Multiply-accumulates per sample of all of them."""
     return sum(operator.macs for operator in operators)
+
+
+def network_key(name: str, height: int, width: int) -> str:
+    """Key of a network at an input size, e.g. ``resnet18@224x224``."""
+    return f"{name}@{height}x{width}"

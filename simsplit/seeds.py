@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
 
 class Cause(IntEnum):
@@ -27,6 +26,7 @@ class Cause(IntEnum):
     DOWNLINK_BLOCKS = 12
     ENVIRONMENT_HEIGHT = 13
     POLICY = 14
+    ACCESS = 15
 
 
 def device_streams(counts: Sequence[int]) -> list[int]:
@@ -43,6 +43,17 @@ def generator(seed: int, *key: int) -> np.random.Generator:
 
     Source: NumPy `SeedSequence` spawn keys (M. E. O'Neill's hash; streams do not overlap).
     """
-    import numpy as np
-
     return np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=key))
+
+
+@contextmanager
+def one_thread(count: int = 1) -> Iterator[None]:
+    """Torch on one thread meanwhile, or on ``count``."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -6,12 +6,13 @@ below is the order of `simsplit --help`.
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+import os
 
 from simsplit.cli import runs as runs  # isort: split
 
 from simsplit.cli import sweeps as sweeps  # isort: split
+
+from simsplit.cli import studies as studies  # isort: split
 
 from simsplit.cli import analysis as analysis  # isort: split
 
@@ -23,14 +24,21 @@ from simsplit.cli import exports as exports  # isort: split
 
 from simsplit.cli import networks as networks  # isort: split
 
+from simsplit.cli import hardware as hardware  # isort: split
+
 from simsplit.cli import channels as channels  # isort: split
 
 from simsplit.cli import catalogue as catalogue  # isort: split
+
+from simsplit.cli import cache as cache  # isort: split
 
 from simsplit.cli.terminal import app as app
 
 
 def main() -> None:
-    """Entry point of the ``simsplit`` command; a user's own modules may lie in this folder."""
-    sys.path.append(str(Path.cwd()))
+    """Entry point of the ``simsplit`` command.
+
+    The working folder is not on Python's path here, nor is it in the processes that are started.
+    """
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
     app()

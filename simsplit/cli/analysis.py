@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,9 +13,9 @@ import typer
 from simsplit.cli.terminal import JsonOption, app, guarded, print_json, print_table
 
 if TYPE_CHECKING:
-    from simsplit.bd import Delta
-    from simsplit.compare import Difference
-    from simsplit.warmup import Suggestion
+    from simsplit.results.bd import Delta
+    from simsplit.results.compare import Difference
+    from simsplit.results.warmup import Suggestion
 
 
 @app.command()
@@ -35,31 +36,30 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Print what is different between two results: every KPI's B - A with a paired interval."""
-    from dataclasses import asdict
+    from simsplit.results.compare import compare as compare_results
+    from simsplit.results.statistics import WITHIN_DROP
 
-    from simsplit.compare import compare as compare_sides
-    from simsplit.compare import sides
-    from simsplit.results import read_result
-
-    second = None if b is None else read_result(b)
-    found = compare_sides(*sides(read_result(a), second, of, with_), kpis=kpi, family=family)
+    comparison = compare_results(a, b, of=of, with_=with_, kpis=kpi, family=family)
     if as_json:
-        verdicts = [{"verdict": d.verdict} | asdict(d) for d in found.differences]
-        print_json(asdict(found) | {"differences": verdicts})
+        verdicts = [{"verdict": d.verdict} | asdict(d) for d in comparison.differences]
+        print_json(asdict(comparison) | {"differences": verdicts})
         return
-    interval = f"{100 * found.confidence:.4g} % interval"
+    within = f" {WITHIN_DROP}" if comparison.scope == WITHIN_DROP else ""
+    interval = f"{100 * comparison.confidence:.4g} % interval{within}"
     columns = ["KPI", "A", "B", "B - A", interval, "var. ratio", "B is"]
-    rows = [_difference_cells(one) for one in found.differences]
-    print_table(f"A: {found.a}, B: {found.b}", columns, rows)
-    _print_notes([found.pairing, *found.notes])
+    rows = [_difference_cells(one) for one in comparison.differences]
+    print_table(f"A: {comparison.a}, B: {comparison.b}", columns, rows)
+    _print_notes([comparison.pairing, *comparison.notes])
 
 
-def _difference_cells(found: Difference) -> list[str]:
-    ends = f"{_figure(found.low, 3)} … {_figure(found.high, 3)}"
-    interval = "-" if math.isnan(found.low) else ends
-    ratio = "-" if math.isnan(found.variance_ratio) else f"{found.variance_ratio:.2g}"
-    levels = [_figure(found.a, 4), _figure(found.b, 4), _figure(found.difference, 3)]
-    return [found.kpi, *levels, interval, ratio, found.verdict]
+def _difference_cells(difference: Difference) -> list[str]:
+    from simsplit.results.compare import APART
+
+    ends = f"{_figure(difference.low, 3)} … {_figure(difference.high, 3)}"
+    interval = "-" if math.isnan(difference.low) or difference.scope == APART else ends
+    ratio = "-" if math.isnan(difference.variance_ratio) else f"{difference.variance_ratio:.2g}"
+    levels = [_figure(difference.a, 4), _figure(difference.b, 4), _figure(difference.difference, 3)]
+    return [difference.kpi, *levels, interval, ratio, difference.verdict]
 
 
 def _figure(number: float, digits: int) -> str:
@@ -90,26 +90,25 @@ def bd(
     as_json: JsonOption = False,
 ) -> None:
     """Print Bjøntegaard deltas of rate and metric: cubic (VCEG-M33), PCHIP (JVET) and Akima."""
-    from dataclasses import asdict
-
-    from simsplit.bd import compared, matched, read_curves
-    from simsplit.kpis import kpi_column
+    from simsplit.results.bd import compared
+    from simsplit.results.curve_files import matched, read_curves
+    from simsplit.results.kpis import kpi_column
 
     curves = [read_curves(path, rate, metric, kpi_column, at or ()) for path in (anchor, test)]
-    found = compared(matched(curves[0], curves[1], point), min_overlap)
+    pairs = compared(matched(curves[0], curves[1], point), min_overlap)
     if as_json:
-        print_json({"pairs": [asdict(one) for one in found]})
+        print_json({"pairs": [asdict(one) for one in pairs]})
         return
-    for one in found:
+    for one in pairs:
         title = f"{one.test.name or 'test'} against {one.anchor.name or 'anchor'}"
         columns = ["method", f"BD {one.anchor.rate_name} %", f"BD {one.anchor.metric_name}"]
         print_table(title, columns, [_delta_cells(delta) for delta in one.deltas])
         _print_notes(one.notes)
 
 
-def _delta_cells(found: Delta) -> list[str]:
-    rate = "no BD" if found.rate_percent is None else f"{found.rate_percent:+.2f}"
-    return [found.method, rate, "no BD" if found.metric is None else f"{found.metric:+.4g}"]
+def _delta_cells(delta: Delta) -> list[str]:
+    rate = "no BD" if delta.rate_percent is None else f"{delta.rate_percent:+.2f}"
+    return [delta.method, rate, "no BD" if delta.metric is None else f"{delta.metric:+.4g}"]
 
 
 @app.command()
@@ -135,20 +134,21 @@ def rd(
     as_json: JsonOption = False,
 ) -> None:
     """Compare trained networks' rate and distortion over training seeds, from their cards."""
-    from simsplit.rate_distortion.study import study, write_study
-    from simsplit.rate_distortion.texts import delta_table, named_once, png_table
+    from simsplit.figures.rd_study import write_study
+    from simsplit.results.ladders import delta_table, named_once, png_table
+    from simsplit.results.rate_distortion import study
 
-    found = study(pairs, method, min_overlap, lowest_quality)
-    files = [] if out is None else write_study(found, out, style)
+    result = study(pairs, method, min_overlap, lowest_quality)
+    files = [] if out is None else write_study(result, out, style)
     if as_json:
-        print_json(found.summary)
+        print_json(result.summary)
         return
-    columns, lines = delta_table(found.summary)
+    columns, lines = delta_table(result.summary)
     title = f"BD-rate of the proposed against the baseline ({method}); below 0: fewer bits"
     print_table(title, columns, named_once(lines))
-    columns, lines = png_table(found.summary)
+    columns, lines = png_table(result.summary)
     print_table("Coded as PNG, means over the seeds", columns, named_once(lines))
-    _print_notes(found.summary["notes"])
+    _print_notes(result.summary["notes"])
     for path in files:
         typer.echo(f"File: {path}")
 
@@ -157,26 +157,25 @@ def rd(
 @guarded
 def warmup(result: Path, as_json: JsonOption = False) -> None:
     """Print how much of a run's beginning MSER-5 leaves out, per group and station."""
-    from dataclasses import asdict
-
-    from simsplit.results import read_result
-    from simsplit.warmup import suggest_warmup
+    from simsplit.results.store import read_result
+    from simsplit.results.warmup import suggest_warmup
 
     run = read_result(result)
-    found = suggest_warmup(run.scenario, run.requests)
+    advice = suggest_warmup(run.scenario, run.requests)
     if as_json:
-        print_json(asdict(found) | {"overrides": found.overrides, "notes": found.notes})
+        print_json(asdict(advice) | {"overrides": advice.overrides, "notes": advice.notes})
         return
     columns = ["group", "station", "requests", "warm-up s", "single replications s"]
-    rows = [_suggestion_cells(one) for one in found.suggestions]
+    rows = [_suggestion_cells(one) for one in advice.suggestions]
     print_table(f"{run.scenario.name}: MSER-5 over seconds spent there", columns, rows)
-    _print_notes(found.notes)
+    _print_notes(advice.notes)
 
 
-def _suggestion_cells(found: Suggestion) -> list[str]:
-    mean = f"{found.replications} x {found.n}" if found.replications > 1 else str(found.n)
-    warmup = found.reason if found.warmup_s is None else f"{found.warmup_s:.3g}"
+def _suggestion_cells(suggestion: Suggestion) -> list[str]:
+    is_mean, n = suggestion.replications > 1, suggestion.n
+    requests = f"{suggestion.replications} x {n}" if is_mean else str(n)
+    warmup = suggestion.reason if suggestion.warmup_s is None else f"{suggestion.warmup_s:.3g}"
     single = "-"
-    if found.replications > 1 and found.single_s:
-        single = f"{min(found.single_s):.3g} … {max(found.single_s):.3g}"
-    return [found.group, found.station, mean, warmup, single]
+    if is_mean and suggestion.single_s:
+        single = f"{min(suggestion.single_s):.3g} … {max(suggestion.single_s):.3g}"
+    return [suggestion.group, suggestion.station, requests, warmup, single]

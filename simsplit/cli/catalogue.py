@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import filterfalse
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
-from simsplit.cli.terminal import (
-    app,
-    guarded,
-    print_json,
-    print_table,
-)
+from simsplit.cli.terminal import app, guarded, print_json, print_table
 
 
 @app.command()
@@ -23,8 +19,8 @@ def schema(
     ] = False,
 ) -> None:
     """Print the JSON Schema of scenarios, for editors, or what the files of results hold."""
-    from simsplit.columns import schema_of_results
-    from simsplit.scenario import Scenario
+    from simsplit.results.schema import schema_of_results
+    from simsplit.scenario.scenario import Scenario
 
     print_json(schema_of_results() if results else Scenario.model_json_schema())
 
@@ -32,24 +28,25 @@ def schema(
 @app.command(name="list")
 @guarded
 def list_() -> None:
-    """List bundled scenarios, models, hardware and datasets."""
-    from itertools import filterfalse
-    from typing import get_args
+    """List bundled scenarios, models, hardware and datasets, and your own."""
+    from simsplit.scenario import bundled, operating_points
+    from simsplit.scenario.places import HARDWARE, MODEL, SCENARIO, SWEEP, own_names
 
-    from simsplit.load import bundled_names, hardware_choices, is_trained, model_choices
-    from simsplit.scenario import Task
-    from simsplit.sweep_file import bundled_sweeps
-
-    datasets = get_args(Task.model_fields["dataset"].annotation)
+    datasets = get_args(operating_points.Task.model_fields["dataset"].annotation)
+    models = bundled.model_choices()
     rows = [
-        ["scenarios", ", ".join(bundled_names())],
-        ["sweeps", ", ".join(bundled_sweeps())],
-        ["models", ", ".join(filter(is_trained, model_choices()))],
-        ["to be trained", ", ".join(filterfalse(is_trained, model_choices()))],
-        ["hardware", ", ".join(hardware_choices())],
+        ["scenarios", ", ".join(bundled.bundled_names())],
+        ["sweeps", ", ".join(bundled.bundled_sweeps())],
+        ["models", ", ".join(filter(bundled.is_trained, models))],
+        ["to be trained", ", ".join(filterfalse(bundled.is_trained, models))],
+        ["hardware", ", ".join(bundled.hardware_choices())],
         ["datasets", ", ".join(datasets)],
     ]
     print_table("Bundled", ["what", "names"], rows)
+    kinds = {"scenarios": SCENARIO, "sweeps": SWEEP, "models": MODEL, "hardware": HARDWARE}
+    own = [[what, ", ".join(own_names(kind))] for what, kind in kinds.items()]
+    if any(names for _, names in own):
+        print_table("Your own, here and on SIMSPLIT_PATH", ["what", "names"], own)
 
 
 @app.command()
@@ -61,7 +58,13 @@ def data(
     """Draw a contact sheet of a dataset."""
     from PIL import Image
 
+    from simsplit.errors import ScenarioError
+    from simsplit.files import whole_file
     from simsplit.tasks.datasets import contact_sheet, open_dataset
 
-    Image.fromarray(contact_sheet(open_dataset(name, "test"))).save(show, format="PNG")
+    if show.suffix != ".png":
+        raise ScenarioError("a contact sheet's file ends in", value=show.name, choices=[".png"])
+    sheet = Image.fromarray(contact_sheet(open_dataset(name, "test")))
+    with whole_file(show) as aside:
+        sheet.save(aside, format="PNG")
     typer.echo(f"Contact sheet: {show}")

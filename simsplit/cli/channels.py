@@ -8,11 +8,7 @@ from typing import Annotated
 
 import typer
 
-from simsplit.cli.terminal import (
-    app,
-    guarded,
-    print_table,
-)
+from simsplit.cli.terminal import app, guarded, print_table
 
 trace_app = typer.Typer(help="Measured channels.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(trace_app, name="trace")
@@ -39,8 +35,8 @@ def make(
     ] = None,
 ) -> None:
     """Write a channel trace with Sionna; without --set its defaults (listed on a wrong key)."""
-    from simsplit.fit.trace_kinds import make_trace
-    from simsplit.safe_yaml import settings
+    from simsplit.phy.traces.kinds import make_trace
+    from simsplit.scenario.yaml import settings
 
     file = make_trace(kind.value, out, settings(option or []))
     typer.echo(f"Trace: {file}")
@@ -52,7 +48,7 @@ def show_trace(file: Path) -> None:
     """Print what is understood of a trace file: devices, duration, levels, what was decided."""
     import numpy as np
 
-    from simsplit.phy.trace import read_trace
+    from simsplit.phy.traces.read import read_trace
 
     trace = read_trace(file)
     rows = [

@@ -1,4 +1,4 @@
-"""Verbs about finding designs: optimise, capacity."""
+"""Verbs about finding designs: optimise, capacity; and about its intervals: coverage."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from simsplit.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from simsplit.optimise.outcome import OptimisationResult
+    from simsplit.study.optimum import OptimisationResult
+
 
 PointOption = Annotated[
     str | None,
@@ -69,16 +70,15 @@ def optimise(
     figures: Annotated[bool, typer.Option(help="Draw the Pareto figure too.")] = True,
 ) -> None:
     """Search axes of a scenario for the best designs; goes on where it was stopped."""
-    from simsplit.optimise import FILE
-    from simsplit.optimise import optimise as search
-    from simsplit.optimise.figure import plot_front
-    from simsplit.optimise.search import parse_axes
+    from simsplit.figures.optimum import plot_front
+    from simsplit.study import optimise as study
+    from simsplit.study import search
 
     folder = out or Path("results") / f"optimum-{Path(scenario).stem}"
     with progress_bars(quiet=as_json) as progress:
-        found = search(
+        result = study.optimise(
             scenario,
-            parse_axes(axis),
+            search.parse_axes(axis),
             objective,
             where,
             out=folder,
@@ -92,22 +92,22 @@ def optimise(
             workers=workers,
             progress=lambda done, total, _: progress("designs", done, total),
         )
-    drawn = plot_front(found, folder / "figures") if figures else []
+    drawn = plot_front(result, folder / "figures") if figures else []
     if as_json:
-        print_json(found.described(is_finished=True))
+        print_json(result.described(is_finished=True))
         return
-    _print_front(found)
-    typer.echo(f"Search: {folder / FILE}")
+    _print_front(result)
+    typer.echo(f"Search: {folder / study.FILE}")
     for path in drawn[:1]:
         typer.echo(f"Figure: {path}")
 
 
-def _print_front(found: OptimisationResult) -> None:
-    title = "Best design" if found.best else "Pareto front" if found.front else "Least violated"
-    designs = found.front or ([found.closest] if found.closest else [])
+def _print_front(result: OptimisationResult) -> None:
+    title = "Best design" if result.best else "Pareto front" if result.front else "Least violated"
+    designs = result.front or ([result.closest] if result.closest else [])
     if designs:
-        print_table(f"{title}: mean ± half-width of the 95 % interval", *found.table(designs))
-    for note in found.notes:
+        print_table(f"{title}: mean ± half-width of the 95 % interval", *result.table(designs))
+    for note in result.notes:
         typer.echo(f"- {note}")
 
 
@@ -133,11 +133,10 @@ def capacity(
     as_json: JsonOption = False,
 ) -> None:
     """How many devices fit under conditions; goes on where it was stopped."""
-    from simsplit.capacity import FILE
-    from simsplit.capacity import capacity as search
+    from simsplit.study import capacity as study
 
     folder = out or Path("results") / f"capacity-{Path(scenario).stem}"
-    found = search(
+    result = study.capacity(
         scenario,
         where,
         out=folder,
@@ -151,10 +150,55 @@ def capacity(
         progress=lambda verdict: typer.echo(str(verdict), err=True),
     )
     if as_json:
-        print_json(found.described())
+        print_json(result.described())
         return
-    print_table("Counts that were run: mean ± half-width of the 95 % interval", *found.table())
-    typer.echo(found.answer)
-    for note in found.notes:
+    print_table("Counts that were run: mean ± half-width of the 95 % interval", *result.table())
+    typer.echo(result.answer)
+    for note in result.notes:
         typer.echo(f"- {note}")
-    typer.echo(f"Capacity: {folder / FILE}")
+    typer.echo(f"Capacity: {folder / study.FILE}")
+
+
+@app.command()
+@guarded
+def coverage(
+    scenario: ScenarioArg,
+    set_: SetOption = None,
+    other: Annotated[
+        list[str] | None,
+        typer.Option("--other", help="path=value of the run that it is compared with."),
+    ] = None,
+    drops: Annotated[int, typer.Option(min=8, help="Drops; half of them make the truth.")] = 8000,
+    repetitions: Annotated[int, typer.Option(min=1, help="Of every case.")] = 400,
+    replications: Annotated[int, typer.Option(min=2, help="Drops in a repetition.")] = 40,
+    workers: WorkersOption = None,
+    out: OutOption = None,
+) -> None:
+    """Measure how often the 95 % intervals hold the truth: toys, and a scenario of many drops."""
+    from simsplit.study.coverage import FILE
+    from simsplit.study.coverage import coverage as measure
+
+    folder = out or Path("results") / f"coverage-{Path(scenario).stem}"
+    with progress_bars() as progress:
+        rows = measure(
+            scenario,
+            out=folder,
+            overrides=set_ or [],
+            other=other or [],
+            drops=drops,
+            repetitions=repetitions,
+            replications=replications,
+            workers=workers,
+            progress=progress,
+        )
+    cells = [
+        [
+            *(row.case, row.statistic, row.interval, f"{row.truth:.4g}"),
+            *(f"{100 * share:.1f} %" for share in (row.covered, row.without)),
+            "yes" if row.holds else "NO",
+        ]
+        for row in rows
+    ]
+    heading = ["case", "statistic", "interval", "truth", "covered", "without", "holds"]
+    print_table("Coverage of 95 % intervals", heading, cells)
+    typer.echo(f"Table: {folder / FILE}")

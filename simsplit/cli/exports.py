@@ -53,10 +53,11 @@ def export(
     ] = None,
 ) -> None:
     """Write a run as a trace for Perfetto, its traffic for replay, or its table."""
-    from simsplit import export as exporting
-    from simsplit.sweep import load_results
+    from simsplit.results import export as exporting
+    from simsplit.results.perfetto import Window
+    from simsplit.results.sweep_table import load_results
 
-    window = exporting.Window(
+    window = Window(
         tuple(replication) if replication else None,
         0.0 if start_s is None else start_s,
         math.inf if end_s is None else end_s,

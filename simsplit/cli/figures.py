@@ -15,7 +15,9 @@ KIND_HELP = (
 )
 WhereOption = Annotated[
     list[str] | None,
-    typer.Option("--where", help="Rows to take: 'column == value, value'; may be repeated."),
+    typer.Option(
+        "--where", help="Rows to take, e.g. 'snr_db == 4, 8 and accuracy >= 0.6'; may be repeated."
+    ),
 ]
 
 
@@ -38,25 +40,15 @@ def plot(
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the files.")] = None,
 ) -> None:
     """Draw figures of a run or sweep: PNG, PDF, PGF, and their numbers as CSV."""
-    from simsplit.plots.contract import PlotOptions
+    from simsplit.figures import contract, kinds
 
     chosen = (metric, axis, against, by, device, start_s, end_s, style)
-    options = PlotOptions(*chosen, tuple(where or ()))
+    options = contract.PlotOptions(*chosen, tuple(where or ()))
     left_out: dict[str, str] = {}
-    if kind == "policies":
-        from simsplit.plots.drawing import refuse_others
-        from simsplit.policy_study import plot_study
-
-        refuse_others(kind, options, ())
-        drawn = plot_study(folder, out or folder)
-    elif kind == "all":
-        from simsplit.plots.drawing import plot_all
-
-        drawn, left_out = plot_all(folder, out or folder, options)
+    if kind == "all":
+        drawn, left_out = kinds.plot_all(folder, out or folder, options)
     else:
-        from simsplit.plots.drawing import plot as draw
-
-        drawn = draw(folder, kind, out or folder, options)
+        drawn = kinds.plot(folder, kind, out, options)
     for path in drawn:
         typer.echo(f"Figure: {path}")
     for name, reason in left_out.items():
@@ -74,7 +66,7 @@ def table(
     out: Annotated[Path | None, typer.Option("--out", help="File: .tex, .md or .csv.")] = None,
 ) -> None:
     """Print or write a table of a run or sweep, KPIs as mean ± half-width of the 95 % interval."""
-    from simsplit import tables
+    from simsplit.results import tables
 
     names = [name.strip() for name in (columns or "").split(",") if name.strip()]
     made = tables.table(tables.read_table(folder, where or ()), names)
@@ -82,3 +74,5 @@ def table(
         typer.echo(f"Table: {tables.write_table(made, out)}")
         return
     print_table(str(folder), tables.headings(made), made.text.to_numpy().tolist())
+    if made.note:
+        typer.echo(made.note)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from simsplit.cli.terminal import (
-    JsonOption,
-    app,
-    guarded,
-    print_json,
-    print_table,
-    progress_bars,
+from simsplit.cli.network_tables import (
+    CUT_COLUMNS,
+    LAW_COLUMNS,
+    MEASURED_COLUMNS,
+    comparison,
+    cut_mappings,
+    cut_rows,
+    measured_rows,
+    predicted_lines,
 )
+from simsplit.cli.terminal import JsonOption, app, guarded, print_json, print_table, progress_bars
 
 
 @app.command()
@@ -38,15 +42,7 @@ def splits(
     as_json: JsonOption = False,
 ) -> None:
     """List where a network can be cut: what would travel, and the work on either side."""
-    from dataclasses import asdict
-
-    from simsplit.splits import (
-        COLUMNS,
-        predicted_lines,
-        split_mappings,
-        split_points,
-        split_rows,
-    )
+    from simsplit.networks.opened import split_points
 
     size, points = split_points(
         model, height_px=height_px, width_px=width_px, weights=weights, leaves=leaf or ()
@@ -54,13 +50,13 @@ def splits(
     lines = [] if predictor is None else predicted_lines(points, predictor)
     points = [point for point in points if point.is_bottleneck or not bottlenecks]
     if as_json:
-        print_json({"input_bytes": asdict(size), "points": split_mappings(points)})
+        print_json({"input_bytes": asdict(size), "points": cut_mappings(points)})
         return
     title = (
         f"{model} at {height_px} x {width_px}: input {size.float32 / 1024:.4g} KiB as float32, "
         f"{size.uint8 / 1024:.4g} as bytes, {(size.jpeg or 0) / 1024:.3g} as JPEG"
     )
-    print_table(title, list(COLUMNS), split_rows(points))
+    print_table(title, list(CUT_COLUMNS), cut_rows(points))
     for line in lines:
         typer.echo(line)
 
@@ -68,12 +64,16 @@ def splits(
 @app.command()
 @guarded
 def profile(
-    model: Annotated[str, typer.Argument(help="torchvision model, or package.module:Name.")],
+    model: Annotated[
+        str, typer.Argument(help="torchvision model, package.module:Name, or the word codecs.")
+    ],
     batch: Annotated[str, typer.Option("--batch", help="Batch sizes.")] = "1,2,4,8",
     threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
     height_px: Annotated[int, typer.Option("--height-px", min=1)] = 224,
     width_px: Annotated[int, typer.Option("--width-px", min=1)] = 224,
-    rounds: Annotated[int, typer.Option("--rounds", min=6)] = 15,
+    rounds: Annotated[
+        int | None, typer.Option("--rounds", min=1, help="15 of a network, at least 6; codecs 4.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Profile file; other networks in it stay.")
     ] = None,
@@ -83,45 +83,67 @@ def profile(
     predictor: Annotated[
         str | None, typer.Option("--predictor", help="Compare with this latency predictor.")
     ] = None,
+    seven_zip_mips: Annotated[
+        float | None,
+        typer.Option("--seven-zip-mips", help="Codecs: this core's rating, `7z b -mmt=1`, Tot."),
+    ] = None,
 ) -> None:
-    """Measure a network on this machine, operator by operator; scenarios can name the file."""
-    from simsplit.fit.measure import (
-        MEASURED,
-        comparison,
-        measure_network,
-        measured_rows,
-        whole_numbers,
-    )
+    """Measure a network on this machine, operator by operator, or what every codec costs.
 
-    found = measure_network(
+    Hardware files can name the file.
+    """
+    if model == "codecs":
+        _profile_codecs(out, rounds, seven_zip_mips)
+        return
+    if seven_zip_mips is not None:
+        raise typer.BadParameter("belongs to `simsplit profile codecs`: --seven-zip-mips")
+    if rounds is not None and rounds < 6:
+        raise typer.BadParameter(f"--rounds of a network are at least 6, found {rounds}")
+    from simsplit.hardware.judge import measure_network, whole_numbers
+
+    measured = measure_network(
         model,
         batches=whole_numbers(batch),
         threads=threads,
         size_px=(height_px, width_px),
-        rounds=rounds,
+        rounds=rounds or 15,
         out=out,
         hardware=hardware,
         predictor=predictor,
     )
-    print_table(found.title, list(MEASURED), measured_rows(found))
-    for line in comparison(found, hardware, predictor):
+    print_table(measured.title, list(MEASURED_COLUMNS), measured_rows(measured))
+    for line in comparison(measured, hardware, predictor):
         typer.echo(line)
-    typer.echo(f"Profile: {found.file}")
+    typer.echo(f"Profile: {measured.file}")
+
+
+def _profile_codecs(out: Path | None, rounds: int | None, seven_zip_mips: float | None) -> None:
+    from simsplit.hardware.fit_codecs import law_rows, profile_here
+
+    with progress_bars() as progress:
+        content = profile_here(out, rounds, seven_zip_mips, lambda i, n: progress("rounds", i, n))
+    print_table(f"Codecs on {content['machine']['cpu']}", list(LAW_COLUMNS), law_rows(content))
+    typer.echo(f"Profile: {out}")
 
 
 @app.command()
 @guarded
 def train(
-    recipe: Path,
+    recipe: Annotated[str, typer.Argument(help="A recipe's file, or a model's name.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder to write; default: the recipe's own, or models/NAME."),
+    ] = None,
     max_steps: Annotated[int | None, typer.Option("--max-steps", min=1)] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Of a network's training.")] = 1,
 ) -> None:
     """Fit what a recipe describes: a network, or a table of block errors."""
-    from simsplit.fit.train import train as fit
+    from simsplit.training.train import train as fit
 
     with progress_bars() as progress:
         folder = fit(
             recipe,
+            out=out,
             max_steps=max_steps,
             progress=lambda i, n, _: progress("fit", i, n),
             threads=threads,
@@ -137,10 +159,11 @@ def calibrate(
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 1,
 ) -> None:
     """Make the table of block error rates by Monte Carlo; goes on where it was stopped."""
-    from simsplit.fit.calibrate import calibrate as make_table
-    from simsplit.load import models_dir, read_mapping
+    from simsplit.phy.calibrate import calibrate as make_table
+    from simsplit.scenario.bundled import models_dir, own_folder
+    from simsplit.scenario.yaml import read_mapping
 
-    folder = out or models_dir() / "bler_5g"
+    folder = out or own_folder(models_dir() / "bler_5g")
     content = read_mapping(recipe or models_dir() / "bler_5g" / "recipe.yaml")
     with progress_bars() as progress:
         table = make_table(content, folder, lambda i, n: progress("curves", i, n), workers)
@@ -151,7 +174,7 @@ def calibrate(
 @guarded
 def validate() -> None:
     """Run the cases with a closed-form answer through the real engine; exit 1 if one is off."""
-    from simsplit.validate import validate as run_cases
+    from simsplit.study.validate import validate as run_cases
 
     with progress_bars() as progress:
         cases = run_cases(lambda _, i, n: progress("cases", i, n))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,7 +23,7 @@ from simsplit.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from simsplit.results import Result
+    from simsplit.results.store import Result
 
 
 class Fidelity(StrEnum):
@@ -56,11 +57,15 @@ def run(
         int | None, typer.Option("--min-replications", help="With --until: at least; 10.")
     ] = None,
     fidelity: Annotated[Fidelity | None, typer.Option()] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=0, help="Processes for replications; 0: in this one."),
+    ] = None,
     as_json: JsonOption = False,
     figures: Annotated[bool, typer.Option(help="Draw the result's figures too.")] = True,
 ) -> None:
     """Simulate a scenario, store the result with its figures and print its table."""
-    from simsplit.replicate import run_or_replicate
+    from simsplit.study.replicate import run_or_replicate
 
     with progress_bars(quiet=as_json) as progress:
         result = run_or_replicate(
@@ -75,14 +80,15 @@ def run(
             fidelity=None if fidelity is None else fidelity.value,
             overrides=set_ or [],
             progress=progress,
+            workers=workers,
         )
     if figures:
-        from simsplit.plots.drawing import plot_once
+        from simsplit.figures.kinds import plot_once
 
         plot_once(result)
     if as_json:
-        found = {"folder": str(result.folder), "summary": result.summary}
-        print_json(found | {"until": result.manifest["until"]} if until else found)
+        content = {"folder": str(result.folder), "summary": result.summary}
+        print_json(content | {"until": result.manifest["until"]} if until else content)
         return
     print_summary(result.summary)
     if until:
@@ -91,7 +97,7 @@ def run(
 
 
 def _print_precision(result: Result) -> None:
-    from simsplit.replicate import precision
+    from simsplit.study.replicate import precision
 
     sentence, heading, rows = precision(result)
     typer.echo(sentence)
@@ -105,18 +111,21 @@ def _print_precision(result: Result) -> None:
 @app.command()
 @guarded
 def check(scenario: ScenarioArg, set_: SetOption = None, as_json: JsonOption = False) -> None:
-    """Validate a scenario and print offered load, capacity and expected utilisation."""
-    from dataclasses import asdict
+    """Open what a scenario names, list all mistakes, and print expected loads and defaults."""
+    from simsplit.study.check import check as checked
+    from simsplit.study.defaults import default_lines
 
-    from simsplit.expect import expect
-    from simsplit.load import load
-
-    expectation = expect(load(scenario, overrides=set_ or []))
+    expectation = checked(scenario, overrides=set_ or [])
     if as_json:
-        print_json(asdict(expectation))
+        print_json(asdict(expectation) | {"offered_hz": expectation.offered_hz})
         return
     rows = expectation.rows()
-    print_table("Expected, before anything runs", list(rows[0]), [list(r.values()) for r in rows])
+    basis = f"{expectation.pilot_requests} requests in a pilot of {expectation.drops} drops"
+    title = f"Expected: rates x mean work of {basis}" if expectation.drops else "Asked for"
+    print_table(title, list(rows[0]), [list(r.values()) for r in rows])
+    typer.echo("Left to defaults:")
+    for line in default_lines(expectation.defaults):
+        typer.echo(line)
     for note in expectation.notes:
         typer.echo(f"- {note}")
     for warning in expectation.warnings:
@@ -127,13 +136,13 @@ def check(scenario: ScenarioArg, set_: SetOption = None, as_json: JsonOption = F
 @guarded
 def show(result: Path, as_json: JsonOption = False) -> None:
     """Print the table of a result folder."""
-    from simsplit.results import read_result
+    from simsplit.results.store import read_result
 
-    found = read_result(result)
+    stored = read_result(result)
     if as_json:
-        print_json(found.summary)
+        print_json(stored.summary)
     else:
-        print_summary(found.summary)
+        print_summary(stored.summary)
 
 
 @app.command()
@@ -142,6 +151,6 @@ def report(
     folder: Annotated[Path, typer.Argument(help="Folder of a run or of a sweep.")],
 ) -> None:
     """Write the report of a run or a sweep into its folder: one HTML page that loads nothing."""
-    from simsplit.report import report as write_report
+    from simsplit.pages.report import report as write_report
 
     typer.echo(f"Report: {write_report(folder)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,8 +11,8 @@ import typer
 from simsplit.cli.terminal import OutOption, SetOption, app, fail, guarded, print_table, sweep_bar
 
 if TYPE_CHECKING:
-    from simsplit.sweep import Status
-    from simsplit.sweep_file import Sweep
+    from simsplit.results.sweep_folder import Status
+    from simsplit.scenario.sweeps import Sweep
 
 
 @app.command()
@@ -54,7 +55,7 @@ def sweep(
     out: OutOption = None,
 ) -> None:
     """Run many points side by side; finished ones are kept, so the same command goes on."""
-    from simsplit.sweep import resume, run_sweep
+    from simsplit.study.sweep import Execution, resume, run_sweep
 
     is_folder = (Path(scenario) / "sweep.json").is_file()
     folder, asked = out or Path(scenario), None
@@ -70,7 +71,7 @@ def sweep(
             if asked is None:
                 resume(folder, progress=progress, **how)
             else:
-                run_sweep(asked, out=folder, progress=progress, **how)
+                run_sweep(asked, folder, Execution(progress=progress, **how))
     except KeyboardInterrupt:
         _stopped(folder)
     _ended(folder)
@@ -85,8 +86,8 @@ def _asked(
 ) -> Sweep:
     """What the command line asks for: a sweep file, or a scenario with axes."""
     from simsplit.errors import ScenarioError
-    from simsplit.load import bundled_names
-    from simsplit.sweep_file import bundled_sweeps, read_sweep, sweep_from_axes, sweep_path
+    from simsplit.scenario.places import SCENARIO, SWEEP, find_named, looked_in, names
+    from simsplit.scenario.sweeps import read_sweep, sweep_from_axes, sweep_path
 
     file = sweep_path(scenario)
     if file is not None and not axis:
@@ -95,10 +96,10 @@ def _asked(
         message = "this is a sweep file, which has axes of its own; --axis goes with a scenario"
         raise ScenarioError(message, path="--axis", value=", ".join(axis or ()))
     if not axis:
-        if scenario in bundled_names() or Path(scenario).is_file():
+        if Path(scenario).is_file() or find_named(SCENARIO, scenario) is not None:
             raise ScenarioError("a sweep of a scenario needs --axis", value=scenario)
-        message = "neither a sweep file, nor a scenario, nor a sweep's folder"
-        choices = [*bundled_sweeps(), *bundled_names()]
+        message = f"neither a sweep file, nor a scenario, nor a sweep's folder ({looked_in()})"
+        choices = [*names(SWEEP), *names(SCENARIO)]
         raise ScenarioError(message, value=scenario, choices=choices)
     return sweep_from_axes(scenario, axis, where=where, samples=samples, overrides=set_)
 
@@ -116,8 +117,6 @@ def _replicated(
     asked: Sweep, replications: int | None, until: str | None, max_replications: int | None
 ) -> Sweep:
     """What the command line says of replications counts more than what the file says."""
-    from dataclasses import replace
-
     return replace(
         asked,
         replications=asked.replications if replications is None else replications,
@@ -127,34 +126,35 @@ def _replicated(
 
 
 def _stopped(folder: Path) -> None:
-    from simsplit.sweep import status as read_status
+    from simsplit.results.sweep_folder import status as read_status
 
-    found = read_status(folder)
-    text = f"stopped with {found.done} of {found.total} points done; go on with"
+    progress = read_status(folder)
+    text = f"stopped with {progress.done} of {progress.total} points done; go on with"
     fail(f"{text} `simsplit sweep {folder}`", 130)
 
 
 def _ended(folder: Path) -> None:
-    from simsplit.sweep import status as read_status
+    from simsplit.results.sweep_folder import status as read_status
 
-    found = read_status(folder)
-    typer.echo(f"Sweep: {folder} ({found.done} of {found.total} points)")
-    _tell(found)
-    if found.failed:
+    progress = read_status(folder)
+    typer.echo(f"Sweep: {folder} ({progress.done} of {progress.total} points)")
+    _tell(progress)
+    if progress.failed:
         raise SystemExit(1)
     typer.echo(f"Look: simsplit table {folder}, simsplit plot {folder}, simsplit report {folder}")
 
 
-def _tell(found: Status) -> None:
+def _tell(progress: Status) -> None:
     """What a reader of the sweep must know."""
-    if found.imprecise:
-        text = f"At {found.imprecise} points not every interval is as narrow as asked (--until)"
+    if progress.imprecise:
+        text = f"At {progress.imprecise} points not every interval is as narrow as asked (--until)"
         typer.secho(text, fg="yellow", err=True)
-    if found.unlisted:
-        text = f"{found.unlisted} results of earlier sweeps lie in the folder; no table lists them"
+    if progress.unlisted:
+        text = f"{progress.unlisted} results of earlier sweeps lie in the folder; "
+        text += "no table lists them"
         typer.secho(text, fg="yellow", err=True)
     alike: dict[str, list[str]] = {}
-    for axes, error in found.failed.items():
+    for axes, error in progress.failed.items():
         alike.setdefault(error, []).append(axes)
     for error, points in alike.items():
         more = f" and {len(points) - 3} more" if len(points) > 3 else ""
@@ -165,22 +165,23 @@ def _tell(found: Status) -> None:
 @guarded
 def status(folder: Path) -> None:
     """Say how far a sweep is: points done, running and failed, and the time to go."""
-    from simsplit.sweep import status as read_status
+    from simsplit.results.sweep_folder import status as read_status
 
-    found = read_status(folder)
-    per_point = "–" if found.seconds_per_point is None else f"{found.seconds_per_point:.1f} s"
-    rest = "–" if found.remaining_s is None else f"{found.remaining_s:.0f} s"
-    state = "running" if found.is_running else "done" if found.done == found.total else "stopped"
+    progress = read_status(folder)
+    per_point = "–" if progress.seconds_per_point is None else f"{progress.seconds_per_point:.1f} s"
+    rest = "–" if progress.remaining_s is None else f"{progress.remaining_s:.0f} s"
+    ended = "done" if progress.done == progress.total else "stopped"
+    state = "running" if progress.is_running else ended
     rows = [
         ["state", state],
-        ["points", f"{found.done} of {found.total}"],
-        ["under way", ", ".join(found.running) or "–"],
-        ["failed", str(len(found.failed))],
+        ["points", f"{progress.done} of {progress.total}"],
+        ["under way", ", ".join(progress.running) or "–"],
+        ["failed", str(len(progress.failed))],
         ["per point", per_point],
         ["to go", rest],
     ]
-    typer.echo(f"{found.name}: {folder}")
+    typer.echo(f"{progress.name}: {folder}")
     print_table("", ["what", "value"], rows)
-    _tell(found)
+    _tell(progress)
     if state == "stopped":
         typer.echo(f"Go on with: simsplit sweep {folder}")

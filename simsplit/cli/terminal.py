@@ -29,6 +29,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        from simsplit import __version__
+
+        typer.echo(f"simsplit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _whole_command(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Say the version."),
+    ] = False,
+) -> None:
+    """Wireless split computing: accuracy, latency, energy and bandwidth of a cut network."""
+
+
 ScenarioArg = Annotated[str, typer.Argument(help="YAML file or bundled name.")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="path=value, e.g. cell.channel.snr_db=5.")
@@ -42,10 +61,13 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(command)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        from simsplit.errors import SimsplitError
+        from simsplit.errors import NothingThere, SimsplitError
 
         try:
             return command(*args, **kwargs)
+        except NothingThere as nothing:
+            typer.secho(f"Nothing to show: {nothing}", fg="yellow", err=True)
+            raise SystemExit(0) from None
         except SimsplitError as error:
             fail(str(error), error.exit_code)
         except BrokenPipeError:  # the reader, `head` for one, has seen enough
@@ -60,6 +82,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def fail(message: str, code: int) -> NoReturn:
+    """Print a red message on stderr and end with an exit code."""
     typer.secho(f"Error: {message}", fg="red", err=True)
     raise SystemExit(code)
 
@@ -119,17 +142,20 @@ def _duration(seconds: float) -> str:
 
 
 def print_json(content: Mapping[str, Any]) -> None:
+    """Print a mapping as JSON; NaN and infinity, which JSON lacks, become null."""
     finite = json.loads(json.dumps(content, default=str), parse_constant=lambda _: None)
     typer.echo(json.dumps(finite, indent=2, ensure_ascii=False))
 
 
 def print_summary(summary: Mapping[str, Any]) -> None:
-    from simsplit.headline import print_summary
+    """Print a result's summary as its tables."""
+    from simsplit.results.summary_text import print_summary
 
     print_summary(summary, console())
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table; the first column is never broken."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
@@ -141,6 +167,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 
 
 def console() -> Console:
+    """Where tables are printed: as wide as the terminal, 120 columns elsewhere."""
     from rich.console import Console
 
     return Console(markup=False, width=None if sys.stdout.isatty() else 120)

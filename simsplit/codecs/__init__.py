@@ -1,1 +1,5 @@
-"""Codecs: arrays to bytes and back; a payload is len(bytes) * 8 bits, header included."""
+"""Arrays to bytes and back; a payload is ``len(bytes) * 8`` bits, header included.
+
+Others use ``contract.Codec``, the form of every codec, and ``build.make_codec``, which builds one
+from its spec.
+"""

@@ -1,19 +1,55 @@
-"""The codec that a scenario's spec names: for pictures, and for features that need no table."""
+"""The codec that a scenario's spec names."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
 from simsplit.codecs.adaptive import AdaptiveEntropyCodec
 from simsplit.codecs.contract import Codec
-from simsplit.codecs.formats import is_available
-from simsplit.codecs.image import ImageCodec
+from simsplit.codecs.entropy import EntropyCodec
+from simsplit.codecs.picture import ImageCodec, is_available
 from simsplit.codecs.tensors import PixelsCodec
 from simsplit.codecs.tiles import AvifTilesCodec, JpegTilesCodec, PngTilesCodec, WebpTilesCodec
-from simsplit.errors import ScenarioError
-from simsplit.scenario import FeatureCodec, OperatingPoint, PictureCodec
+from simsplit.errors import ArtefactError, ScenarioError
+from simsplit.scenario.operating_points import (
+    CodecSpec,
+    EntropyCodecSpec,
+    FeatureCodecSpec,
+    OperatingPoint,
+    PictureCodecSpec,
+)
+
+Tables = Mapping[int, NDArray[np.integer[Any]]]  # bit depth → (C, 2^bits) frequencies
 
 
-def picture_codec(spec: PictureCodec, shape: tuple[int, ...]) -> Codec:
-    """The codec of the raw scheme for pictures ``(H, W, C)``."""
+def make_codec(spec: CodecSpec, shape: tuple[int, ...], tables: Tables | None = None) -> Codec:
+    """The codec of one array that a spec names.
+
+    Args:
+        spec: As an operating point has it.
+        shape: Of what is coded: pictures ``(H, W, C)`` in the raw scheme, features ``(C, h, w)``
+            in the separate scheme.
+        tables: Trained frequencies ``(C, 2^bits)`` by bit depth, for ``entropy`` alone.
+
+    Raises:
+        ArtefactError: ``entropy``, and no table of its bit depth.
+        CodecError: A shape that the codec does not take.
+        ScenarioError: ``tensor``, which codes all tensors of a cut: `tensors.TensorsCodec`.
+    """
+    if isinstance(spec, PictureCodecSpec):
+        return _picture_codec(spec, shape)
+    if isinstance(spec, FeatureCodecSpec):
+        return _feature_codec(spec, shape)
+    if isinstance(spec, EntropyCodecSpec):
+        return EntropyCodec(shape, _table(tables or {}, spec.bits))
+    raise ScenarioError("codes all tensors of a cut, not one array", value=spec.kind)
+
+
+def _picture_codec(spec: PictureCodecSpec, shape: tuple[int, ...]) -> Codec:
     match spec.kind:
         case "pixels":
             return PixelsCodec(shape)
@@ -25,8 +61,7 @@ def picture_codec(spec: PictureCodec, shape: tuple[int, ...]) -> Codec:
             return ImageCodec(spec.kind, spec.quality)
 
 
-def feature_codec(spec: FeatureCodec, shape: tuple[int, ...]) -> Codec:
-    """The codec of the separate scheme for features ``(C, h, w)``, if it needs no trained table."""
+def _feature_codec(spec: FeatureCodecSpec, shape: tuple[int, ...]) -> Codec:
     match spec.kind:
         case "png_tiles":
             return PngTilesCodec(shape, spec.bits)
@@ -40,7 +75,14 @@ def feature_codec(spec: FeatureCodec, shape: tuple[int, ...]) -> Codec:
             return AdaptiveEntropyCodec(shape, spec.bits)
 
 
-def check_formats(points: dict[str, OperatingPoint]) -> None:
+def _table(tables: Tables, bits: int) -> NDArray[np.integer[Any]]:
+    if bits not in tables:
+        message = "the weights hold no entropy table of this bit depth"
+        raise ArtefactError(message, value=bits, choices=[str(depth) for depth in sorted(tables)])
+    return tables[bits]
+
+
+def check_formats(points: Mapping[str, OperatingPoint]) -> None:
     """Refuse what this installation cannot code, before anything is computed.
 
     Args:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsplit.codecs.contract import CodecError, checked_feature
-from simsplit.codecs.formats import FileFormat
+from simsplit.codecs.picture import FileFormat
 from simsplit.codecs.quantise import (
     MAX_BITS,
     RANGE_HEADER,

@@ -21,18 +21,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simsplit.errors import ScenarioError
-from simsplit.phy.combining import combine, symbols_of, versions_in
 from simsplit.phy.ldpc import LdpcCode
 from simsplit.phy.mcs import Mcs
 from simsplit.phy.modem import DEMAPPERS, add_noise, modem, noise_variance
-from simsplit.phy.ratematch import INCREMENTAL_ORDER, code_block_sizes, interleaver
+from simsplit.phy.ratematch import (
+    INCREMENTAL_ORDER,
+    code_block_sizes,
+    combine,
+    interleaver,
+    symbols_of,
+    versions_in,
+)
 from simsplit.phy.sizes import is_decodable, resource_elements, segment, transport_block_bits
 
 Bits = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 
-def _sionna(module: str) -> ModuleType:
+def sionna_module(module: str) -> ModuleType:
     """A Sionna module; its import reseeds torch's global generator, which is put back."""
     state = torch.get_rng_state()
     try:
@@ -43,19 +49,19 @@ def _sionna(module: str) -> ModuleType:
 
 @lru_cache(maxsize=64)
 def ldpc_code(bits: int, base_graph: int) -> LdpcCode:
-    """The code of this size, kept."""
+    """The code of K' = ``bits`` information bits, check bits included; remembered."""
     return LdpcCode(bits, base_graph, _parity_checks)
 
 
 def _parity_checks(bits: int, base_graph: int) -> Any:
     """Parity-check matrix ``(checks, columns)`` of the base graph lifted for K' bits, sparse."""
-    return _sionna("fec.ldpc").LDPC5GEncoder(bits, 2 * bits, bg=f"bg{base_graph}").pcm
+    return sionna_module("fec.ldpc").LDPC5GEncoder(bits, 2 * bits, bg=f"bg{base_graph}").pcm
 
 
 @lru_cache(maxsize=64)
 def scrambling(length: int, c_init: int) -> Tensor:
     """Gold sequence of TS 38.211 clause 5.2.1 as ``(length,)`` bool."""
-    sequence = _sionna("nr.utils").generate_prng_seq(length, c_init)
+    sequence = sionna_module("nr.utils").generate_prng_seq(length, c_init)
     return torch.from_numpy(np.asarray(sequence) > 0.5)
 
 
@@ -66,7 +72,7 @@ class BlockResult:
     Attributes:
         bits: ``(tb_bits,)`` uint8, decided bits, right or wrong.
         crc_ok: Every check sum (transport block and code blocks) holds.
-        soft: ``(4, 3, n_re)`` float32, what all attempts so far have left (see phy/combining.py);
+        soft: ``(4, 3, n_re)`` float32, what all attempts so far have left (see phy/ratematch.py);
             hand it to the next attempt.
     """
 
@@ -79,7 +85,7 @@ class _Chain:
     """Everything of one (MCS, allocation) but scrambling and noise; built once, then reused."""
 
     def __init__(self, mcs: Mcs, n_prb: int, n_symbols: int, dmrs_re_per_prb: int) -> None:
-        crc = _sionna("fec.crc")
+        crc = sionna_module("fec.crc")
         self.tb_bits = transport_block_bits(mcs, n_prb, n_symbols, dmrs_re_per_prb)
         self.n_re = resource_elements(n_prb, n_symbols, dmrs_re_per_prb)
         self.bits_per_symbol = mcs.bits_per_symbol
@@ -100,17 +106,17 @@ class _Chain:
     def order(self, rv: int) -> Tensor:
         """Place of every sent bit in the row of all circular buffers, ``(G,)``."""
         if rv not in self._order:
-            self._order[rv] = torch.from_numpy(self._places(rv))
+            self._order[rv] = torch.from_numpy(self._positions(rv))
         return self._order[rv]
 
-    def _places(self, rv: int) -> NDArray[np.int64]:
+    def _positions(self, rv: int) -> NDArray[np.int64]:
         blocks, length = self.buffer_shape
         sizes = code_block_sizes(self.n_re, self.bits_per_symbol, blocks)
         buffer = self.code.buffer
-        selected = {size: buffer.places(size, rv) for size in set(sizes)}
+        selected = {size: buffer.positions(size, rv) for size in set(sizes)}
         mixed = {
-            size: places[interleaver(size, self.bits_per_symbol)]
-            for size, places in selected.items()
+            size: indices[interleaver(size, self.bits_per_symbol)]
+            for size, indices in selected.items()
         }
         return np.concatenate([r * length + mixed[size] for r, size in enumerate(sizes)])
 
@@ -133,15 +139,15 @@ class _Chain:
     def decode(self, soft: Tensor) -> tuple[Tensor, Tensor]:
         """Soft bits ``(B, C, N)`` -> bits ``(B, tb_bits)`` float32 and CRC verdicts ``(B,)``."""
         size, blocks = len(soft), self.parts.n_code_blocks
-        found = self.code.decode(soft.reshape(size * blocks, -1)).float()
+        decided = self.code.decode(soft.reshape(size * blocks, -1)).float()
         ok = torch.ones(size, dtype=torch.bool)
         if self._cb_crc is not None:
-            payload = found[:, :-24]
-            ok &= (self._cb_crc(payload) == found).all(1).reshape(size, blocks).all(1)
-            found = payload
-        found = found.reshape(size, -1)
-        payload = found[:, : self.tb_bits]
-        return payload, ok & (self._tb_crc(payload) == found).all(1)
+            payload = decided[:, :-24]
+            ok &= (self._cb_crc(payload) == decided).all(1).reshape(size, blocks).all(1)
+            decided = payload
+        decided = decided.reshape(size, -1)
+        payload = decided[:, : self.tb_bits]
+        return payload, ok & (self._tb_crc(payload) == decided).all(1)
 
 
 @lru_cache(maxsize=64)
@@ -231,8 +237,8 @@ class CodedLink:
             received = self._receive(chain, bits, levels, rngs, rv)
             combined = combine(received, levels, rv, earlier)
             llrs = {v: self._llrs(chain, combined, v) for v in versions_in(combined)}
-            found, ok = chain.decode(chain.collect(llrs))
-            return list(_results(found, ok, combined))
+            decided, ok = chain.decode(chain.collect(llrs))
+            return list(_results(decided, ok, combined))
 
     def _receive(
         self,
@@ -274,17 +280,17 @@ def _levels(snr_db: float | NDArray[np.floating], size: int, n_re: int) -> Tenso
     return torch.from_numpy(rows.copy())
 
 
-def _results(found: Tensor, ok: Tensor, soft: Tensor) -> Iterator[BlockResult]:
-    for row, verdict, llr in zip(found, ok.tolist(), soft, strict=True):
+def _results(decided: Tensor, ok: Tensor, soft: Tensor) -> Iterator[BlockResult]:
+    for row, verdict, llr in zip(decided, ok.tolist(), soft, strict=True):
         yield BlockResult(row.numpy().astype(np.uint8), verdict, llr.numpy().copy())
 
 
 class Modulated(Protocol):
-    """What has a modulation order."""
+    """What has a modulation order: an MCS, or a curve of the table."""
 
     @property
     def bits_per_symbol(self) -> int:
-        """Qm."""
+        """Modulation order Qm."""
 
 
 class CodeBlockLink:
@@ -310,8 +316,8 @@ class CodeBlockLink:
         self._code = ldpc_code(bits, base_graph)
         self._modem = modem(scheme.bits_per_symbol)
         mixed = interleaver(coded_bits, scheme.bits_per_symbol)
-        places = [self._code.buffer.places(coded_bits, rv)[mixed] for rv in INCREMENTAL_ORDER]
-        order = np.concatenate(places[:attempts])
+        orders = [self._code.buffer.positions(coded_bits, rv)[mixed] for rv in INCREMENTAL_ORDER]
+        order = np.concatenate(orders[:attempts])
         self._order = torch.from_numpy(order)
         self._batch = max(8, min(256, 400_000 // len(self._order)))
         repeats = np.unique(order).size < order.size

@@ -74,11 +74,11 @@ class InformationCurve:
 
     def bits(self, snr_db: float) -> float:
         """Information per symbol in bits, 0 at -inf dB to Qm at +inf dB; ScenarioError for NaN."""
-        place = (snr_db - _LOWEST_DB) * _STEPS_PER_DB
-        if 0.0 <= place < self._last:
-            index = int(place)
+        position = (snr_db - _LOWEST_DB) * _STEPS_PER_DB
+        if 0.0 <= position < self._last:
+            index = int(position)
             low = self._bits[index]
-            return low + (place - index) * (self._bits[index + 1] - low)
+            return low + (position - index) * (self._bits[index + 1] - low)
         return self._bits_outside(snr_db)
 
     def snr_db(self, bits: float) -> float:
@@ -87,18 +87,18 @@ class InformationCurve:
         if curve[0] <= bits < curve[-1]:
             index = bisect_right(curve, bits) - 1
             low = curve[index]
-            place = index + (bits - low) / (curve[index + 1] - low)
-            return _LOWEST_DB + place / _STEPS_PER_DB
+            position = index + (bits - low) / (curve[index + 1] - low)
+            return _LOWEST_DB + position / _STEPS_PER_DB
         return self._snr_outside_db(bits)
 
     def bits_of(self, snr_db: NDArray[np.floating]) -> NDArray[np.float64]:
-        """``bits`` of an array of any shape."""
+        """Mutual information in bits per symbol at SNRs in dB of any shape, in that shape."""
         level_db = np.asarray(snr_db, dtype=np.float64)
-        found = np.interp(level_db, self._grid_db, self._bits_array, left=np.nan, right=np.nan)
-        outside = np.isnan(found)
+        bits = np.interp(level_db, self._grid_db, self._bits_array, left=np.nan, right=np.nan)
+        outside = np.isnan(bits)
         if outside.any():
-            found[outside] = [self._bits_outside(x) for x in level_db[outside].tolist()]
-        return np.asarray(found)
+            bits[outside] = [self._bits_outside(x) for x in level_db[outside].tolist()]
+        return np.asarray(bits)
 
     def mean_db(self, snrs_db: Sequence[float]) -> float:
         """The SNR whose information is the mean of these SNRs'; ScenarioError if there is none."""

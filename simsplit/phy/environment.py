@@ -1,4 +1,9 @@
-"""The surroundings of a link by 3GPP TR 38.901, and the ranges its models are made for."""
+"""The surroundings of a link by 3GPP TR 38.901 V17/V18: heights, ranges, and walls around a device.
+
+Left out of the loss into buildings (clause 7.4.3.1): the single-number model for backward
+compatibility below 6 GHz (Table 7.4.3-3), cars (clause 7.4.3.2), and V19's new figures for IRR
+glass. NumPy only.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +11,14 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import numpy as np
+
 from simsplit.errors import ScenarioError
 
 Kind = Literal["umi", "uma", "rma", "inh", "inf"]
 Office = Literal["mixed", "open"]
 Hall = Literal["sl", "dl", "sh", "dh", "hh"]
+Wall = Literal["low", "high"]
 Range = tuple[float, float]
 
 DEFAULT_HEIGHTS_M: dict[str, Range] = {
@@ -32,6 +40,13 @@ _HEIGHTS_M: dict[str, tuple[Range, Range]] = {  # (base station, device), Table 
 }
 _LONGEST_3D_M = {"inh": 150.0, "inf": 600.0}
 _DENSE_FROM = 0.4
+_SLACK = 1e-9  # of a range's end: a place on a ring at the limit is off it by a rounding
+_PENETRATION_SIGMA_DB = {"low": 4.4, "high": 6.5}  # Table 7.4.3-2
+_GLASS = {"low": (2.0, 0.2, 0.3), "high": (23.0, 0.3, 0.7)}  # dB, dB/GHz, share of the wall
+_DB_PER_M = 0.5  # Table 7.4.3-2: PL_in
+_DEEPEST_M = {"umi": 25.0, "uma": 25.0, "rma": 10.0}  # clause 7.4.3.1: way indoors
+
+# --- environments and their ranges ------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +104,20 @@ class Environment:
         distance_2d_m: float | None = None,
         carrier_hz: float | None = None,
         los: bool | None = None,
+        *,
+        beyond: bool = False,
     ) -> None:
         """Raise ScenarioError if a link lies outside the model's range (Table 7.4.1-1).
 
-        ``los`` picks the range of that state; without it both must hold.
+        ``los`` picks the range of that state; without it both must hold. ``beyond`` allows any
+        distance above the shortest.
         """
         if self.kind == "inf" and self.hall == "hh" and los is False:
             raise ScenarioError("a hall of kind hh has line of sight everywhere; los", value=los)
         if distance_2d_m is not None:
-            _within("distance_2d_m", distance_2d_m, distance_range_m(self, los), of=self.kind)
+            low_m, high_m = distance_range_m(self, los)
+            bounds = (low_m, math.inf if beyond else high_m)
+            _within("distance_2d_m", distance_2d_m, bounds, of=self.kind)
         if carrier_hz is not None:
             _within("carrier_hz", carrier_hz, carrier_range_hz(self), of=self.kind)
 
@@ -121,31 +141,27 @@ def carrier_range_hz(environment: Environment) -> Range:
     return 0.5e9, 30e9 if environment.kind == "rma" else 100e9
 
 
-def of_outdoor_sites(table: dict[str, float], environment: Environment) -> float:
-    """The kind's entry; raises ScenarioError if its base station is indoors itself."""
-    if environment.kind not in table:
-        message = "outdoor-to-indoor loss is for base stations outdoors"
-        raise ScenarioError(message, value=environment.kind, choices=tuple(table))
-    return table[environment.kind]
-
-
 def _leg_m(hypotenuse_m: float, other_m: float) -> float:
     return math.sqrt(max(hypotenuse_m**2 - other_m**2, 0.0))
 
 
-def _check_hall(place: Environment) -> None:
+def _check_hall(environment: Environment) -> None:
     """Table 7.2-4: how heights and density go with the kind of hall."""
-    _within("clutter_height_m", place.clutter_height_m, (0.0, 10.0))
-    _within("clutter_size_m", place.clutter_size_m, (0.0, math.inf), open_below=True)
-    if not 0.0 < place.clutter_density < 1.0:
-        raise ScenarioError("clutter_density lies between 0 and 1", value=place.clutter_density)
-    dense = place.clutter_density >= _DENSE_FROM
-    if place.hall != "hh" and dense != place.hall.startswith("d"):
-        message = f"hall {place.hall}: clutter is dense from a density of {_DENSE_FROM} on"
-        raise ScenarioError(f"{message}; clutter_density", value=place.clutter_density)
-    top_m = place.clutter_height_m
-    _side_of_clutter("base_station_height_m", place.base_station_height_m, top_m, place.hall, "l")
-    _side_of_clutter("device_height_m", place.device_height_m, top_m, place.hall, "lh")
+    _within("clutter_height_m", environment.clutter_height_m, (0.0, 10.0))
+    _within("clutter_size_m", environment.clutter_size_m, (0.0, math.inf), open_below=True)
+    if not 0.0 < environment.clutter_density < 1.0:
+        raise ScenarioError(
+            "clutter_density lies between 0 and 1", value=environment.clutter_density
+        )
+    dense = environment.clutter_density >= _DENSE_FROM
+    if environment.hall != "hh" and dense != environment.hall.startswith("d"):
+        message = f"hall {environment.hall}: clutter is dense from a density of {_DENSE_FROM} on"
+        raise ScenarioError(f"{message}; clutter_density", value=environment.clutter_density)
+    top_m = environment.clutter_height_m
+    _side_of_clutter(
+        "base_station_height_m", environment.base_station_height_m, top_m, environment.hall, "l"
+    )
+    _side_of_clutter("device_height_m", environment.device_height_m, top_m, environment.hall, "lh")
 
 
 def _side_of_clutter(name: str, height_m: float, top_m: float, hall: Hall, low: str) -> None:
@@ -165,10 +181,92 @@ def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
 def _within(
     name: str, value: float, bounds: Range, *, open_below: bool = False, of: str = ""
 ) -> None:
-    """Raise ScenarioError naming value and range; NaN lies in none."""
+    """Raise ScenarioError with the value and its range; NaN lies in none."""
     low, high = bounds
-    if (low < value if open_below else low <= value) and value <= high:
+    above = low < value if open_below else low * (1.0 - _SLACK) <= value
+    if above and value <= high * (1.0 + _SLACK):
         return
     prefix = f"{of}: " if of else ""
     start = f"above {low:g}" if open_below else f"from {low:g}"
     raise ScenarioError(f"{prefix}{name} lies {start} to {high:g}", value=value)
+
+
+# --- walls: from outdoors to indoors ----------------------------------------------------------
+
+
+def of_outdoor_sites(table: dict[str, float], environment: Environment) -> float:
+    """The kind's entry; raises ScenarioError if its base station is indoors itself."""
+    if environment.kind not in table:
+        message = "outdoor-to-indoor loss is for base stations outdoors"
+        raise ScenarioError(message, value=environment.kind, choices=tuple(table))
+    return table[environment.kind]
+
+
+def o2i_loss_db(kind: Wall, carrier_hz: float, indoor_depth_m: float) -> float:
+    """Mean penetration loss in dB, PL_tw + PL_in (TR 38.901 eq. 7.4-3, Tables 7.4.3-1 and -2).
+
+    Args:
+        kind: ``low``: 30 % standard glass, 70 % concrete; ``high``: 70 % IRR glass, 30 % concrete.
+        indoor_depth_m: Way indoors, d_2D-in; costs 0.5 dB/m.
+
+    Raises:
+        ScenarioError: No such kind, depth negative or above 25 m, carrier not in 0.5-100 GHz.
+    """
+    if kind not in _GLASS:
+        raise ScenarioError("no such penetration model", value=kind, choices=tuple(_GLASS))
+    if not 0.0 <= indoor_depth_m <= 25.0:
+        raise ScenarioError("indoor_depth_m lies from 0 to 25 m", value=indoor_depth_m)
+    if not 0.5e9 <= carrier_hz <= 100e9:
+        raise ScenarioError("carrier_hz lies from 0.5 to 100 GHz", value=carrier_hz)
+    ghz = carrier_hz / 1e9
+    offset_db, slope_db, share = _GLASS[kind]
+    glass = share * 10.0 ** (-0.1 * (offset_db + slope_db * ghz))
+    concrete = (1.0 - share) * 10.0 ** (-0.1 * (5.0 + 4.0 * ghz))
+    return 5.0 - 10.0 * math.log10(glass + concrete) + _DB_PER_M * indoor_depth_m
+
+
+def draw_indoor_depth_m(environment: Environment, rng: np.random.Generator) -> float:
+    """Way indoors d_2D-in of one device (clause 7.4.3.1): the lesser of two uniform draws.
+
+    Up to 25 m for UMi and UMa, 10 m for RMa. Raises ScenarioError for base stations indoors.
+    """
+    deepest_m = of_outdoor_sites(_DEEPEST_M, environment)
+    return deepest_m * float(rng.random(2).min())
+
+
+@dataclass(frozen=True, slots=True)
+class Indoors:
+    """The way that one device's link takes inside its building, the same to every site.
+
+    Attributes:
+        depth_m: d_2D-in, specific to the device (TR 38.901 clause 7.4.3.1).
+        wall_db: PL_tw and N(0, sigma_P^2) of the device.
+    """
+
+    depth_m: float
+    wall_db: float
+
+    def outdoor_m(self, distance_2d_m: float) -> float:
+        """d_2D-out = d_2D - d_2D-in in m; 0 if the whole of a link this short is indoors."""
+        return max(distance_2d_m - self.depth_m, 0.0)
+
+    def loss_db(self, distance_2d_m: float) -> float:
+        """Penetration loss in dB: PL_tw + PL_in + N(0, sigma_P^2) (equation 7.4-2)."""
+        return self.wall_db + _DB_PER_M * min(self.depth_m, distance_2d_m)
+
+
+def draw_indoors(
+    kind: Wall, environment: Environment, carrier_hz: float, rng: np.random.Generator
+) -> Indoors:
+    """Depth and wall of one device: random depth, N(0, sigma_P^2) about the wall's mean loss.
+
+    Raises:
+        ScenarioError: As `o2i_loss_db`; base station indoors; ``high`` in RMa, which has only the
+            low-loss model (clause 7.4.3.1).
+    """
+    if environment.kind == "rma" and kind != "low":
+        raise ScenarioError("rma has the low-loss penetration model only", value=kind)
+    environment.check(carrier_hz=carrier_hz)
+    depth_m = draw_indoor_depth_m(environment, rng)
+    wall_db = o2i_loss_db(kind, carrier_hz, 0.0)
+    return Indoors(depth_m, wall_db + _PENETRATION_SIGMA_DB[kind] * float(rng.standard_normal()))

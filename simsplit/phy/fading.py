@@ -14,12 +14,7 @@ from numpy.typing import NDArray
 
 from simsplit.errors import ScenarioError
 from simsplit.seeds import generator
-from simsplit.units import (
-    BOLTZMANN_J_PER_K,
-    REFERENCE_TEMPERATURE_K,
-    SPEED_OF_LIGHT_MPS,
-    w_to_dbm,
-)
+from simsplit.units import BOLTZMANN_J_PER_K, REFERENCE_TEMPERATURE_K, SPEED_OF_LIGHT_MPS, w_to_dbm
 
 FadingKind = Literal["none", "rayleigh", "rician"]
 
@@ -52,11 +47,11 @@ class BlockFading:
         """Power gain |h|^2 of a block in dB; its mean over blocks is 1 (0 dB), linear."""
         if self._kind == "none":
             return 0.0
-        chunk, place = divmod(block_index, _CHUNK_BLOCKS)
+        chunk, index = divmod(block_index, _CHUNK_BLOCKS)
         gains = self._chunks.get(chunk)
         if gains is None:
             gains = self._chunks[chunk] = self._draw_db(chunk)
-        return gains[place]
+        return gains[index]
 
     def _draw_db(self, chunk: int) -> list[float]:
         """Gains of one chunk: |sqrt(K/(K+1)) + CN(0, 1/(K+1))|^2 (Goldsmith 2005, eq. 3.35)."""
@@ -125,8 +120,8 @@ def clarke_cosines(rng: np.random.Generator, sinusoids: int, taps: int = 1) -> N
     """
     if sinusoids < 1:
         raise ScenarioError("fading needs at least one sinusoid", value=sinusoids)
-    place = np.arange(sinusoids) + rng.uniform(-0.5, 0.5, (taps, sinusoids))
-    return np.cos(2.0 * math.pi / sinusoids * place).ravel()
+    index = np.arange(sinusoids) + rng.uniform(-0.5, 0.5, (taps, sinusoids))
+    return np.cos(2.0 * math.pi / sinusoids * index).ravel()
 
 
 def phasors(
@@ -147,7 +142,7 @@ def phasors(
 
 
 def power_db(coefficient: NDArray[np.complexfloating]) -> NDArray[np.float64]:
-    """|h|^2 in dB, of any shape."""
+    """|h|^2 in dB of complex coefficients of any shape, in that shape."""
     power = coefficient.real.astype(np.float64) ** 2 + coefficient.imag.astype(np.float64) ** 2
     return np.asarray(10.0 * np.log10(power))
 

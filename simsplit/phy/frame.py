@@ -172,15 +172,15 @@ class Frame:
         return self._uplink[slot % self.period_slots]
 
     def downlink_symbols(self, slot: int) -> int:
-        """Downlink symbols of a slot."""
+        """Downlink symbols of a slot: 14, 0, or those of a special slot."""
         return self._downlink[slot % self.period_slots]
 
     def is_uplink(self, slot: int, symbols: int = SYMBOLS_PER_SLOT) -> bool:
-        """Whether the slot has so many uplink symbols."""
+        """True if the slot has at least so many uplink symbols."""
         return self.uplink_symbols(slot) >= symbols
 
     def is_downlink(self, slot: int, symbols: int = SYMBOLS_PER_SLOT) -> bool:
-        """Whether the slot has so many downlink symbols."""
+        """True if the slot has at least so many downlink symbols."""
         return self.downlink_symbols(slot) >= symbols
 
     def next_uplink_slot(self, slot: int, symbols: int = SYMBOLS_PER_SLOT) -> int:
@@ -190,6 +190,17 @@ class Frame:
     def next_downlink_slot(self, slot: int, symbols: int = SYMBOLS_PER_SLOT) -> int:
         """The first slot at or after ``slot`` with so many downlink symbols."""
         return slot + _waits(self._downlink, symbols)[slot % self.period_slots]
+
+    def answered_slot(self, slot: int, *, is_downlink: bool) -> int:
+        """The first slot after feedback on a block of ``slot`` can have travelled.
+
+        With TDD it takes a slot with symbols of the other direction: PUCCH for PDSCH, the PDCCH of
+        the next grant for PUSCH (TS 38.213 clauses 9.2.3 and 10.1). With FDD every slot has both.
+        """
+        if self.duplex == "fdd":
+            return slot + 1
+        opposite = self.next_uplink_slot if is_downlink else self.next_downlink_slot
+        return opposite(slot + 1, 1) + 1
 
     @cached_property
     def uplink_share(self) -> float:
@@ -216,11 +227,11 @@ class Frame:
 @cache
 def _waits(symbols_of: tuple[int, ...], symbols: int) -> tuple[int, ...]:
     """Per slot of the period, how many slots until one has so many symbols."""
-    good = [place for place, found in enumerate(symbols_of) if found >= symbols]
+    good = [slot for slot, has in enumerate(symbols_of) if has >= symbols]
     if not good:
         raise ScenarioError("no slot of the pattern has so many symbols", value=symbols)
     period = len(symbols_of)
-    return tuple(min((place - start) % period for place in good) for start in range(period))
+    return tuple(min((slot - start) % period for slot in good) for start in range(period))
 
 
 def _check_pattern(pattern: str, special: SpecialSlot) -> None:

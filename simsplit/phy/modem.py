@@ -74,14 +74,14 @@ def _amplitudes(is_one: Tensor) -> Tensor:
     signs = 1.0 - 2.0 * is_one.float()
     half = signs.shape[1]
     amplitude = signs[:, -1]
-    for place in range(half - 2, -1, -1):
-        amplitude = signs[:, place] * (2.0 ** (half - 1 - place) - amplitude)
+    for bit in range(half - 2, -1, -1):
+        amplitude = signs[:, bit] * (2.0 ** (half - 1 - bit) - amplitude)
     return amplitude / math.sqrt(2 * (4**half - 1) / 3)
 
 
 @lru_cache(maxsize=16)
 def modem(bits_per_symbol: int, demapper: str = "app") -> Modem:
-    """The modem of this modulation order and demapper, kept."""
+    """The modem of this modulation order and demapper; remembered."""
     return Modem(bits_per_symbol, demapper)
 
 

@@ -1,8 +1,8 @@
 """Path loss, line of sight and shadowing of 3GPP TR 38.901 V17/V18; penetration is handed through.
 
 Everything is for one link and one frequency and raises ScenarioError outside the range the report
-gives; nothing is extrapolated. Left out: the optional NLOS laws of Table 7.4.1-1. Free space and
-log-distance laws are in `simsplit.phy.fading`. NumPy only.
+gives; nothing is extrapolated unless asked for. Left out: the optional NLOS laws of Table 7.4.1-1.
+Free space and log-distance laws are in `simsplit.phy.fading`. NumPy only.
 """
 
 from __future__ import annotations
@@ -15,22 +15,26 @@ from simsplit.errors import ScenarioError
 from simsplit.phy.environment import (
     DEFAULT_HEIGHTS_M,
     Environment,
+    Indoors,
     carrier_range_hz,
     distance_range_m,
+    draw_indoor_depth_m,
+    draw_indoors,
+    o2i_loss_db,
     of_outdoor_sites,
 )
-from simsplit.phy.penetration import draw_indoor_depth_m, draw_o2i_db, o2i_loss_db
 
 __all__ = [
     "DEFAULT_HEIGHTS_M",
     "CorrelatedNormal",
     "Environment",
+    "Indoors",
     "breakpoint_m",
     "carrier_range_hz",
     "distance_range_m",
     "draw_environment_height_m",
     "draw_indoor_depth_m",
-    "draw_o2i_db",
+    "draw_indoors",
     "los_correlation_m",
     "los_probability",
     "o2i_loss_db",
@@ -71,20 +75,23 @@ def path_loss_db(
     carrier_hz: float,
     los: bool,
     environment_height_m: float | None = None,
+    *,
+    beyond: bool = False,
 ) -> float:
     """Path loss in dB without shadowing (TR 38.901 Table 7.4.1-1).
 
     Args:
-        distance_2d_m: Horizontal distance; of a device indoors the whole of it (eq. 7.4-2).
+        distance_2d_m: Horizontal distance d_2D; of a device indoors the whole of it (eq. 7.4-2).
         los: Whether the device is in line of sight; NLOS loss is never below LOS loss.
         environment_height_m: h_E of UMa (note 1), 1 m for devices up to 13 m; needed above, where
             `draw_environment_height_m` draws it.
+        beyond: Continue the law past the longest distance it is made for.
 
     Raises:
         ScenarioError: Distance, carrier or a height outside the range of the model; NLOS in a hall
             of kind ``hh``, which knows none.
     """
-    environment.check(distance_2d_m, carrier_hz, los)
+    environment.check(distance_2d_m, carrier_hz, los, beyond=beyond)
     height_m = _environment_height_m(environment, environment_height_m)
     drop_m = environment.base_station_height_m - environment.device_height_m
     distance_3d_m = math.hypot(distance_2d_m, drop_m)
@@ -189,7 +196,7 @@ def draw_environment_height_m(
     """
     if environment.kind != "uma":
         raise ScenarioError("uma alone has a random environment height", value=environment.kind)
-    environment.check(distance_2d_m)
+    environment.check(distance_2d_m, beyond=True)
     excess = _over_roofs(environment.device_height_m) * _roof_share(distance_2d_m)
     if rng.random() * (1.0 + excess) < 1.0:
         return 1.0
@@ -216,7 +223,7 @@ def los_probability(environment: Environment, distance_2d_m: float) -> float:
     """Probability of line of sight (TR 38.901 Table 7.4.2-1).
 
     Args:
-        distance_2d_m: Horizontal distance; of a device indoors its part outdoors.
+        distance_2d_m: Horizontal distance; of a device indoors d_2D-out, the part outdoors.
 
     Raises:
         ScenarioError: Distance negative.
@@ -305,13 +312,17 @@ def shadowing_sigma_db(
     distance_2d_m: float,
     carrier_hz: float,
     indoor: bool = False,
+    *,
+    beyond: bool = False,
 ) -> float:
     """Standard deviation of log-normal shadowing in dB (Table 7.4.1-1; indoors Table 7.5-6, O2I).
+
+    ``beyond`` as of `path_loss_db`.
 
     Raises:
         ScenarioError: As `path_loss_db`; ``indoor`` where the base station is indoors itself.
     """
-    environment.check(distance_2d_m, carrier_hz, los)
+    environment.check(distance_2d_m, carrier_hz, los, beyond=beyond)
     if indoor:
         return of_outdoor_sites(_INDOOR_SIGMA_DB, environment)
     if environment.kind == "rma" and los and distance_2d_m > breakpoint_m(environment, carrier_hz):
@@ -338,7 +349,7 @@ class CorrelatedNormal:
 
     Args:
         correlation_m: d_cor.
-        rng: Its own generator: one value per new place.
+        rng: Its own generator: one value per new distance.
 
     Raises:
         ScenarioError: Correlation distance not positive.

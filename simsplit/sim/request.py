@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from simsplit.messages import Delivery, Scheme
-
-if TYPE_CHECKING:
-    from simsplit.sim.device import Device
-    from simsplit.sim.downlink import Downlink
-    from simsplit.sim.edge import EdgeServer
-    from simsplit.sim.uplink import Uplink
 
 NEVER_S = math.nan
 Life = Generator[Any, Any, None]
@@ -25,19 +19,25 @@ class Plan:
 
     Attributes:
         scheme: The way to the answer.
-        payload_bits, channel_uses, answer_bits: Per sample (see `Prepared`).
+        payload_bits, channel_uses, answer_bits: Per sample.
         device_s: Machine (hardware and its frequency level) → seconds of head + encoder.
         local_s: Machine → seconds of the whole network on the device.
         edge_s: Seconds of decoder + tail for batches of 1, 2, … .
+        edge_share, cloud_share: Of ``edge_s`` and ``cloud_s``, mean share of the server's roofline
+            that a batch reaches, which sets its power; empty: all of it.
         payloads: Coded bytes per sample, needed for exact fidelity only.
         send_result: Scheme local: the answer goes up.
-        papr_db: JSCC: peak to average power of each sample's waveform.
+        papr_db: JSCC: (sample, resource blocks of its grant) → peak to average power in dB.
         airtime_s, min_symbols: JSCC: stop after that time, and what then counts as an answer.
         cloud_s: As ``edge_s`` on the cloud's hardware; empty without a cloud.
         tail: What requests of one batch must share; empty: the operating point.
         believed_device_s, believed_edge_s: What the policies' latency predictor says instead.
         exit_s: Hardware name → seconds of an early exit's head alone.
         confidence: Of each sample's answer, if made on the device.
+        encode_s: Machine → seconds of the codec before sending, per sample; empty: none.
+        read_answer_s: Machine → seconds to decode the answer that came down, per sample.
+        edge_codec_s, cloud_codec_s: The server's seconds to decode what came up and to encode the
+            answer, per sample; in a batch one after the other.
     """
 
     scheme: Scheme
@@ -51,13 +51,24 @@ class Plan:
     send_result: bool = False
     airtime_s: float | None = None
     min_symbols: int = 0
-    papr_db: Sequence[float] = ()
+    papr_db: Callable[[int, int], float] | None = None
     cloud_s: Sequence[float] = ()
+    edge_share: Sequence[float] = ()
+    cloud_share: Sequence[float] = ()
     tail: str = ""
     believed_device_s: Mapping[str, float] = field(default_factory=dict)
     believed_edge_s: float | None = None
     exit_s: Mapping[str, float] = field(default_factory=dict)
     confidence: Sequence[float] = ()
+    encode_s: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    read_answer_s: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    edge_codec_s: Sequence[float] = ()
+    cloud_codec_s: Sequence[float] = ()
+
+
+def of_sample(values: Sequence[float], sample: int) -> float:
+    """The value of a sample; 0 where there are none."""
+    return values[sample] if len(values) else 0.0
 
 
 @dataclass(slots=True)
@@ -89,7 +100,9 @@ class Request:
     papr_db: float = math.nan
     blocks: int = 0
     attempts: int = 0
+    access_delay_s: float = math.nan
     payload_bits: int = 0
+    header_bits: int = 0
     channel_uses: int = 0
     pilot_uses: int = 0
     batch_size: int = 0
@@ -97,6 +110,9 @@ class Request:
     tier: str = ""
     priority: int = 0
     exit_s: float = 0.0
+    device_codec_s: float = 0.0
+    edge_codec_s: float = 0.0
+    answer_codec_s: float = 0.0
     compute_energy_j: float = 0.0
     tx_energy_j: float = 0.0
     rx_energy_j: float = 0.0
@@ -105,7 +121,7 @@ class Request:
     pieces: list[tuple[int, float, float]] = field(default_factory=list)
 
     def close(self, status: str, now_s: float) -> None:
-        """The request leaves the system."""
+        """The request leaves the system: done, lost, rejected or no_power."""
         self.status = status
         self.closed_s = now_s
 
@@ -121,7 +137,7 @@ class Request:
         return row
 
     def delivery(self) -> Delivery:
-        """What act three scores."""
+        """What act three scores: whether it arrived, and the pieces of the channel it saw."""
         return Delivery(
             self.request_id,
             self.status == "done",
@@ -133,27 +149,3 @@ class Request:
 
 
 ROW_FIELDS = tuple(f.name for f in fields(Request) if f.name not in ("pieces", "answered"))
-
-
-def serve(
-    request: Request, device: Device, uplink: Uplink, edge: EdgeServer, downlink: Downlink
-) -> Life:
-    """The request's whole way: device, air, edge, and the answer back; forward only."""
-    plan = device.plan_of(request)
-    yield from device.compute(request)
-    if plan.scheme is Scheme.LOCAL and not plan.send_result:
-        request.delivered = True  # nothing had to travel
-        return request.close("done", device.env.now)
-    yield from uplink.carry(request, device)
-    if not request.delivered:
-        yield from device.after_loss(request)
-        return
-    if plan.scheme is Scheme.LOCAL:
-        return request.close("done", device.env.now)
-    yield from edge.answer(request)
-    if request.status == "rejected":
-        return
-    yield from downlink.carry(request, device, plan.answer_bits[request.sample])
-    if request.answered:
-        return request.close("done", device.env.now)
-    yield from device.after_loss(request)

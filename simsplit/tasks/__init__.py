@@ -1,1 +1,4 @@
-"""Tasks: what the split networks look at (data sets) and how their answers are scored (metrics)."""
+"""What the networks look at and what an answer is worth: data sets, metrics, scored answers.
+
+Others use ``datasets.open_dataset``, ``answers.task_scores`` and ``metrics``.
+"""

@@ -28,8 +28,6 @@ from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.tasks.metrics import IGNORED
 
 VARIABLE = "CITYSCAPES_DATASET"
-VERSION = 1
-"""Goes up whenever an array made from the same files changes; part of every cache key."""
 DEFAULT_SIZE_PX = (256, 512)
 FOLDERS = {"train": "train", "validation": "val", "test": "val"}
 
@@ -105,24 +103,24 @@ def samples(split: str) -> tuple[Files, ...]:
         ArtefactError: A picture is without labels or disparity.
     """
     top = root()
-    pictures = top / "leftImg8bit" / FOLDERS[split]
-    found = sorted(
-        pictures.glob(f"[!.]*/[!.]*{_PICTURE}"), key=lambda path: (path.parent.name, path.name)
+    folder = top / "leftImg8bit" / FOLDERS[split]
+    pictures = sorted(
+        folder.glob(f"[!.]*/[!.]*{_PICTURE}"), key=lambda path: (path.parent.name, path.name)
     )
-    if not found:
-        raise ScenarioError(f"no pictures in {pictures}: {_WANTED}", path=VARIABLE)
-    files = tuple(_files(top, picture) for picture in found)
+    if not pictures:
+        raise ScenarioError(f"no pictures in {folder}: {_WANTED}", path=VARIABLE)
+    files = tuple(_files(top, picture) for picture in pictures)
     _check_whole(top, files)
     return files
 
 
 def _files(top: Path, picture: Path) -> Files:
-    place = Path(*picture.parts[-3:-1])  # split/city
+    city = Path(*picture.parts[-3:-1])  # split/city
     frame = picture.name.removesuffix(_PICTURE)
     return Files(
         picture,
-        top / "gtFine" / place / f"{frame}_gtFine_labelIds.png",
-        top / "disparity" / place / f"{frame}_disparity.png",
+        top / "gtFine" / city / f"{frame}_gtFine_labelIds.png",
+        top / "disparity" / city / f"{frame}_disparity.png",
     )
 
 

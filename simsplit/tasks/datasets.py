@@ -12,20 +12,21 @@ Cityscapes: their train and val; see `simsplit.tasks.cityscapes`.
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from hashlib import sha256
-from pathlib import Path
+from importlib.metadata import version
 from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simsplit.errors import ScenarioError
+from simsplit.files import text_digest, whole_file
+from simsplit.sources import code_digest
 from simsplit.tasks import cityscapes, photographs, streets
+from simsplit.tasks.cache_folder import cache_directory
+from simsplit.tasks.canvas import CLASSES
 
 DATASETS = ("streets", "digits", "photographs", "cityscapes")
 SPLITS = ("train", "validation", "test")
@@ -42,7 +43,6 @@ DEFAULT_SIZE_PX = (64, 128)
 Arrays = dict[str, NDArray[Any]]
 Split = Literal["train", "validation", "test"]
 
-_DIGITS_VERSION = 1
 _SHEET_BOXES = ((0, 0, 255), (255, 0, 0), (255, 255, 0))
 
 
@@ -103,16 +103,16 @@ def open_dataset(
     """
     _check(name, DATASETS, "data set")
     _check(split, SPLITS, "split")
-    known = cast(Split, split)
+    checked = cast(Split, split)
     if name == "streets":
-        return _open_streets(known, height, width)
+        return _open_streets(checked, height, width)
     if name == "cityscapes":
-        return _open_cityscapes(known, height, width)
+        return _open_cityscapes(checked, height, width)
     if name == "photographs":
-        return _open_photographs(known, height or 224, width or 224)
+        return _open_photographs(checked, height or 224, width or 224)
     if (height or 8, width or 8) != (8, 8):
         raise ScenarioError("digits are 8 x 8 px", value=(height, width))
-    return Dataset(name, known, len(_digit_positions(known)), (8, 8, 1))
+    return Dataset(name, checked, len(_digit_positions(checked)), (8, 8, 1))
 
 
 def _check(value: str, choices: tuple[str, ...], noun: str) -> None:
@@ -147,7 +147,7 @@ def _open_cityscapes(split: Split, height: int | None, width: int | None) -> Dat
 def class_names(name: str) -> tuple[str, ...]:
     """What the values of a data set's ``segmentation`` stand for, from 0; empty without one."""
     _check(name, DATASETS, "data set")
-    return {"streets": streets.CLASSES, "cityscapes": cityscapes.CLASSES}.get(name, ())
+    return {"streets": CLASSES, "cityscapes": cityscapes.CLASSES}.get(name, ())
 
 
 def scene(dataset: Dataset, position: int) -> streets.Scene:
@@ -197,44 +197,35 @@ def _digits(dataset: Dataset, indices: Sequence[int]) -> Arrays:
     return {"image": image[here], "label": label[here]}
 
 
-def cache_directory() -> Path:
-    """Give the folder for things that can be made again: $SIMSPLIT_CACHE or ~/.cache/simsplit."""
-    chosen = os.environ.get("SIMSPLIT_CACHE")
-    return Path(chosen) if chosen else Path.home() / ".cache" / "simsplit"
-
-
 def cached_arrays(dataset: Dataset, count: int) -> Arrays:
     """Give the first ``count`` samples, from disk when they were made before.
 
-    The file's name holds a digest of data set, size, count and generator version, for Cityscapes
-    also of the names and sizes of the files. It is written aside and renamed, so a reader sees a
-    whole file or none. Disparity is float16 in the file and float32 in the answer, cached or not
-    (rounding below 0.05 %). Everything is in memory at once: of Cityscapes 10 bytes per pixel while
-    it is read and 8 from then on, that is 3.9 and 3.1 GB for all 2,975 at 256 x 512.
+    The file's name holds a digest of data set, size, count, libraries and the code that makes it,
+    for Cityscapes also of the names and sizes of the files. Disparity is float16 in the file and
+    float32 in the answer, cached or not (rounding below 0.05 %). Everything is in memory at once:
+    of Cityscapes 10 bytes per pixel while it is read and 8 from then on, that is 3.9 and 3.1 GB for
+    all 2,975 at 256 x 512.
     Raises IndexError for a count beyond the split.
     """
     if not 0 < count <= dataset.capacity:
         raise IndexError(f"{dataset.name} {dataset.split} has 1..{dataset.capacity} samples")
     path = cache_directory() / "datasets" / f"{dataset.name}-{_digest(dataset, count)}.npz"
     if not path.exists():
-        _write_aside(path, _small(dataset.arrays(range(count))))
+        with whole_file(path) as aside:
+            np.savez(aside, **cast(Any, _small(dataset.arrays(range(count)))))
     with np.load(path, allow_pickle=False) as stored:
         return {key: _wide(stored[key]) for key in stored.files}
 
 
 def _digest(dataset: Dataset, count: int) -> str:
-    versions = {
-        "streets": streets.GENERATOR_VERSION,
-        "photographs": photographs.VERSION,
-        "cityscapes": cityscapes.VERSION,
-    }
-    version = versions.get(dataset.name, _DIGITS_VERSION)
+    code = code_digest("simsplit.tasks.datasets")
+    libraries = [version(name) for name in ("numpy", "pillow", "scikit-learn")]
     identity: tuple[object, ...] = (
-        dataset.name, dataset.split, dataset.image_shape, count, version,
+        dataset.name, dataset.split, dataset.image_shape, count, code, libraries,
     )  # fmt: skip
     if dataset.files:
         identity = (*identity, cityscapes.identity(dataset.files[:count]))
-    return sha256(repr(identity).encode()).hexdigest()[:20]
+    return text_digest(repr(identity))[:20]
 
 
 def _small(arrays: Arrays) -> Arrays:
@@ -246,16 +237,6 @@ def _small(arrays: Arrays) -> Arrays:
 
 def _wide(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(np.float32) if array.dtype == np.float16 else array
-
-
-def _write_aside(path: Path, arrays: Arrays) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.stem}-{uuid.uuid4().hex}.npz")
-    try:
-        np.savez(aside, **cast(Any, arrays))
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def contact_sheet(dataset: Dataset, count: int | None = None) -> NDArray[np.uint8]:
@@ -327,3 +308,12 @@ _GLYPHS = (
     "101 101 111 001 001", "111 100 111 001 111", "111 100 111 101 111", "111 001 001 010 010",
     "111 101 111 101 111", "111 101 111 001 111",
 )  # fmt: skip
+
+
+def test_samples(dataset_name: str, height: int, width: int, samples: int) -> Arrays:
+    """The first ``samples`` of the test range; ScenarioError if there are not so many."""
+    dataset = open_dataset(dataset_name, "test", height=height, width=width)
+    if not 0 < samples <= len(dataset):
+        message = f"the test range of {dataset_name} holds {len(dataset)} samples"
+        raise ScenarioError(message, path="task.samples", value=samples)
+    return cached_arrays(dataset, samples)

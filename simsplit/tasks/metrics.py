@@ -88,12 +88,12 @@ def disparity_rmse_px(prediction: Numbers, target: Numbers) -> float:
     The mean is over the pixels whose target is known, that is no NaN. Raises ValueError for unlike
     shapes, empty arrays, or no known pixel.
     """
-    known = ~np.isnan(target)
-    if not known.all():
+    has_target = ~np.isnan(target)
+    if not has_target.all():
         _same_shape(prediction, target)
-        if not known.any():
+        if not has_target.any():
             raise ValueError("no known disparity: RMSE is undefined")
-        prediction, target = prediction[known], target[known]
+        prediction, target = prediction[has_target], target[has_target]
     return float(np.sqrt(_mean_square(prediction, target)))
 
 

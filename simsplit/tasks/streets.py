@@ -29,9 +29,7 @@ from simsplit.tasks.canvas import (
 )
 from simsplit.tasks.layout import TIMES, WEATHERS, Layout, draw_layout
 
-__all__ = ["BOX_CLASSES", "CLASSES", "GENERATOR_VERSION", "PALETTE", "Scene", "render"]
-GENERATOR_VERSION = 1
-"""Goes up whenever a pixel or a label changes; part of every cache key."""
+__all__ = ["BOX_CLASSES", "CLASSES", "PALETTE", "Scene", "render"]
 BOX_CLASSES = ("vehicle", "person", "sign")
 PALETTE: NDArray[np.uint8] = np.array(
     [
@@ -214,15 +212,15 @@ def _to_bytes(picture: Floats) -> NDArray[np.uint8]:
 def _boxes(canvas: Canvas) -> Floats:
     """Enclose the visible pixels of every vehicle, person and sign: (N, 5)."""
     least_px = max(6, canvas.owner.size // 1024)
-    found = []
+    boxes = []
     for owner, painted_px in canvas.painted.items():
         rows, columns = np.nonzero(canvas.owner == owner)
         if len(rows) < max(least_px, 0.15 * painted_px):
             continue
         label = _BOXED.index(int(canvas.segmentation[rows[0], columns[0]]))
         left, right = columns.min(), columns.max() + 1
-        found.append((left, rows.min(), right, rows.max() + 1, label))
-    return np.array(found, np.float32).reshape(-1, 5)
+        boxes.append((left, rows.min(), right, rows.max() + 1, label))
+    return np.array(boxes, np.float32).reshape(-1, 5)
 
 
 def _attributes(layout: Layout, boxes: Floats) -> dict[str, int]:

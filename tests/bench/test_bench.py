@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from simsplit.cases import toy_plan, toy_world
 from simsplit.messages import Scheme
 from simsplit.phy.mcs import mcs
-from simsplit.run import open_bler_table
+from simsplit.study.inputs import open_bler_table
+from simsplit.study.worlds import toy_plan, toy_world
 
 pytestmark = pytest.mark.slow
 ENDLESS_BITS = 10**10
@@ -64,7 +64,7 @@ def run_slots(benchmark, make):
         return world
 
     world = benchmark.pedantic(simulate, setup=setup, rounds=5)
-    assert world.uplink.use.prb_slots_used >= SLOTS * 51
+    assert world.uplink.prb_slots_used >= SLOTS * 51
 
 
 def test_table_lookup(benchmark):

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from simsplit.phy import coded, link
-from simsplit.run import open_bler_table
+from simsplit.phy import coded
+from simsplit.phy.mcs import Mcs, mcs
+from simsplit.phy.sizes import resource_elements, transport_block_bits
+from simsplit.study.inputs import open_bler_table
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 BATCH = 32
@@ -27,10 +29,10 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def setting(index: int, n_prb: int, above_db: float) -> tuple[link.Mcs, int, float, Any]:
+def setting(index: int, n_prb: int, above_db: float) -> tuple[Mcs, int, float, Any]:
     """(scheme, block size, SNR in dB, blocks (BATCH, bits))."""
-    scheme = link.mcs(index)
-    tb_bits, n_re = link.transport_block_bits(scheme, n_prb), link.resource_elements(n_prb)
+    scheme = mcs(index)
+    tb_bits, n_re = transport_block_bits(scheme, n_prb), resource_elements(n_prb)
     snr_db = open_bler_table().required_snr_db(scheme, tb_bits, 0.1, n_re) + above_db
     blocks = np.random.default_rng(1).integers(0, 2, (BATCH, tb_bits), dtype=np.uint8)
     return scheme, tb_bits, snr_db, blocks
@@ -59,8 +61,8 @@ def test_exact_link(benchmark, index, n_prb, above_db):
 def test_sionna_stock_block_by_block(benchmark, index, n_prb, above_db):
     """TBEncoder, Mapper, AWGN, Demapper and TBDecoder with their own defaults, 4 blocks."""
     scheme, tb_bits, snr_db, blocks = setting(index, n_prb, above_db)
-    nr, mapping, channel = (coded._sionna(name) for name in ("nr", "mapping", "channel"))
-    n_coded = link.resource_elements(n_prb) * scheme.bits_per_symbol
+    nr, mapping, channel = (coded.sionna_module(name) for name in ("nr", "mapping", "channel"))
+    n_coded = resource_elements(n_prb) * scheme.bits_per_symbol
     encoder = nr.TBEncoder(tb_bits, n_coded, scheme.code_rate, scheme.bits_per_symbol)
     decoder = nr.TBDecoder(encoder, num_bp_iter=20)
     mapper = mapping.Mapper("qam", scheme.bits_per_symbol)
@@ -83,7 +85,7 @@ def test_sionna_stock_block_by_block(benchmark, index, n_prb, above_db):
 @pytest.mark.parametrize("attempt", [1, 3])
 def test_table_look_up(benchmark, attempt):
     """Error probability of a transport block of three code blocks; goal: 5 us."""
-    table, scheme = open_bler_table(), link.mcs(16)
+    table, scheme = open_bler_table(), mcs(16)
     arguments = (scheme, 19968, 8.4 if attempt == 1 else 0.5, attempt, 7800)
     assert 0 <= benchmark(table.transport_block_error, *arguments) <= 1
 

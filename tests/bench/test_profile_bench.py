@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from simsplit.fit.latency import fit_latency
-from simsplit.fit.profile import profile_networks, subject
-from simsplit.nets.catalogue import open_network
+from simsplit.hardware.fit_latency import fit_latency
+from simsplit.hardware.measure import profile_networks, subject
+from simsplit.networks.catalogue import open_network
 
 pytestmark = pytest.mark.slow
 SIDE = 64

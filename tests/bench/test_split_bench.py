@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from simsplit.nets.catalogue import open_network
-from simsplit.nets.graph import Graph, trace
-from simsplit.nets.split import SplitPoint, cut, points
+from simsplit.networks.catalogue import open_network
+from simsplit.networks.cuts import SplitPoint, cut, points
+from simsplit.networks.graph import Graph, trace
 
 pytestmark = pytest.mark.slow
 SIZE = 224

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from simsplit.run import run
-from simsplit.sweep import folder as store
-from simsplit.sweep import load_results, run_points, tables
-from simsplit.sweep_file import sweep_from_axes
+from simsplit.results import sweep_folder as store
+from simsplit.results import sweep_table as tables
+from simsplit.results.sweep_table import load_results
+from simsplit.scenario.sweeps import sweep_from_axes
+from simsplit.study.run import run
+from simsplit.study.sweep import Execution, run_sweep
 
 pytestmark = pytest.mark.slow
 AXES = ["cell.channel.snr_db=-5:25:5", "device.operating_point=stage3,learned,analog"]
@@ -39,7 +41,7 @@ def test_two_workers_against_one(benchmark, tmp_path: Path) -> None:
 
     def sweep(workers: int, name: str) -> float:
         out = tmp_path / name
-        return timed(lambda: run_points("split_choice", asked.points, out=out, workers=workers))
+        return timed(lambda: run_sweep(asked, out, Execution(workers)))
 
     sweep(1, "warm")  # fills the caches of act one and of shared scores
     one_s, two_s = sweep(1, "one"), sweep(2, "two")
@@ -62,7 +64,7 @@ def test_overhead_of_the_machinery(benchmark, tmp_path: Path) -> None:
 
     def sweep(name: str) -> float:
         out = tmp_path / name
-        return timed(lambda: run_points("split_choice", asked.points, out=out, workers=0))
+        return timed(lambda: run_sweep(asked, out, Execution(workers=0)))
 
     by_hand("warm")
     hand_s, sweep_s = by_hand("a"), sweep("b")

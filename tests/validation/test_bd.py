@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from simsplit.bd import METHODS, bd_metric, bd_rate
+from simsplit.results.bd import METHODS, bd_metric, bd_rate
 
 Array = NDArray[np.float64]
 CURVES = 200

@@ -9,9 +9,17 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from simsplit.compare import Comparison, compare, paired_half_width, side, welch_half_width
-from simsplit.results import Result
-from simsplit.scenario import Scenario
+from simsplit.results.compare import Comparison, compare
+from simsplit.results.intervals import (
+    UNBOUNDED,
+    Estimated,
+    difference_ends,
+    estimated,
+    variance_ratio,
+)
+from simsplit.results.sides import side
+from simsplit.results.store import Result
+from simsplit.scenario.scenario import Scenario
 
 Array = NDArray[np.float64]
 REPETITIONS = 400
@@ -57,6 +65,11 @@ def _compared(a: Result, b: Result, kpi: str = "latency_s") -> Comparison:
 def _share(found: list[Comparison], truth: float = TRUTH) -> float:
     pairs = [one.differences[0] for one in found]
     return sum(one.low <= truth <= one.high for one in pairs) / len(pairs)
+
+
+def _of(numbers: Array) -> Estimated:
+    """One request in every piece."""
+    return estimated(list(numbers[:, None]), None, UNBOUNDED)
 
 
 def _ar1(rng: np.random.Generator, n: int, phi: float) -> Array:
@@ -116,9 +129,11 @@ def test_pairing_narrows_by_the_root_of_one_minus_rho(rho: float) -> None:
     for _ in range(200):
         level = rng.normal(size=100) * np.sqrt(rho)
         a, b = (level + rng.normal(size=100) * np.sqrt(1 - rho) for _ in range(2))
-        half, ratio = paired_half_width(a, b, 0.95)
-        narrower.append(half / welch_half_width(a, b, 0.95))
-        ratios.append(ratio)
+        one, other = _of(a), _of(b)
+        paired, apart = (difference_ends(one, other, 0.95, is_paired=p) for p in (True, False))
+        assert paired is not None and apart is not None
+        narrower.append((paired[1] - paired[0]) / (apart[1] - apart[0]))
+        ratios.append(variance_ratio(one, other))
     assert np.mean(ratios) == pytest.approx(1 - rho, rel=0.03)
     assert np.mean(narrower) == pytest.approx(np.sqrt(1 - rho), rel=0.03)
 

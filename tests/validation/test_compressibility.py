@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simsplit.codecs.image import PngTilesCodec
-from simsplit.fit.objectives import UncertaintyWeights, compressibility_loss, dct_matrix
+from simsplit.codecs.tiles import PngTilesCodec
+from simsplit.training.objectives import UncertaintyWeights, compressibility_loss, dct_matrix
 
 SHAPES = [(2, 32, 16, 32), (1, 128, 8, 16), (1, 1, 1, 1), (3, 2, 5, 7), (2, 3, 1, 6), (1, 4, 9, 1)]
 Floats = NDArray[np.float64]
@@ -75,9 +75,19 @@ def test_loss_is_the_formula(shape: tuple[int, ...], rectified: bool, by: str) -
     assert float(compressibility_loss(feature.double(), by)) == pytest.approx(expected, abs=1e-12)
 
 
-def test_range_is_what_is_published_and_the_default() -> None:
-    feature = torch.rand(1, 2, 4, 4, generator=torch.Generator().manual_seed(6))
-    assert torch.equal(compressibility_loss(feature), compressibility_loss(feature, "range"))
+def test_an_image_by_hand() -> None:
+    """Alvar and Bajić, ICIP 2019, section 2, on one image of 2x2, by the range (the default).
+
+    [[0, 1], [2, 4]] over its range of 4 is [[0, 1/4], [1/2, 1]]. Differences to the left are
+    [[0, 1/4], [1/2, 1/2]], to above [[0, 1/4], [1/2, 3/4]] (the prediction beyond the border is 0),
+    their mean [[0, 1/4], [1/2, 5/8]]. Its orthonormal DCT is half of the sums with signs
+    ++++, +-+-, ++--, +--+: 11/16, -3/16, -7/16 and -1/16, whose magnitudes have the mean 11/32.
+    By the energy the image is divided by its standard deviation sqrt(35/16) in place of 4.
+    """
+    feature = torch.tensor([[[[0.0, 1.0], [2.0, 4.0]]]], dtype=torch.float64)
+    assert float(compressibility_loss(feature)) == 11 / 32
+    by_energy = 11 / 32 * 4 / math.sqrt(35 / 16)
+    assert float(compressibility_loss(feature, "energy")) == pytest.approx(by_energy, rel=1e-12)
 
 
 @pytest.mark.parametrize("size", [1, 2, 8, 16, 32])

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from simsplit.cases import toy_plan, toy_world
-from simsplit.coverage import coverage, mean_budget, places, ways
 from simsplit.messages import Scheme
-from simsplit.radio import Cell
-from simsplit.scenario import Scenario
+from simsplit.scenario.cell import Cell
+from simsplit.scenario.scenario import Scenario
+from simsplit.sim.radio.coverage import coverage, mean_budget, places, ways
 from simsplit.sim.world import World
+from simsplit.study.worlds import toy_plan, toy_world
 
 UMI = {"kind": "umi_street_canyon"}
 HEX = {"kind": "hex", "rings": 1, "inter_site_distance_m": 150.0}

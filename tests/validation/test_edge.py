@@ -1,7 +1,8 @@
 """Validation: the edge server and the cloud against queueing theory, beyond `simsplit validate`.
 
-First the closed forms of `simsplit.validate_edge` against others of their kind, then the engine
-against recursions over the same arrivals (exact) and closed forms (99 % intervals, fixed seeds).
+First the closed forms of `simsplit.study.known_queues` against others of their kind, then the
+engine against recursions over the same arrivals (exact) and closed forms (99 % intervals, fixed
+seeds).
 """
 
 from __future__ import annotations
@@ -12,17 +13,18 @@ import math
 import numpy as np
 import pytest
 
-from simsplit import validate_edge as theory
-from simsplit.cases import interval_case
-from simsplit.scenario import Edge
+from simsplit.scenario.edge import Edge
 from simsplit.seeds import generator
-from simsplit.validate_edge import WARM_UP, ExponentialSeconds, Stream, drive, waits_s
+from simsplit.study import known_queues as theory
+from simsplit.study.known_queues import WARM_UP, ExponentialSeconds, Stream, drive, waits_s
+from simsplit.study.queueing import bulk_queue, erlang_c, loss_mmck, wait_mdc_s, waits_cobham_s
+from simsplit.study.worlds import interval_case
 
 # --- the closed forms themselves --------------------------------------------------------------
 
 
 def test_crommelin_with_one_worker_is_pollaczek_khinchine():
-    assert theory.wait_mdc_s(1, 0.01, 80.0) == pytest.approx(0.8 * 0.01 / (2 * 0.2), rel=1e-9)
+    assert wait_mdc_s(1, 0.01, 80.0) == pytest.approx(0.8 * 0.01 / (2 * 0.2), rel=1e-9)
 
 
 @pytest.mark.parametrize("workers", [2, 4, 8])
@@ -30,9 +32,9 @@ def test_crommelin_with_one_worker_is_pollaczek_khinchine():
 def test_crommelin_against_cosmetatos(workers, rho):
     """Wq(D) ~ (1 + (1-rho)(c-1)(sqrt(4+5c)-2)/(16 rho c)) Wq(M) / 2 (Cosmetatos 1976), 2 %."""
     service_s, offered = 0.02, workers * rho
-    exponential_s = theory.erlang_c(workers, offered) * service_s / (workers - offered)
+    exponential_s = erlang_c(workers, offered) * service_s / (workers - offered)
     term = (1 - rho) * (workers - 1) * (math.sqrt(4 + 5 * workers) - 2) / (16 * rho * workers)
-    exact_s = theory.wait_mdc_s(workers, service_s, offered / service_s)
+    exact_s = wait_mdc_s(workers, service_s, offered / service_s)
     assert exact_s == pytest.approx((1 + term) * exponential_s / 2, rel=0.02)
 
 
@@ -45,14 +47,14 @@ def test_loss_by_solving_the_chain():
     rates -= np.diag(rates.sum(axis=1))
     equations = np.vstack([rates.T, np.ones(size)])
     chain = np.linalg.lstsq(equations, np.append(np.zeros(size), 1.0), rcond=None)[0]
-    assert theory.loss_mmck(workers, room, offered) == pytest.approx(chain[-1])
+    assert loss_mmck(workers, room, offered) == pytest.approx(chain[-1])
 
 
 def test_bulk_queue_of_one_is_pollaczek_khinchine_and_full_load_fills_batches():
-    batch, wait_s = theory.bulk_queue([0.01], 80.0)
+    batch, wait_s = bulk_queue([0.01], 80.0)
     assert batch == pytest.approx(1.0)
     assert wait_s == pytest.approx(0.8 * 0.01 / (2 * 0.2), rel=1e-6)
-    assert theory.bulk_queue([0.01, 0.01], 190.0)[0] == pytest.approx(1.93, abs=0.03)
+    assert bulk_queue([0.01, 0.01], 190.0)[0] == pytest.approx(1.93, abs=0.03)
 
 
 def test_cobham_conserves_work():
@@ -61,7 +63,7 @@ def test_cobham_conserves_work():
     loads = np.multiply(rates_hz, services_s)
     residual_s = float(np.dot(rates_hz, np.square(services_s))) / 2
     fifo_s = residual_s / (1 - loads.sum())
-    waits = theory.waits_cobham_s(rates_hz, services_s)
+    waits = waits_cobham_s(rates_hz, services_s)
     assert float(loads @ waits) == pytest.approx(float(loads.sum() * fifo_s))
 
 
@@ -69,11 +71,11 @@ def test_cobham_conserves_work():
 def test_the_intervals_tell_models_apart():
     """M/M/3 is no M/D/3, batches of 4 none of 3, and 5 % slower is slower: all would be seen."""
     mmc = theory.edge_mmc()[0]
-    assert not mmc.low <= theory.wait_mdc_s(3, 0.02, 120.0) <= mmc.high
+    assert not mmc.low <= wait_mdc_s(3, 0.02, 120.0) <= mmc.high
     bulk = theory.edge_bulk()
-    slower = theory.bulk_queue([0.0105, 0.01365, 0.0168, 0.01995], 150.0)[0]
+    slower = bulk_queue([0.0105, 0.01365, 0.0168, 0.01995], 150.0)[0]
     assert not bulk[0].low <= slower <= bulk[0].high
-    smaller_s = theory.bulk_queue([0.010, 0.013, 0.016], 150.0)[1]
+    smaller_s = bulk_queue([0.010, 0.013, 0.016], 150.0)[1]
     assert not bulk[1].low <= smaller_s <= bulk[1].high
 
 
@@ -187,7 +189,7 @@ def test_share_sent_to_the_cloud_is_the_loss_of_the_edge():
         stream = Stream(ExponentialSeconds(service_s, generator(seed, 2)), rate_hz)
         rows = drive(spec, [stream], count=4000, seed=seed).requests[WARM_UP:]
         shares.append(float(np.mean([r.tier == "cloud" for r in rows])))
-    expected = theory.loss_mmck(workers, room, rate_hz * service_s)
+    expected = loss_mmck(workers, room, rate_hz * service_s)
     assert interval_case("share", "p_K", expected, shares).passed
 
 
@@ -247,7 +249,7 @@ def test_mdc_wait_and_utilisation(workers, rho):
         driven = drive(spec, [Stream([service_s], rate_hz)], count=8000, seed=seed)
         waits.append(float(waits_s(driven.requests).mean()))
         busy.append(driven.station()["utilisation"])
-    expected_s = theory.wait_mdc_s(workers, service_s, rate_hz, 500)
+    expected_s = wait_mdc_s(workers, service_s, rate_hz, 500)
     assert interval_case("wait", "Crommelin", expected_s, waits).passed
     assert interval_case("busy", "lambda E[S] / c", rho, busy).passed
 
@@ -263,7 +265,7 @@ def test_bulk_queue_over_loads(size, rate_hz):
         batches.append(station["mean_batch"])
         busy.append(station["utilisation"])
         waits.append(float(waits_s(driven.requests).mean()))
-    batch, wait_s = theory.bulk_queue(seconds, rate_hz)
+    batch, wait_s = bulk_queue(seconds, rate_hz)
     assert interval_case("batch", "Bailey", batch, batches).passed
     assert interval_case("wait", "Bailey", wait_s, waits).passed
     per_job_s = 0.001 + 0.007 / batch  # seconds are affine in the batch: E[S(B)] / E[B]
@@ -285,5 +287,5 @@ def test_three_priorities():
         for n, mean in enumerate(means):
             own = [r.edge_start_s - r.edge_arrival_s for r in rows if r.operating_point == str(n)]
             mean.append(float(np.mean(own)))
-    for expected_s, values in zip(theory.waits_cobham_s(rates_hz, services_s), means, strict=True):
+    for expected_s, values in zip(waits_cobham_s(rates_hz, services_s), means, strict=True):
         assert interval_case("wait", "Cobham", expected_s, values).passed

@@ -16,6 +16,8 @@ from scipy import integrate, optimize, stats
 from simsplit.phy import coded
 from simsplit.phy.effective import MODULATIONS, accumulate_db, curve, eesm_db, miesm_db
 from simsplit.phy.mcs import Mcs, mcs
+from simsplit.phy.modem import add_noise
+from simsplit.phy.modem import modem as modem_of
 from simsplit.phy.multipath import SelectiveFading
 from simsplit.phy.sizes import transport_block_bits
 from simsplit.seeds import generator
@@ -35,10 +37,10 @@ def test_information_of_the_demapper(bits_per_symbol: int, snr_db: float) -> Non
 
     Constellation of TS 38.211 clause 5.1 (from Sionna), LLR = log p(1) / p(0).
     """
-    rng, modem = generator(51, bits_per_symbol), coded.modem(bits_per_symbol)
+    rng, modem = generator(51, bits_per_symbol), modem_of(bits_per_symbol)
     bits = torch.from_numpy(rng.integers(0, 2, (1, 60_000 * bits_per_symbol), dtype=np.uint8))
     level = torch.tensor([snr_db])
-    llr = modem.llrs(coded.add_noise(modem.symbols(bits), level, [rng]), 10 ** (-level / 10))
+    llr = modem.llrs(add_noise(modem.symbols(bits), level, [rng]), 10 ** (-level / 10))
     wrong_way = torch.where(bits.bool(), -llr, llr).double()
     lost = torch.nn.functional.softplus(wrong_way).reshape(-1, bits_per_symbol).sum(1).numpy()
     found = bits_per_symbol - lost.mean() / math.log(2)
@@ -108,9 +110,9 @@ def test_incremental_redundancy_of_gaussian_like_symbols() -> None:
 
 def test_eesm_equals_sionnas() -> None:
     """Sionna's EESM over 12 resources and one stream, MCS tables 1 and 2."""
-    from simsplit.phy.coded import _sionna
+    from simsplit.phy.coded import sionna_module
 
-    _sionna("config")
+    sionna_module("config")
     from sionna.sys import EESM
 
     from simsplit.phy.effective import BETA

@@ -19,9 +19,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import special, stats
 
+from simsplit.phy.delay_profiles import PROFILES, RAY_OFFSETS_DEG, ClusteredDelayLine
 from simsplit.phy.fading import JakesFading
-from simsplit.phy.multipath import SelectiveFading
-from simsplit.phy.profiles import PROFILES, RAY_OFFSETS_DEG, ClusteredDelayLine
+from simsplit.phy.multipath import SelectiveFading, subbands_needed
 
 CARRIER_HZ = 3.5e9
 WAVE_M = 299_792_458.0 / CARRIER_HZ
@@ -241,13 +241,13 @@ def test_ensemble_of_sionnas_taps(model: str) -> None:
     """Correlations in way and frequency of both ensembles differ by less than their intervals."""
     import torch
 
-    from simsplit.phy.coded import _sionna
+    from simsplit.phy.coded import sionna_module
 
     torch.set_num_threads(1)
-    tdl = _sionna("channel.tr38901").TDL(
+    tdl = sionna_module("channel.tr38901").TDL(
         model, DELAY_SPREAD_S, CARRIER_HZ, num_sinusoids=8, min_speed=WAVE_M * 100.0
     )
-    _sionna("config").config.seed = 5
+    sionna_module("config").config.seed = 5
     taps, delays_s = tdl(2500, 8, 400.0)  # f_D = 100 Hz: a quarter wavelength per sample
     shift = np.exp(-2j * np.pi * np.multiply.outer(delays_s[0, 0, 0].numpy(), BAND_HZ))
     theirs = np.moveaxis(taps[:, 0, 0, 0, 0].numpy(), 1, 2) @ shift  # (devices, lags, F)
@@ -265,3 +265,34 @@ def test_ensemble_of_sionnas_taps(model: str) -> None:
         first, second = (part(pair) for pair in pairs)
         half = 3.5 * np.sqrt((first.var(0) + second.var(0)) / 2500) + 1e-6  # 96 comparisons
         assert np.all(np.abs(first.mean(0) - second.mean(0)) <= half)
+
+
+# --- subbands of a wide carrier ---------------------------------------------------------------
+
+
+def deep_fades_db(delay_spread_s: float, subbands: int, widths: list[int]) -> Any:
+    """5 % quantile over 400 devices of the SNR of equal capacity at 10 dB, by width of the grant.
+
+    273 resource blocks of 360 kHz, TDL-A; a block has the gain of its subband's middle.
+    """
+    n_prb, devices = 273, 400
+    middles_hz = ((np.arange(subbands) + 0.5) / subbands - 0.5) * n_prb * 360e3
+    fading = (
+        SelectiveFading("TDL-A", delay_spread_s, 3.5e9, middles_hz, (7, i)) for i in range(devices)
+    )
+    snr = 10 * np.array([10 ** (0.1 * one.gain_db(np.zeros(1))[0]) for one in fading])
+    each = snr[:, np.arange(n_prb) * subbands // n_prb]
+    bits = [np.log2(1 + each[:, 100 : 100 + width]).mean(1) for width in widths]
+    return np.quantile(10 * np.log10(2 ** np.array(bits) - 1), 0.05, axis=1)
+
+
+def test_subbands_of_a_coherence_bandwidth_are_enough() -> None:
+    """Grants of 16 and 64 blocks of 100 MHz fade as deep as with a gain for every block.
+
+    12 subbands of 8 MHz, 1.6 times the inverse delay spread, give them 1.6 to 3.6 dB too little.
+    """
+    delay_spread_s, widths = 200e-9, [16, 64]
+    truth_db = deep_fades_db(delay_spread_s, 273, widths)
+    needed = subbands_needed(delay_spread_s, 273 * 360e3, 273)
+    assert np.abs(deep_fades_db(delay_spread_s, needed, widths) - truth_db).max() < 0.5
+    assert (deep_fades_db(delay_spread_s, 12, widths) < truth_db - 0.7).all()

@@ -12,8 +12,10 @@ import pytest
 
 from simsplit.phy.mcs import mcs
 from simsplit.phy.sizes import transport_block_bits
-from simsplit.run import open_bler_table, run
-from simsplit.sim.adaptation import BlockSizes
+from simsplit.sim.radio.adaptation import BlockSizes
+from simsplit.study.inputs import open_bler_table
+from simsplit.study.run import run
+from simsplit.study.worlds import IDEAL
 
 MCS_INDEX = 6
 
@@ -36,7 +38,8 @@ def scenario(snr_db: float) -> dict:
                 "arrivals": {"kind": "poisson", "rate_hz": 6},
             }
         ],
-        "cell": {
+        "cell": IDEAL
+        | {
             "channel": {"kind": "fixed_snr", "snr_db": snr_db},
             "mcs": {"kind": "fixed", "index": MCS_INDEX},
             "harq": {"max_transmissions": 1},

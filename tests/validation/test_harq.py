@@ -1,4 +1,6 @@
-"""Validation: table engine against exact engine with HARQ, chase and incremental redundancy.
+"""Validation: HARQ's processes and round trip against closed forms; the two engines on each other.
+
+Table engine against exact engine with HARQ, chase and incremental redundancy:
 
 The same scenario runs twice, once with block fates from the shipped table and once with every block
 through the coded link (random payloads). Residual loss and mean number of transmissions must agree
@@ -14,19 +16,72 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from simsplit.cases import POWER, toy_plan, toy_world
-from simsplit.exact_blocks import ExactBlocks
-from simsplit.fit.waterfall import wilson_interval
 from simsplit.messages import Scheme
+from simsplit.phy.calibration_curve import wilson_interval
 from simsplit.phy.coded import CodedLink
 from simsplit.phy.mcs import mcs
 from simsplit.phy.sizes import resource_elements, transport_block_bits
-from simsplit.run import open_bler_table
-from simsplit.scenario import Scenario
+from simsplit.scenario.scenario import Scenario
+from simsplit.sim.radio.exact_blocks import ExactBlocks
 from simsplit.sim.world import Machines, World
+from simsplit.study.inputs import open_bler_table
+from simsplit.study.worlds import POWER, step_table, toy_plan, toy_world
 
+SLOT_S = 0.5e-3
 N_PRB, SAMPLES = 10, 256
 Z = 2.5758  # 99 %
+IN_PHASE = {"arrivals": {"kind": "periodic", "period_s": 10.0, "in_phase": True}}
+
+
+def slots(processes: int, **kw) -> float:
+    """Slots that a payload of ten whole bands takes without errors."""
+    plan = toy_plan(Scheme.RAW, bits=10 * transport_block_bits(mcs(11), 51))
+    cell = {"harq": {"processes": processes, "round_trip_slots": 8}} | kw
+    request = toy_world(plan, duration_s=1.0, group=IN_PHASE, cell=cell).run().requests[0]
+    return (request.radio_end_s - request.radio_start_s) / SLOT_S
+
+
+@pytest.mark.parametrize(("processes", "expected"), [(1, 73), (2, 34), (4, 18), (8, 10), (16, 10)])
+def test_a_process_is_busy_until_its_feedback_comes(processes, expected):
+    """Stop-and-wait: block k starts in slot 8 floor(k / P) + k mod P (TS 38.321 clause 5.4.2)."""
+    assert slots(processes) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("processes", "expected"), [(1, 95), (2, 50)])
+def test_tdd_sends_again_in_the_next_uplink_slot(processes, expected):
+    """DDDSU: sent in slot 4, answered by slot 12, next uplink slot 14."""
+    assert slots(processes, duplex={"kind": "tdd"}) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("processes", "expected"), [(1, 101), (5, 17), (10, 11)])
+def test_tdd_feedback_needs_a_slot_of_the_other_direction(processes, expected):
+    """D and ten U: blocks of slots 1 to 10 are answered in slot 11; new ones go from slot 12 on.
+
+    Five processes: slots 1 to 5, of which all are free again in slot 12 to 16.
+    """
+    duplex = {"kind": "tdd", "pattern": "D" + 10 * "U"}
+    assert slots(processes, duplex=duplex) == pytest.approx(expected)
+
+
+def test_downlink_processes_are_freed_alike():
+    bits = 10 * transport_block_bits(mcs(11), 51, 12, 12)  # two symbols of control
+    plan = replace(toy_plan(Scheme.RAW, bits=1000), answer_bits=[bits])
+    for processes, expected in ((1, 73), (4, 18), (16, 10)):
+        downlink = {"kind": "radio", "latency_s": 0.001}
+        cell = {"harq": {"processes": processes}, "downlink": downlink}
+        request = toy_world(plan, duration_s=1.0, group=IN_PHASE, cell=cell).run().requests[0]
+        took_s = request.closed_s - request.edge_end_s - 0.001
+        assert took_s == pytest.approx(expected * SLOT_S)
+
+
+def test_processes_of_a_lost_payload_wait_for_their_feedback_too():
+    """One transmission that always fails, one process: payloads are lost 8 slots apart."""
+    plan = toy_plan(Scheme.RAW, bits=1000)
+    group = {"arrivals": {"kind": "periodic", "period_s": 1e-3, "in_phase": True}}
+    cell = {"harq": {"processes": 1, "max_transmissions": 1}}
+    world = toy_world(plan, duration_s=3.5e-3, group=group, cell=cell, table=step_table(mu_db=90.0))
+    ends = [request.radio_end_s / SLOT_S for request in world.run().requests]
+    assert ends == pytest.approx([1, 9, 17, 25])
 
 
 def rows(exact: bool, combining: str, index: int, snr_db: float, fading: dict, seconds: float):

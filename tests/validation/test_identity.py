@@ -21,7 +21,7 @@ def test_twice_the_same_rows(reference, tmp_path):
 
 
 def test_scored_one_at_a_time_the_same_rows(reference, tmp_path):
-    from simsplit.run import run
+    from simsplit.study.run import run
 
     single = run(SCENARIO, out=tmp_path / "r", score_batch=1).requests
     pd.testing.assert_frame_equal(reference, single, check_exact=True)
@@ -34,7 +34,7 @@ def test_another_seed_gives_other_rows(reference, tmp_path):
 
 def test_score_one_at_a_time_streets(tmp_path):
     """The street network too, with all four schemes, bit for bit."""
-    from simsplit.run import run
+    from simsplit.study.run import run
 
     texts = ["task.samples=4", "warmup_s=0"]
     a = run("urban_5g", duration_s=0.4, overrides=texts, out=tmp_path / "a").requests

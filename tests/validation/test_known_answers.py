@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from simsplit import validate, validate_edge
+from simsplit.study import known_queues as validate_edge
+from simsplit.study import validate
+from simsplit.study.queueing import erlang_c
 
 
 @pytest.mark.parametrize("make", validate.CASES, ids=lambda make: make.__name__)
@@ -14,7 +16,7 @@ def test_closed_form_lies_inside_the_measured_interval(make):
 
 
 def test_erlang_c_reduces_to_m_m_1():
-    assert validate_edge.erlang_c(1, 0.7) == pytest.approx(0.7)
+    assert erlang_c(1, 0.7) == pytest.approx(0.7)
 
 
 def test_a_wrong_closed_form_is_caught():

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from simsplit.nets.artefact import load_artefact
-from simsplit.nets.inference import Inference
+from simsplit.networks.artefact import load_artefact
+from simsplit.networks.inference import Inference
 from simsplit.tasks.datasets import Arrays, cached_arrays, open_dataset
 from simsplit.tasks.metrics import confusion, mean_iou
 

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simsplit.cases import POWER, step_table
 from simsplit.messages import Scheme
-from simsplit.scenario import Scenario
+from simsplit.scenario.scenario import Scenario
 from simsplit.sim.request import Plan, Request
 from simsplit.sim.world import Machines, World
+from simsplit.study.worlds import IDEAL, POWER, step_table
 
 # A chain with a bottleneck, AlexNet's sizes: device seconds up to the cut, bits, server seconds.
 CHAIN: dict[str, tuple[float, int, float]] = {
@@ -85,7 +85,8 @@ def world(
             "operating_points": [point(name) for name in CHAIN]
             + [{"name": "load", "scheme": "raw", "codec": {"kind": "png"}}],
             "devices": groups,
-            "cell": {
+            "cell": IDEAL
+            | {
                 "resource_blocks": blocks,
                 "channel": {"kind": "fixed_snr", "snr_db": 30.0},
                 "mcs": {"kind": "fixed", "index": 11},

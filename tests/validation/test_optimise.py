@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import math
-import sys
 from collections.abc import Iterable, Mapping
 from itertools import product
 from pathlib import Path
@@ -17,12 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from fake_sweep import FakeSweep
+from simsplit.scenario.axes import Range
 
-from simsplit.axes import Range
-
-module = importlib.import_module("simsplit.optimise")
+module = importlib.import_module("simsplit.study.optimise")
 X, Y = "edge.max_wait_s", "cell.channel.snr_db"
 BLOCKS, ORDER, ATTEMPTS = "cell.resource_blocks", "edge.discipline", "cell.harq.max_transmissions"
 REFERENCE = 1.1
@@ -76,7 +73,7 @@ def share_found(
     monkeypatch: pytest.MonkeyPatch, out: Path, kpis: Any, axes: Any, least: float, **how: Any
 ) -> float:
     """Hypervolume of the front found over that of the true one; nothing forbidden is in it."""
-    monkeypatch.setattr(module, "run_points", FakeSweep(kpis))
+    monkeypatch.setattr(module, "run_sweep", FakeSweep(kpis))
     where = f"payload_bits >= {least}"
     found = module.optimise("digits_smoke", axes, GOALS, where, out=out, **how)
     assert found.front
@@ -147,7 +144,7 @@ def test_the_grid_gives_exactly_the_brute_force_pareto_set(
         names = ("score_accuracy", "energy_j", "deadline_met", "latency_s")
         return {name: (float(mean), 0.01) for name, mean in zip(names, row, strict=True)}
 
-    monkeypatch.setattr(module, "run_points", FakeSweep(kpis))
+    monkeypatch.setattr(module, "run_sweep", FakeSweep(kpis))
     where = "deadline_misses <= 75 %, latency_s <= 0.75"
     goals = ["max accuracy", "min energy_j"]
     found = module.optimise("digits_smoke", axes, goals, where, out=tmp_path, trials=20)

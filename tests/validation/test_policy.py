@@ -15,11 +15,11 @@ import pytest
 from pydantic import TypeAdapter
 from scipy import stats
 
-from simsplit import policies
 from simsplit.messages import Scheme
+from simsplit.scenario import policies
 from simsplit.seeds import generator
-from simsplit.sim.knowledge import Costs, Knowledge, RateMeter
-from simsplit.sim.policy import build_policy
+from simsplit.sim.policy.knowledge import Costs, Knowledge, RateMeter
+from simsplit.sim.policy.policy import build_policy
 
 SPEC = TypeAdapter(policies.Policy)
 

@@ -16,9 +16,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from simsplit.messages import Scheme
 from simsplit.phy import propagation
-from simsplit.phy.propagation import CorrelatedNormal, Environment
+from simsplit.phy.environment import (
+    DEFAULT_HEIGHTS_M,
+    Environment,
+    distance_range_m,
+    draw_indoors,
+    o2i_loss_db,
+)
+from simsplit.phy.propagation import CorrelatedNormal
 from simsplit.seeds import generator
+from simsplit.study.worlds import toy_plan, toy_world
 
 EXACT_DB = 1e-3
 C_MPS = 3.0e8
@@ -153,7 +162,7 @@ NS3_DB = {  # ns-3, three-gpp-propagation-loss-model test suite: 5 GHz, device a
 
 @pytest.mark.parametrize(("kind", "los"), NS3_DB)
 def test_path_loss_against_published_figures(kind: str, los: bool) -> None:
-    base_m = propagation.DEFAULT_HEIGHTS_M[kind][0]
+    base_m = DEFAULT_HEIGHTS_M[kind][0]
     for distance_m, truth_db in NS3_DB[kind, los].items():
         found_db = propagation.path_loss_db(place(kind, base_m, 1.5), distance_m, 5e9, los)
         assert abs(found_db - truth_db) < EXACT_DB
@@ -195,7 +204,7 @@ def test_breakpoint(
     """The law is continuous there, and there alone its slope rises to 40 dB per decade."""
     found_m = propagation.breakpoint_m(environment, carrier_hz, height_m or 1.0)
     assert found_m == pytest.approx(breakpoint_m, rel=1e-3)
-    if breakpoint_m > propagation.distance_range_m(environment, True)[1]:
+    if breakpoint_m > distance_range_m(environment, True)[1]:
         return
     jump_db, bend = second_differences_db(environment, carrier_hz, breakpoint_m, height_m)
     assert abs(jump_db) < 0.04
@@ -306,7 +315,7 @@ def test_shadowing_correlation_over_one_way() -> None:
     ],
 )
 def test_penetration(kind: Any, ghz: float, depth_m: float, truth_db: float) -> None:
-    assert abs(propagation.o2i_loss_db(kind, ghz * 1e9, depth_m) - truth_db) < 1e-9
+    assert abs(o2i_loss_db(kind, ghz * 1e9, depth_m) - truth_db) < 1e-9
 
 
 @pytest.mark.parametrize(
@@ -318,13 +327,67 @@ def test_drawn_penetration(
 ) -> None:
     """Lesser of two uniforms: mean depth D/3, variance D^2/18; so mean and variance of the loss."""
     rng, n = generator(3, 1), 20_000
-    wall_db = propagation.o2i_loss_db(kind, 3.5e9, 0.0)
-    drawn = np.array(
-        [propagation.draw_o2i_db(kind, environment, 3.5e9, rng) - wall_db for _ in range(n)]
-    )
+    wall_db = o2i_loss_db(kind, 3.5e9, 0.0)
+    inside = [draw_indoors(kind, environment, 3.5e9, rng) for _ in range(n)]
+    drawn = np.array([one.loss_db(5000.0) - wall_db for one in inside])
     variance = sigma_db**2 + (0.5 * deepest_m) ** 2 / 18
     assert abs(drawn.mean() - deepest_m / 6) < 2.58 * math.sqrt(variance / n)
     assert drawn.var() == pytest.approx(variance, rel=2.58 * math.sqrt(2.2 / n))
+
+
+def standard_los(kind: str, outdoor_m: float) -> float:
+    """TR 38.901 Table 7.4.2-1 of devices up to 13 m, typed in from the report."""
+    if kind == "rma":
+        return 1.0 if outdoor_m <= 10 else math.exp(-(outdoor_m - 10) / 1000)
+    decay_m = {"umi_street_canyon": 36.0, "uma": 63.0}[kind]
+    if outdoor_m <= 18:
+        return 1.0
+    return 18 / outdoor_m + math.exp(-outdoor_m / decay_m) * (1 - 18 / outdoor_m)
+
+
+@pytest.mark.parametrize(
+    ("kind", "distance_m", "deepest_m", "truth"),
+    [
+        ("umi_street_canyon", 30.0, 25.0, 0.905),
+        ("umi_street_canyon", 60.0, 25.0, 0.508),
+        ("uma", 60.0, 25.0, None),
+        ("rma", 1000.0, 10.0, None),
+    ],
+)
+def test_line_of_sight_indoors_goes_by_the_way_out_of_doors(
+    kind: str, distance_m: float, deepest_m: float, truth: float | None, monkeypatch: Any
+) -> None:
+    """Table 7.4.2-1, note: d_2D-out = d_2D - d_2D-in, the path loss keeps the whole (eq. 7.4-2).
+
+    d_2D-in is the lesser of two uniforms on 0 to 25 m (RMa: 10 m), clause 7.4.3.1; n = 3,000 links
+    of the whole engine, 99.9 % by the normal law.
+    """
+    depths_m = np.linspace(0, deepest_m, 100_001)
+    weight = deepest_m - depths_m
+    chances = [standard_los(kind, d) for d in np.maximum(distance_m - depths_m, 0)]
+    expected = float(np.average(chances, weights=weight))
+    if truth is not None:
+        assert expected == pytest.approx(truth, abs=5e-4)
+    seen: list[tuple[float, bool]] = []
+
+    def spy(place: Any, whole_m: float, hz: float, los: bool, *more: Any, **keys: Any) -> float:
+        seen.append((whole_m, los))
+        return original(place, whole_m, hz, los, *more, **keys)
+
+    original = propagation.path_loss_db
+    monkeypatch.setattr(propagation, "path_loss_db", spy)
+    for replication in range(3):
+        toy_world(
+            toy_plan(Scheme.RAW, bits=1000),
+            devices=1000,
+            replication=replication,
+            cell={"channel": {"kind": kind, "shadowing": False, "indoor_share": 1.0}},
+            group={"distance_min_m": distance_m, "distance_max_m": distance_m},
+        )
+    whole_m, los = np.array(seen).T
+    assert whole_m == pytest.approx(distance_m)
+    noise = math.sqrt(expected * (1 - expected) / len(los))
+    assert abs(los.mean() - expected) < 3.29 * noise
 
 
 # --- Sionna -----------------------------------------------------------------------------------
@@ -402,7 +465,7 @@ def test_against_sionna(environment: Environment, carrier_hz: float) -> None:
     import torch
 
     torch.set_num_threads(1)
-    low_m, high_m = propagation.distance_range_m(environment)
+    low_m, high_m = distance_range_m(environment)
     distances_m = np.geomspace(max(low_m, 1.0), 0.999 * high_m, 40).tolist()
     for los in (True,) if environment.hall == "hh" else (True, False):
         scenario = sionna_scenario(environment, carrier_hz, distances_m, los)

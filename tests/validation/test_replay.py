@@ -16,14 +16,15 @@ import pandas as pd
 import pytest
 
 import simsplit
-from simsplit.cases import POWER, step_table, toy_plan
-from simsplit.export import Window, traffic, write_table
 from simsplit.messages import Scheme
-from simsplit.results import Result
-from simsplit.run import read_traces
-from simsplit.scenario import Scenario
-from simsplit.sim.device import arrival_gaps_s
+from simsplit.results.export import traffic, write_table
+from simsplit.results.perfetto import Window
+from simsplit.results.store import Result
+from simsplit.scenario.scenario import Scenario
+from simsplit.sim.device.arrivals import arrival_gaps_s
 from simsplit.sim.world import Machines, World
+from simsplit.study.inputs import read_traces
+from simsplit.study.worlds import POWER, step_table, toy_plan
 
 SAMPLES = 7
 
@@ -129,7 +130,7 @@ def test_gaps_lead_to_every_time_exactly(spread):
     made = scenario(DRAWN | {"weak": {"kind": "trace", "file": "x.csv"}})
     rng = np.random.default_rng(3)
     times_s = [0.0, *np.cumsum(rng.lognormal(-4, spread, 20_000)).tolist()]
-    gaps_s = arrival_gaps_s(made.devices[2], 0, times_s, rng)
+    gaps_s = arrival_gaps_s(made.devices[2], times_s, rng)
     now_s, reached_s = 0.0, []
     for gap_s in gaps_s:
         now_s += gap_s

@@ -10,19 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from simsplit.replicate import replicate
-from simsplit.results import flat_rows
-from simsplit.run import run
-from simsplit.until import Target, parse_until, unmet
+from simsplit.results.kpis import flat_rows
+from simsplit.study.replicate import replicate
+from simsplit.study.run import run
+from simsplit.study.until import Target, parse_until, unmet
 
 ASKED = "accuracy:0.03,latency_s:9%"
 SAME = ("requests.parquet", "table.json", "summary.json", "scenario.yaml")
 CHILD = """
 import sys, time
-import simsplit.run
-from simsplit.replicate import replicate
+from simsplit.study.replicate import replicate
 
-sys.modules["simsplit.run"]._code_digest = lambda: "pinned"
 slowly = lambda act, done, total: time.sleep(0.2 * (act == "simulate"))
 replicate("digits_smoke", until=sys.argv[1], out=sys.argv[2], minimum=3, progress=slowly)
 """
@@ -51,7 +49,7 @@ def test_it_ends_at_the_first_look_where_every_interval_is_narrow_enough(tmp_pat
 def test_half_the_width_takes_four_times_the_replications(tmp_path: Path) -> None:
     """Half-widths fall as 1 / sqrt(n); the count of a target is random, so within a factor 2.5."""
     counts = []
-    for width in (0.12, 0.06):
+    for width in (0.06, 0.03):
         targets = [Target("latency_s", width, is_relative=True)]
         found = replicate(
             "digits_smoke", until=targets, out=tmp_path / str(width), minimum=5, limit=400
@@ -62,11 +60,8 @@ def test_half_the_width_takes_four_times_the_replications(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_killed_process_goes_on_and_gives_the_same_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_process_goes_on_and_gives_the_same_bytes(tmp_path: Path) -> None:
     """SIGKILL after the first and after the second look; the third process ends the work."""
-    monkeypatch.setattr(sys.modules["simsplit.run"], "_code_digest", lambda: "pinned")
     whole = replicate("digits_smoke", until=ASKED, out=tmp_path / "whole", minimum=3)
     looks = whole.manifest["until"]["looks"]
     aside = tmp_path / ".r.replications"
@@ -93,7 +88,7 @@ def test_a_killed_process_goes_on_and_gives_the_same_bytes(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r", "whole"]
 
 
-def wait_for(folder: Path, child: subprocess.Popen, most_s: float = 120.0) -> None:
+def wait_for(folder: Path, child: subprocess.Popen, most_s: float = 500.0) -> None:
     end_s = time.monotonic() + most_s
     while not folder.exists():
         assert child.poll() is None and time.monotonic() < end_s

@@ -13,13 +13,85 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from simsplit.cases import toy_plan, toy_world
 from simsplit.messages import Scheme
-from simsplit.run import open_bler_table
+from simsplit.phy.mcs import mcs
+from simsplit.phy.sizes import transport_block_bits
+from simsplit.scenario.scenario import Scenario
+from simsplit.sim.world import Machines, World
+from simsplit.study.inputs import open_bler_table
+from simsplit.study.worlds import POWER, step_table, toy_plan, toy_world
 
 DEVICES, SECONDS, REPLICATIONS = 12, 1.5, 5
 ENDLESS_BITS = 10**10
 ALL_AT_ONCE = {"arrivals": {"kind": "periodic", "period_s": 1e5, "in_phase": True}}
+
+
+T_SLOTS = 150
+FULL_BITS = T_SLOTS * transport_block_bits(mcs(11), 51)
+
+
+def finish_slots(scheduler: str, max_grants: int, groups, **cell) -> list[float]:
+    """Slots until each of some groups' lone devices has sent its 150 whole bands, all at once."""
+    plan = toy_plan(Scheme.RAW, bits=FULL_BITS)
+    spec = {
+        "channel": {"kind": "log_distance", "exponent": 2.2},
+        "scheduler": {"kind": scheduler, "max_grants": max_grants},
+    }
+    raw = toy_world(plan, duration_s=1.0, cell=spec | cell, group=ALL_AT_ONCE).scenario.model_dump(
+        mode="json"
+    )
+    base = raw["devices"][0] | {"distance_min_m": 50, "distance_max_m": 50}
+    raw["devices"] = [base | {"name": f"g{i}"} | group for i, group in enumerate(groups)]
+    machines = Machines({f"g{i}": POWER for i in range(len(groups))}, 10.0, 70.0)
+    world = World(Scenario.model_validate(raw), {"point": plan}, machines, step_table())
+    rows = sorted(world.run().requests, key=lambda request: request.device)
+    return [(row.radio_end_s - row.radio_start_s) / 0.5e-3 for row in rows]
+
+
+FAR = {"distance_min_m": 100, "distance_max_m": 100}
+TWO = {
+    "weighted": ([{"weight": 1.0}, {"weight": 3.0}], (2, 4 / 3)),
+    "earliest_deadline": ([{"deadline_s": 0.2}, {"deadline_s": 0.05}], (2, 1)),
+    "max_snr": ([FAR, {}], (2, 1)),
+    "proportional_fair": ([FAR, {}], (2, 2)),
+    "round_robin": ([FAR, {}], (2, 2)),
+}
+
+
+@pytest.mark.parametrize("max_grants", [1, 2, 8])
+@pytest.mark.parametrize("kind", TWO)
+def test_two_full_buffers(kind, max_grants):
+    """Shares of the band, whatever the number of grants; blocks are whole: 2 % and two slots."""
+    groups, factors = TWO[kind]
+    expected = [T_SLOTS * factor for factor in factors]
+    assert finish_slots(kind, max_grants, groups) == pytest.approx(expected, rel=0.02, abs=2)
+
+
+@pytest.mark.parametrize("max_grants", [2, 8])
+def test_three_weights(max_grants):
+    """1 : 2 : 4: 7/4 T, then 2/3 of the band for the middle one until 5/2 T, the last at 3 T."""
+    groups = [{"weight": 1.0}, {"weight": 2.0}, {"weight": 4.0}]
+    expected = [3 * T_SLOTS, 2.5 * T_SLOTS, 1.75 * T_SLOTS]
+    found = finish_slots("weighted", max_grants, groups)
+    assert found == pytest.approx(expected, rel=0.02, abs=2)
+
+
+def test_weights_hold_under_retransmissions_and_a_narrow_carrier():
+    """11 blocks by 1 : 3 and half the first transmissions failing: throughput is 1 : 3."""
+    plan = toy_plan(Scheme.RAW, bits=ENDLESS_BITS)
+    cell = {
+        "resource_blocks": 11,
+        "scheduler": {"kind": "weighted"},
+        "channel": {"kind": "fixed_snr", "snr_db": 30.0},
+        "rlc": {"max_retransmissions": 32},
+    }
+    raw = toy_world(plan, cell=cell, group=ALL_AT_ONCE).scenario.model_dump(mode="json")
+    raw["devices"] = [raw["devices"][0] | {"name": f"g{w}", "weight": w} for w in (1.0, 3.0)]
+    machines = Machines({"g1.0": POWER, "g3.0": POWER}, 10.0, 70.0)
+    world = World(Scenario.model_validate(raw), {"point": plan}, machines, step_table(mu_db=30.0))
+    world.env.run(until=4.0)
+    light, heavy = (bearer.passed_bits for bearer in world.uplink.bearers)
+    assert heavy / light == pytest.approx(3.0, rel=0.05)
 
 
 def jain(rates) -> float:
@@ -143,7 +215,6 @@ def test_outer_loop_meets_its_target(target):
 @pytest.mark.parametrize(("index", "snr_db"), [(5, 6.0), (16, 14.0), (27, 30.0)])
 def test_full_buffer_throughput(index, snr_db):
     """One device: resource elements x spectral efficiency x (1 - BLER) per slot, within 2 %."""
-    from simsplit.phy.mcs import mcs
     from simsplit.phy.sizes import resource_elements
 
     cell = {

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import torch
 
-from simsplit.nets.catalogue import open_network
-from simsplit.nets.costs import record
-from simsplit.nets.graph import trace
-from simsplit.nets.split import input_size, points
+from simsplit.networks.catalogue import open_network
+from simsplit.networks.costs import record
+from simsplit.networks.cuts import input_size, points
+from simsplit.networks.graph import trace
 from simsplit.operators import total_macs
 
 KIB = 1024

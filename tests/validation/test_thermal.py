@@ -15,13 +15,12 @@ import pytest
 import simpy
 from scipy.integrate import solve_ivp
 
-from simsplit.body import Battery
-from simsplit.cases import POWER, toy_plan
 from simsplit.messages import Scheme
-from simsplit.scenario import DeviceGroup
-from simsplit.sim.device import Device
+from simsplit.scenario.devices import Battery, DeviceGroup
+from simsplit.sim.device.device import Device
+from simsplit.sim.device.thermal import ThermalBody
 from simsplit.sim.request import Request
-from simsplit.sim.thermal import ThermalBody
+from simsplit.study.worlds import POWER, toy_plan
 
 AMBIENT_C, R, C = 22.0, 15.0, 4.0  # tau = 60 s; steady at 0.5 W: 29.5, at 3 W: 67 degrees
 IDLE_W, COMPUTE_W, SLOW_W, SLOW = POWER.idle_w, POWER.compute_w, 1.2, 0.4  # slow: 40 degrees
@@ -149,8 +148,8 @@ def test_one_long_computation_under_the_thermostat(work_s):
     device.env.run(until=seconds + 1e-3)
     assert request.device_end_s == pytest.approx(seconds, abs=1e-5)
     assert request.compute_energy_j == pytest.approx(joules, rel=1e-7)
-    assert device.processor.joules("compute") == pytest.approx(joules, rel=1e-7)
-    assert device.processor.seconds["compute"] == pytest.approx(seconds, abs=1e-5)
+    assert device.processor.ledger.joules("compute") == pytest.approx(joules, rel=1e-7)
+    assert device.processor.ledger.seconds["compute"] == pytest.approx(seconds, abs=1e-5)
     assert device.station_extra()["throttled_s"] == pytest.approx(slow_s, abs=1e-5)
     cooled_c, _, _ = integrated(end_c, IDLE_W, 1e-3)
     assert device.temperature_c == pytest.approx(cooled_c, abs=1e-4)
@@ -184,7 +183,7 @@ def test_long_run_throughput_under_sustained_load():
 
 def work_done(device: Device, requests: list[Request], job_s: float) -> tuple[float, float]:
     """Joules so far and full-speed seconds done: asked for less the backlog."""
-    device.processor.close(device.env.now)
+    device.processor.ledger.close(device.env.now)
     return device.energy_j, len(requests) * job_s - device.backlog_s
 
 
@@ -245,7 +244,7 @@ def test_a_dead_device_consumes_no_more_than_it_was_given():
     periodic(device, 3.0)
     device.env.run(until=10_000.0)
     extra = device.station_extra()
-    device.processor.close(10_000.0)
+    device.processor.ledger.close(10_000.0)
     given_j = 100.0 + 0.2 * 10_000.0
     over_j = 0.5 * (COMPUTE_W - 0.2)  # at most the computation under way when it ran empty
     assert given_j - 1e-6 <= device.energy_j <= given_j + over_j

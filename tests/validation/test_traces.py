@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from simsplit.fit.traces import make_cdl_trace, make_tdl_trace
-from simsplit.fit.traces_rt import make_rt_trace
-from simsplit.phy.trace import read_trace
+from simsplit.phy.traces.make import make_cdl_trace, make_tdl_trace
+from simsplit.phy.traces.ray_traced import make_rt_trace
+from simsplit.phy.traces.read import read_trace
 
 DEVICES, STEPS, STEP_S = 400, 500, 1e-3
 CARRIER_HZ, SPEED_MPS, SNR_DB = 3.5e9, 10.0, 12.0

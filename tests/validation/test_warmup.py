@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from simsplit.warmup import mser5
+from simsplit.results.warmup import mser5
 
 Array = NDArray[np.float64]
 REPLICATIONS = 200

@@ -64,7 +64,7 @@ def test_bad_snr_is_refused(snr_db: np.ndarray) -> None:
 def test_known_channel_is_bit_for_bit_the_estimate_without_error() -> None:
     z, h = make_symbols(), np.full(64, 0.3 - 0.4j)
     for gain in (None, h):
-        known = analog.transmit(z, 10.0, np.random.default_rng(7), gain=gain)
+        ideal = analog.transmit(z, 10.0, np.random.default_rng(7), gain=gain)
         for equaliser in ("zf", "mmse"):
             estimated = analog.transmit(
                 z,
@@ -74,8 +74,8 @@ def test_known_channel_is_bit_for_bit_the_estimate_without_error() -> None:
                 csi_error_variance=0.0,
                 equaliser=equaliser,
             )
-            np.testing.assert_array_equal(estimated[0], known[0])
-            np.testing.assert_array_equal(estimated[1], known[1])
+            np.testing.assert_array_equal(estimated[0], ideal[0])
+            np.testing.assert_array_equal(estimated[1], ideal[1])
 
 
 def test_known_channel_keeps_its_numbers() -> None:
@@ -184,7 +184,7 @@ def test_a_decoder_takes_an_erasure_as_nothing_heard() -> None:
     """The JSCC decoder answers as if the erased symbols had infinite noise, finitely."""
     import torch
 
-    from simsplit.nets.deepjscc import JsccBottleneck
+    from simsplit.networks.deepjscc import JsccBottleneck
 
     torch.manual_seed(0)
     net = JsccBottleneck(8, 2, 4, 4)

@@ -11,9 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from simsplit.errors import ScenarioError
-from simsplit.phy import coded, link
-from simsplit.phy.combining import combine, symbols_of, versions_in
+from simsplit.phy import coded
+from simsplit.phy.mcs import MCS_TABLES, Mcs
+from simsplit.phy.mcs import mcs as mcs_of
 from simsplit.phy.modem import add_noise, modem
+from simsplit.phy.ratematch import combine, symbols_of, versions_in
+from simsplit.phy.sizes import is_decodable, resource_elements, segment, transport_block_bits
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -23,8 +26,8 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def random_blocks(mcs: link.Mcs, n_prb: int, n: int, seed: int = 1) -> NDArray[np.uint8]:
-    bits = link.transport_block_bits(mcs, n_prb)
+def random_blocks(mcs: Mcs, n_prb: int, n: int, seed: int = 1) -> NDArray[np.uint8]:
+    bits = transport_block_bits(mcs, n_prb)
     return np.random.default_rng(seed).integers(0, 2, (n, bits), dtype=np.uint8)
 
 
@@ -32,17 +35,17 @@ def test_import_keeps_torchs_generator() -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    coded._sionna("fec.ldpc")
+    coded.sionna_module("fec.ldpc")
     assert torch.equal(torch.rand(3), expected)
 
 
-EVERY_MCS = [scheme for table in link.MCS_TABLES.values() for scheme in table]
+EVERY_MCS = [scheme for table in MCS_TABLES.values() for scheme in table]
 
 
 @pytest.mark.parametrize("table", [1, 2, 3])
 def test_mcs_tables_equal_sionnas(table: int) -> None:
-    nr: Any = coded._sionna("nr")
-    rows = link.MCS_TABLES[table]
+    nr: Any = coded.sionna_module("nr")
+    rows = MCS_TABLES[table]
     orders, rates = nr.decode_mcs_index(torch.arange(len(rows)), table, is_pusch=False)
     assert [m.bits_per_symbol for m in rows] == orders.tolist()
     assert [m.code_rate for m in rows] == pytest.approx(rates.tolist(), rel=1e-6)
@@ -52,17 +55,17 @@ def test_mcs_tables_equal_sionnas(table: int) -> None:
 
 
 def test_transport_blocks_equal_sionnas() -> None:
-    nr: Any = coded._sionna("nr")
+    nr: Any = coded.sionna_module("nr")
     for mcs in EVERY_MCS:
         for n_prb in (1, 2, 3, 5, 8, 13, 20, 25, 37, 50, 52, 79, 106, 133, 217, 273):
-            coded_bits = link.resource_elements(n_prb) * mcs.bits_per_symbol
-            found = nr.calculate_tb_size(
+            coded_bits = resource_elements(n_prb) * mcs.bits_per_symbol
+            expected = nr.calculate_tb_size(
                 mcs.bits_per_symbol, mcs.code_rate, num_coded_bits=coded_bits, verbose=False
             )
-            tb_bits = link.transport_block_bits(mcs, n_prb)
-            parts = link.segment(tb_bits, mcs.code_rate)
+            tb_bits = transport_block_bits(mcs, n_prb)
+            parts = segment(tb_bits, mcs.code_rate)
             ours = (tb_bits, parts.code_block_bits, parts.n_code_blocks)
-            assert ours == tuple(int(x) for x in found[:3])
+            assert ours == tuple(int(x) for x in expected[:3])
 
 
 @pytest.mark.parametrize(
@@ -72,7 +75,7 @@ def test_transport_blocks_equal_sionnas() -> None:
 def test_decoder_decides_as_sionnas(
     bits: int, coded_bits: int, graph: int, deviation: float
 ) -> None:
-    code, sionna = coded.ldpc_code(bits, graph), coded._sionna("fec.ldpc")
+    code, sionna = coded.ldpc_code(bits, graph), coded.sionna_module("fec.ldpc")
     encoder = sionna.LDPC5GEncoder(bits, coded_bits, bg=f"bg{graph}")
     noise = torch.Generator().manual_seed(bits)
     sent = torch.randint(0, 2, (96, bits), generator=noise)
@@ -80,7 +83,7 @@ def test_decoder_decides_as_sionnas(
     received = wave + deviation * torch.randn(wave.shape, generator=noise)
     llr = 2 / deviation**2 * received
     soft = torch.zeros(96, code.buffer.length)
-    soft[:, code.buffer.places(coded_bits, 0)] = llr
+    soft[:, code.buffer.positions(coded_bits, 0)] = llr
     with torch.inference_mode():
         theirs = sionna.LDPC5GDecoder(encoder, cn_update="boxplus")(llr)
         ours = code.decode(soft)
@@ -92,7 +95,7 @@ def test_decoder_decides_as_sionnas(
 def test_redundancy_versions_decide_as_sionnas() -> None:
     """Two attempts, versions 0 and 2, in one soft buffer against Sionna's HARQ mode."""
     bits, coded_bits, deviation = 500, 750, 1.15
-    code, sionna = coded.ldpc_code(bits, 2), coded._sionna("fec.ldpc")
+    code, sionna = coded.ldpc_code(bits, 2), coded.sionna_module("fec.ldpc")
     encoder = sionna.LDPC5GEncoder(bits, coded_bits, bg="bg2")
     noise = torch.Generator().manual_seed(3)
     sent = torch.randint(0, 2, (64, bits), generator=noise)
@@ -100,7 +103,7 @@ def test_redundancy_versions_decide_as_sionnas() -> None:
     llr = 2 / deviation**2 * (wave + deviation * torch.randn(wave.shape, generator=noise))
     soft = torch.zeros(64, code.buffer.length)
     for rv, part in zip((0, 2), llr.unbind(1), strict=True):
-        soft.index_add_(1, torch.from_numpy(code.buffer.places(coded_bits, rv)), part)
+        soft.index_add_(1, torch.from_numpy(code.buffer.positions(coded_bits, rv)), part)
     with torch.inference_mode():
         decoder = sionna.LDPC5GDecoder(encoder, cn_update="boxplus", harq_mode=True)
         theirs, ours = decoder(llr, rv=[0, 2]), code.decode(soft)
@@ -118,12 +121,12 @@ def test_redundancy_versions_decide_as_sionnas() -> None:
 )
 def test_encoder_and_rate_matching_equal_sionnas(bits: int, coded_bits: int, graph: int) -> None:
     """Every K_b, both base graphs, all redundancy versions, with and without fillers."""
-    encoder = coded._sionna("fec.ldpc").LDPC5GEncoder(bits, coded_bits, bg=f"bg{graph}")
+    encoder = coded.sionna_module("fec.ldpc").LDPC5GEncoder(bits, coded_bits, bg=f"bg{graph}")
     code = coded.ldpc_code(bits, graph)
     sent = torch.randint(0, 2, (3, bits), generator=torch.Generator().manual_seed(1))
     ours, theirs = code.encode(sent), encoder(sent.float(), rv=[0, 1, 2, 3])
     for rv in range(4):
-        places = code.buffer.places(coded_bits, rv)
+        places = code.buffer.positions(coded_bits, rv)
         assert torch.equal(ours[:, places].float(), theirs[:, rv])
 
 
@@ -132,7 +135,7 @@ def test_encoder_and_rate_matching_equal_sionnas(bits: int, coded_bits: int, gra
 )
 @pytest.mark.parametrize("bits_per_symbol", [2, 4, 6, 8])
 def test_modem_equals_sionnas(bits_per_symbol: int, demapper: str, theirs_name: str) -> None:
-    mapping: Any = coded._sionna("mapping")
+    mapping: Any = coded.sionna_module("mapping")
     ours = modem(bits_per_symbol, demapper)
     random = torch.Generator().manual_seed(1)
     bits = torch.randint(0, 2, (3, 60 * bits_per_symbol), generator=random).float()
@@ -149,8 +152,8 @@ def test_modem_equals_sionnas(bits_per_symbol: int, demapper: str, theirs_name: 
 @pytest.mark.parametrize("n_prb", [1, 3])
 @pytest.mark.parametrize("table", [1, 2, 3])
 def test_clean_channel_gives_the_bits_back(table: int, n_prb: int) -> None:
-    for mcs in link.MCS_TABLES[table]:
-        if link.is_decodable(mcs, n_prb):
+    for mcs in MCS_TABLES[table]:
+        if is_decodable(mcs, n_prb):
             sent = random_blocks(mcs, n_prb, 1)
             got = coded.CodedLink(3).transmit_batch(sent, mcs, n_prb, 36.0, generator())
             assert got[0].crc_ok, mcs
@@ -170,7 +173,7 @@ def test_many_code_blocks_come_back(demapper: str) -> None:
 
 @pytest.mark.parametrize(("index", "table"), [(0, 3), (5, 3), (0, 1)])
 def test_every_redundancy_version_of_a_low_rate_decodes_alone(index: int, table: int) -> None:
-    mcs = link.mcs(index, table)
+    mcs = mcs_of(index, table)
     sent = random_blocks(mcs, 4, 1)
     for rv in range(4):
         got = coded.CodedLink(3).transmit_batch(sent, mcs, 4, 20.0, generator(), rv=rv)
@@ -185,14 +188,14 @@ def generator() -> np.random.Generator:
 @pytest.mark.parametrize(("bits", "coded_bits", "decodes"), [(96, 102, False), (88, 96, True)])
 def test_some_short_blocks_never_decode(bits: int, coded_bits: int, decodes: bool) -> None:
     """Why the table refuses rates above 0.925 for short blocks: all is lost without noise too."""
-    lost = coded.CodeBlockLink(link.mcs(28), bits, coded_bits, 2).errors(
+    lost = coded.CodeBlockLink(mcs_of(28), bits, coded_bits, 2).errors(
         np.full(50, 60.0), np.random.default_rng(1)
     )
     assert lost.mean() == (0.0 if decodes else 1.0)
 
 
 def test_all_zero_payload_is_no_special_case() -> None:
-    mcs = link.mcs(16)
+    mcs = mcs_of(16)
     sent = np.zeros_like(random_blocks(mcs, 4, 1)[0])
     got = coded.CodedLink(3).transmit(sent, mcs, 4, 20.0, np.random.default_rng(2))
     assert got.crc_ok
@@ -200,7 +203,7 @@ def test_all_zero_payload_is_no_special_case() -> None:
 
 
 def test_crc_tells_lost_blocks() -> None:
-    mcs = link.mcs(11)
+    mcs = mcs_of(11)
     sent = random_blocks(mcs, 4, 40)
     got = coded.CodedLink(1).transmit_batch(sent, mcs, 4, 4.05, np.random.default_rng(4))
     right = [bool((r.bits == s).all()) for r, s in zip(got, sent, strict=True)]
@@ -209,7 +212,7 @@ def test_crc_tells_lost_blocks() -> None:
 
 
 def test_chase_combining_gains_three_db() -> None:
-    mcs = link.mcs(5)
+    mcs = mcs_of(5)
     sent = random_blocks(mcs, 6, 1)[0]
     air, rng = coded.CodedLink(1), np.random.default_rng(4)
     first = air.transmit(sent, mcs, 6, -2.6, rng)
@@ -220,7 +223,7 @@ def test_chase_combining_gains_three_db() -> None:
 
 
 def test_result_does_not_depend_on_order_or_batch() -> None:
-    mcs = link.mcs(11)
+    mcs = mcs_of(11)
     sent = random_blocks(mcs, 4, 3)
     air = coded.CodedLink(1)
     rngs = [np.random.default_rng(i) for i in range(3)]
@@ -233,7 +236,7 @@ def test_result_does_not_depend_on_order_or_batch() -> None:
 
 
 def test_incremental_redundancy_beats_chase_combining() -> None:
-    mcs, n_prb, snr_db = link.mcs(9), 6, -0.9
+    mcs, n_prb, snr_db = mcs_of(9), 6, -0.9
     sent = random_blocks(mcs, n_prb, 24)
     air, rng = coded.CodedLink(1), np.random.default_rng(4)
     first = air.transmit_batch(sent, mcs, n_prb, snr_db, rng)
@@ -248,14 +251,14 @@ def test_incremental_redundancy_beats_chase_combining() -> None:
 
 
 def test_the_soft_buffer_adds_up_attempts_by_version() -> None:
-    mcs = link.mcs(3)
+    mcs = mcs_of(3)
     sent = random_blocks(mcs, 2, 1)[0]
     air = coded.CodedLink(1)
     first = air.transmit(sent, mcs, 2, 0.0, np.random.default_rng(1))
     other = air.transmit(sent, mcs, 2, 3.0, np.random.default_rng(2), rv=3)
     both = air.transmit(sent, mcs, 2, 3.0, np.random.default_rng(2), first.soft, 3)
     again = air.transmit(sent, mcs, 2, 3.0, np.random.default_rng(2), first.soft, 0)
-    assert first.soft.shape == (4, 3, link.resource_elements(2))
+    assert first.soft.shape == (4, 3, resource_elements(2))
     np.testing.assert_allclose(both.soft, first.soft + other.soft, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(again.soft[0, 2], 1.0 + 10**0.3, rtol=1e-5)
     assert not again.soft[1:].any()
@@ -285,9 +288,9 @@ def test_what_was_never_received_says_nothing() -> None:
 
 
 def test_snr_may_differ_by_resource_element() -> None:
-    mcs, n_prb = link.mcs(5), 4
+    mcs, n_prb = mcs_of(5), 4
     sent = random_blocks(mcs, n_prb, 2)
-    n_re = link.resource_elements(n_prb)
+    n_re = resource_elements(n_prb)
     air = coded.CodedLink(1)
     flat = air.transmit_batch(sent, mcs, n_prb, 1.0, generator())
     same = air.transmit_batch(sent, mcs, n_prb, np.full((2, n_re), 1.0), generator())
@@ -300,11 +303,11 @@ def test_snr_may_differ_by_resource_element() -> None:
 
 def test_mistakes_are_named() -> None:
     air, rng = coded.CodedLink(1), np.random.default_rng(1)
-    mcs, bits = link.mcs(5), random_blocks(link.mcs(5), 1, 2)
+    mcs, bits = mcs_of(5), random_blocks(mcs_of(5), 1, 2)
     with pytest.raises(ScenarioError, match="bits"):
         air.transmit(np.zeros(10, np.uint8), mcs, 1, 0.0, rng)
     with pytest.raises(ScenarioError, match=r"0\.95"):  # 904 bits on 936
-        air.transmit(np.zeros(888, np.uint8), link.mcs(28), 1, 30.0, rng)
+        air.transmit(np.zeros(888, np.uint8), mcs_of(28), 1, 30.0, rng)
     with pytest.raises(ScenarioError, match="redundancy version"):
         air.transmit_batch(bits, mcs, 1, 0.0, rng, rv=4)
     with pytest.raises(ScenarioError, match="SNR"):

@@ -84,8 +84,8 @@ def test_widths_that_are_none(
 
 
 def test_frequency_ranges() -> None:
-    found = [frame.frequency_range(f) for f in (410e6, 7.125e9, 24.25e9, 52.6e9)]
-    assert found == ["FR1", "FR1", "FR2-1", "FR2-1"]
+    result = [frame.frequency_range(f) for f in (410e6, 7.125e9, 24.25e9, 52.6e9)]
+    assert result == ["FR1", "FR1", "FR2-1", "FR2-1"]
 
 
 def test_fdd_is_both_ways() -> None:
@@ -117,9 +117,9 @@ def test_special_slots_on_request() -> None:
 def test_next_slot_is_the_first() -> None:
     tdd = Frame(30_000, 51, "tdd", "DSUUDDSUUU")
     for slot in range(40):
-        found = tdd.next_uplink_slot(slot)
-        assert found >= slot and tdd.is_uplink(found)
-        assert not any(tdd.is_uplink(s) for s in range(slot, found))
+        result = tdd.next_uplink_slot(slot)
+        assert result >= slot and tdd.is_uplink(result)
+        assert not any(tdd.is_uplink(s) for s in range(slot, result))
 
 
 @pytest.mark.parametrize(
@@ -169,9 +169,9 @@ DMRS = {  # TS 38.211 Table 6.4.1.1.3-3, mapping type A, l_0 = 2: l_d -> by addi
 
 @pytest.mark.parametrize("duration", DMRS)
 def test_dmrs_positions(duration: int) -> None:
-    found = tuple(frame.dmrs_positions(duration, n) for n in (1, 2, 3, 4))
-    assert found == DMRS[duration]
-    assert all(max(positions) < duration for positions in found)
+    result = tuple(frame.dmrs_positions(duration, n) for n in (1, 2, 3, 4))
+    assert result == DMRS[duration]
+    assert all(max(positions) < duration for positions in result)
     assert frame.dmrs_positions(duration, 2, 3) == (3, *DMRS[duration][1][1:])
 
 

@@ -14,38 +14,50 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import special
 
 from simsplit.errors import ArtefactError, OutOfTable, ScenarioError
-from simsplit.phy import link, ratematch
-from simsplit.phy.sizes import nominal_coded_bits
+from simsplit.phy import link, ratematch, waterfalls
+from simsplit.phy.calibration_curve import fitted
+from simsplit.phy.mcs import MCS_TABLES, SUPPORTED_MCS, Mcs, mcs
+from simsplit.phy.sizes import (
+    Segmentation,
+    base_graph_of,
+    nominal_coded_bits,
+    resource_elements,
+    segment,
+    transport_block_bits,
+)
 
-MCS_16 = link.mcs(16)
+MCS_16 = mcs(16)
 SIZES = (40, 100, 1024, 8448)
-EVERY_MCS = [scheme for table in link.MCS_TABLES.values() for scheme in table]
+EVERY_MCS = [scheme for table in MCS_TABLES.values() for scheme in table]
 
 
 def make_table() -> link.BlerTable:
     """A made-up table: mu rises with the rate and size, sigma falls as 1 over sqrt(K)."""
-    curves: dict[tuple[int, float, int, int], link.Curve] = {}
+    curves: dict[tuple[int, float, int, int], waterfalls.Curve] = {}
     for scheme in EVERY_MCS:
         for graph in (1, 2):
-            curves[scheme.bits_per_symbol, link.rate_key(scheme.code_rate), graph, 1] = link.Curve(
-                tuple(math.log2(k) for k in SIZES),
-                tuple(4 * scheme.spectral_efficiency + math.log10(k / 40.0) / 3 for k in SIZES),
-                tuple(10.0 / math.sqrt(k) for k in SIZES),
+            curves[scheme.bits_per_symbol, waterfalls.rate_key(scheme.code_rate), graph, 1] = (
+                waterfalls.Curve(
+                    tuple(math.log2(k) for k in SIZES),
+                    tuple(4 * scheme.spectral_efficiency + math.log10(k / 40.0) / 3 for k in SIZES),
+                    tuple(10.0 / math.sqrt(k) for k in SIZES),
+                )
             )
     return link.BlerTable(curves)
 
 
 def rated_table(distance_db: float = 2.0) -> link.BlerTable:
     """64-QAM at three rates, every attempt at the same distance from Shannon."""
-    curves: dict[tuple[int, float, int, int], link.Curve] = {}
+    curves: dict[tuple[int, float, int, int], waterfalls.Curve] = {}
     for rate in (616.0, 666.0, 719.0):
         for attempt in (1, 2):
             coded = [nominal_coded_bits(k, rate / 1024, 6) for k in SIZES]
             rates = [k / e / attempt for k, e in zip(SIZES, coded, strict=True)]
-            shannon = [link.shannon_snr_db(6, r) for r in rates]
-            curves[6, rate, 2, attempt] = link.Curve(
+            shannon = [waterfalls.shannon_snr_db(6, r) for r in rates]
+            curves[6, rate, 2, attempt] = waterfalls.Curve(
                 tuple(math.log2(k) for k in SIZES),
                 tuple(x + distance_db for x in shannon),
                 tuple(10.0 / math.sqrt(k) for k in SIZES),
@@ -68,19 +80,19 @@ def test_mcs_tables_spot_values() -> None:
     expected |= {(2, 5): (4, 378), (2, 20): (8, 682.5), (2, 27): (8, 948), (3, 0): (2, 30)}
     expected |= {(3, 14): (2, 602), (3, 15): (4, 340), (3, 28): (6, 772)}
     for (table, index), (qm, rate) in expected.items():
-        scheme = link.mcs(index, table)
+        scheme = mcs(index, table)
         assert (scheme.table, scheme.index) == (table, index)
-        assert (scheme.bits_per_symbol, link.rate_key(scheme.code_rate)) == (qm, rate)
+        assert (scheme.bits_per_symbol, waterfalls.rate_key(scheme.code_rate)) == (qm, rate)
         assert scheme.spectral_efficiency == pytest.approx(qm * rate / 1024)
-    assert [len(rows) for rows in link.MCS_TABLES.values()] == [29, 28, 29]
-    assert link.MCS_TABLES[1] == link.SUPPORTED_MCS
+    assert [len(rows) for rows in MCS_TABLES.values()] == [29, 28, 29]
+    assert MCS_TABLES[1] == SUPPORTED_MCS
 
 
 def test_a_scheme_exists_once_and_survives_copying() -> None:
     assert pickle.loads(pickle.dumps(MCS_16)) is MCS_16
     assert copy.deepcopy(MCS_16) is MCS_16
-    assert link.mcs(16, 1) is MCS_16
-    assert link.mcs(5, 3) != link.mcs(5, 1)
+    assert mcs(16, 1) is MCS_16
+    assert mcs(5, 3) != mcs(5, 1)
 
 
 @pytest.mark.parametrize(
@@ -88,45 +100,45 @@ def test_a_scheme_exists_once_and_survives_copying() -> None:
     [(16, 1, 50, 19968), (0, 1, 1, 32), (28, 1, 1, 888), (3, 1, 1, 72), (0, 3, 1, 24)],
 )
 def test_transport_block_bits(index: int, table: int, n_prb: int, tb_bits: int) -> None:
-    assert link.transport_block_bits(link.mcs(index, table), n_prb) == tb_bits
+    assert transport_block_bits(mcs(index, table), n_prb) == tb_bits
 
 
 def test_resource_elements_are_capped_at_156_per_prb() -> None:
-    assert link.resource_elements(10, 14, 0) == 1560
-    assert link.resource_elements(10, 14, 12) == 1560
-    assert link.resource_elements(10, 7, 12) == 720
+    assert resource_elements(10, 14, 0) == 1560
+    assert resource_elements(10, 14, 12) == 1560
+    assert resource_elements(10, 7, 12) == 720
     with pytest.raises(ScenarioError):
-        link.resource_elements(0)
+        resource_elements(0)
     with pytest.raises(ScenarioError):
-        link.resource_elements(1, 1, 12)
+        resource_elements(1, 1, 12)
 
 
 def test_segmentation_by_hand() -> None:
-    assert link.segment(292, 0.9) == link.Segmentation(16, 1, 308, 2)
-    assert link.segment(3824, 0.5) == link.Segmentation(16, 1, 3840, 2)
-    assert link.segment(3840, 0.5) == link.Segmentation(24, 1, 3864, 1)
-    assert link.segment(8424, 0.5) == link.Segmentation(24, 1, 8448, 1)
-    assert link.segment(19968, 0.6426) == link.Segmentation(24, 3, 6688, 1)
-    assert link.segment(7608, 0.245) == link.Segmentation(24, 2, 3840, 2)
+    assert segment(292, 0.9) == Segmentation(16, 1, 308, 2)
+    assert segment(3824, 0.5) == Segmentation(16, 1, 3840, 2)
+    assert segment(3840, 0.5) == Segmentation(24, 1, 3864, 1)
+    assert segment(8424, 0.5) == Segmentation(24, 1, 8448, 1)
+    assert segment(19968, 0.6426) == Segmentation(24, 3, 6688, 1)
+    assert segment(7608, 0.245) == Segmentation(24, 2, 3840, 2)
 
 
 @given(st.sampled_from(EVERY_MCS), st.integers(1, 273), st.integers(2, 14), st.integers(1, 4))
-def test_segments_fill_exactly(mcs: link.Mcs, n_prb: int, n_symbols: int, layers: int) -> None:
-    tb_bits = link.transport_block_bits(mcs, n_prb, n_symbols, 12, layers)
-    parts = link.segment(tb_bits, mcs.code_rate)
+def test_segments_fill_exactly(mcs: Mcs, n_prb: int, n_symbols: int, layers: int) -> None:
+    tb_bits = transport_block_bits(mcs, n_prb, n_symbols, 12, layers)
+    parts = segment(tb_bits, mcs.code_rate)
     per_block = 24 if parts.n_code_blocks > 1 else 0
     total = tb_bits + parts.crc_bits + parts.n_code_blocks * per_block
     assert parts.n_code_blocks * parts.code_block_bits == total
     assert parts.code_block_bits <= (8448 if parts.base_graph == 1 else 3840)
-    assert link.base_graph_of(parts.code_block_bits, mcs.code_rate) == parts.base_graph
+    assert base_graph_of(parts.code_block_bits, mcs.code_rate) == parts.base_graph
 
 
 def test_lifting_by_hand() -> None:
     """TS 38.212 clause 5.2.2: K_b, Z_c and fillers."""
-    found = [ratematch.circular_buffer(k, g) for k, g in ((40, 2), (640, 2), (641, 2), (8448, 1))]
-    assert [(b.used_columns, b.lifting) for b in found] == [(6, 7), (9, 72), (10, 72), (22, 384)]
-    assert found[0].fillers == slice(26, 56)
-    assert [b.length for b in found] == [350, 3600, 3600, 25344]
+    buffers = [ratematch.circular_buffer(k, g) for k, g in ((40, 2), (640, 2), (641, 2), (8448, 1))]
+    assert [(b.used_columns, b.lifting) for b in buffers] == [(6, 7), (9, 72), (10, 72), (22, 384)]
+    assert buffers[0].fillers == slice(26, 56)
+    assert [b.length for b in buffers] == [350, 3600, 3600, 25344]
 
 
 @given(
@@ -146,11 +158,11 @@ def test_bit_selection_is_the_standards_loop(bits: int, graph: int, rv: int, cod
     selected: list[int] = []
     j = 0
     while len(selected) < coded:
-        place = (start + j) % buffer.length
-        if not is_null[place]:
-            selected.append(place)
+        index = (start + j) % buffer.length
+        if not is_null[index]:
+            selected.append(index)
         j += 1
-    np.testing.assert_array_equal(buffer.places(coded, rv), selected)
+    np.testing.assert_array_equal(buffer.positions(coded, rv), selected)
 
 
 def test_coded_bits_of_the_parts_fill_the_allocation() -> None:
@@ -165,7 +177,8 @@ def test_chase_combining_adds_linear_snr() -> None:
 
 def test_bler_is_a_gaussian_waterfall() -> None:
     table = make_table()
-    mu_db, sigma_db = table.fit(MCS_16, 100)
+    mu_db, sigma_db, skew = table.fit(MCS_16, 100)
+    assert skew == 0.0
     assert table.bler(MCS_16, 100, mu_db) == pytest.approx(0.5)
     assert table.bler(MCS_16, 100, mu_db + 1.2815515655446004 * sigma_db) == pytest.approx(0.1)
 
@@ -181,7 +194,7 @@ def test_fit_lies_between_sizes() -> None:
 @pytest.mark.parametrize("coded_bits", [480.0, 500.0, 510.0])
 def test_the_true_rate_moves_the_waterfall(coded_bits: float) -> None:
     """Every rate at 2 dB from Shannon: so is every rate between, wherever the sizes lie."""
-    table, scheme = rated_table(), link.mcs(22)  # 666 / 1024
+    table, scheme = rated_table(), mcs(22)  # 666 / 1024
     for attempt in (1, 2):
         shannon_db = 10 * math.log10(2 ** (6 * 320 / (attempt * coded_bits)) - 1)
         found_db = table.fit(scheme, 320, attempt, coded_bits)[0]
@@ -189,7 +202,7 @@ def test_the_true_rate_moves_the_waterfall(coded_bits: float) -> None:
 
 
 def test_the_target_rate_is_the_default() -> None:
-    table, scheme = rated_table(), link.mcs(22)
+    table, scheme = rated_table(), mcs(22)
     nominal = nominal_coded_bits(320, scheme.code_rate, 6)
     assert nominal == 468  # 304 bits without check bits over 0.65, whole symbols of 6 bits
     assert table.fit(scheme, 320) == table.fit(scheme, 320, 1, nominal)
@@ -206,12 +219,12 @@ def test_outside_the_table_is_an_error() -> None:
         lambda: table.bler(MCS_16, 8456, 0.0),
         lambda: table.bler(MCS_16, 100, 0.0, attempt=2),
         lambda: rated.bler(MCS_16, 100, 0.0),
-        lambda: rated.bler(link.mcs(22), 320, 0.0, 1, 370.0),
-        lambda: rated.bler(link.mcs(22), 320, 0.0, 1, 700.0),
-        lambda: link.mcs(29),
-        lambda: link.mcs(28, 2),
-        lambda: link.mcs(-1),
-        lambda: link.mcs(3, 4),
+        lambda: rated.bler(mcs(22), 320, 0.0, 1, 370.0),
+        lambda: rated.bler(mcs(22), 320, 0.0, 1, 700.0),
+        lambda: mcs(29),
+        lambda: mcs(28, 2),
+        lambda: mcs(-1),
+        lambda: mcs(3, 4),
     ]
     for attempt in attempts:
         with pytest.raises(OutOfTable):
@@ -221,17 +234,17 @@ def test_outside_the_table_is_an_error() -> None:
 def test_short_blocks_with_hardly_any_parity_are_outside() -> None:
     """Some of them never decode, see test_coded.py; 96 bits on 102 for one."""
     coded = [nominal_coded_bits(k, 0.9, 6) for k in SIZES]
-    shannon = tuple(link.shannon_snr_db(6, k / e) for k, e in zip(SIZES, coded, strict=True))
-    curve = link.Curve(tuple(math.log2(k) for k in SIZES), (20.0,) * 4, (1.0,) * 4, shannon)
+    shannon = tuple(waterfalls.shannon_snr_db(6, k / e) for k, e in zip(SIZES, coded, strict=True))
+    curve = waterfalls.Curve(tuple(math.log2(k) for k in SIZES), (20.0,) * 4, (1.0,) * 4, shannon)
     table = link.BlerTable({(6, rate, 2, 1): curve for rate in (822.0, 948.0)})
-    assert table.fit(link.mcs(28), 304, 1, 336.0)
+    assert table.fit(mcs(28), 304, 1, 336.0)
     with pytest.raises(OutOfTable, match="decodable"):
-        table.fit(link.mcs(28), 96, 1, 102.0)
+        table.fit(mcs(28), 96, 1, 102.0)
 
 
 def test_transport_block_error_of_several_blocks() -> None:
     table, tb_bits = make_table(), 19968
-    mu_db, sigma_db = table.fit(MCS_16, 6688)
+    mu_db, sigma_db, _ = table.fit(MCS_16, 6688)
     snr_db = mu_db + sigma_db
     bler = table.bler(MCS_16, 6688, snr_db)
     assert bler == pytest.approx(0.158655, abs=1e-6)
@@ -254,7 +267,7 @@ def test_selection_is_monotone_and_meets_the_target(n_prb: int, mcs_table: int) 
     for snr_db in np.arange(-10.0, 40.0, 0.25):
         chosen = table.select_mcs(float(snr_db), n_prb, 0.1, table=mcs_table)
         assert chosen.table == mcs_table
-        tb_bits = link.transport_block_bits(chosen, n_prb)
+        tb_bits = transport_block_bits(chosen, n_prb)
         assert tb_bits >= last
         last = tb_bits
         if chosen is not table.select_mcs(-90.0, n_prb, 0.1, table=mcs_table):
@@ -296,12 +309,37 @@ def test_load_reads_what_calibrate_writes(tmp_path: Path) -> None:
         "coded_bits": np.array([132, 1572, 140, 1676]),
         "mu_db": np.array([10.0, 9.0, 9.0, 8.0]),
         "sigma_db": np.array([1.0, 0.3, 1.0, 0.3]),
+        "skew": np.array([0.1, 0.3, 0.1, 0.3]),
     }
     np.savez(tmp_path / "table.npz", allow_pickle=False, **columns)
     table = link.BlerTable.load(tmp_path / "table.npz")
     assert table.keys == ((4, 616.0, 2, 1), (4, 658.0, 2, 1))
-    assert table.fit(MCS_16, 1024) == pytest.approx((9.0, 0.3))
+    assert table.fit(MCS_16, 1024) == pytest.approx((9.0, 0.3, 0.3))
     between = table.fit(MCS_16, 1024, 1, 1620.0)
     assert 8.0 < between[0] < 9.0
     with pytest.raises(OutOfTable):
         table.bler(MCS_16, 8448, 8.0)
+
+
+@pytest.mark.parametrize("skew", [-0.5, 0.0, 0.35])
+def test_a_bent_probit_has_the_inverse_it_says(skew: float) -> None:
+    for q in (-6.0, -1.0, 0.0, 1e-9, 2.33, 3.09, 8.0):
+        assert waterfalls.probit(waterfalls.normalised_snr(q, skew), skew) == pytest.approx(q)
+    assert waterfalls.probit(0.0, skew) == pytest.approx(0.0)
+    assert waterfalls.probit(1e-5, skew) == pytest.approx(1e-5)  # sigma is the slope in the middle
+    y = np.array([-4.0, -0.5, 0.0, 2.0, 5.0])
+    same = [-special.ndtri(rate) for rate in fitted(y, 0.0, 1.0, skew)]
+    assert same == pytest.approx([waterfalls.probit(one, skew) for one in y.tolist()])
+    rising = [waterfalls.probit(y, skew) for y in np.linspace(-9, 9, 99).tolist()]
+    assert rising == sorted(rising)
+
+
+def test_required_snr_inverts_a_bent_waterfall() -> None:
+    sizes = tuple(math.log2(k) for k in (24, 8448))
+    curve = waterfalls.Curve(sizes, (5.0,) * 2, (0.3,) * 2, (), (0.35,) * 2)
+    table = link.BlerTable({(4, 658.0, graph, 1): curve for graph in (1, 2)})
+    for tb_bits in (1000, 19968):
+        for rate in (0.5, 0.1, 1e-3, 1e-6):
+            need_db = table.required_snr_db(MCS_16, tb_bits, rate)
+            assert table.transport_block_error(MCS_16, tb_bits, need_db) == pytest.approx(rate)
+    assert table.bler(MCS_16, 1000, 5.0) == pytest.approx(0.5)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from simsplit.errors import ScenarioError
+from simsplit.phy.delay_profiles import PROFILES, RAY_OFFSETS_DEG, ClusteredDelayLine, profile
 from simsplit.phy.multipath import SelectiveFading
-from simsplit.phy.profiles import PROFILES, RAY_OFFSETS_DEG, ClusteredDelayLine, profile
 
 BAND_HZ = np.linspace(-9e6, 9e6, 12)
 WAY_M = np.linspace(0.0, 3.0, 64)

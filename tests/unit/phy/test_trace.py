@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from simsplit.errors import OutOfTable, ScenarioError
-from simsplit.phy.trace import (
+from simsplit.phy.traces.read import (
     ChannelTrace,
     TraceLink,
     path_loss_from_rsrp_db,
@@ -192,10 +192,10 @@ MISTAKES = {
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_mistakes_are_explained(name: str, tmp_path: Path) -> None:
-    content, said = MISTAKES[name]
+    content, message = MISTAKES[name]
     with pytest.raises(ScenarioError) as caught:
         read(tmp_path, content)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert caught.value.path == "cell.channel.file"
 
 
@@ -218,8 +218,8 @@ def test_damaged_files_never_give_a_traceback(tmp_path: Path) -> None:
     bases = [text.encode() for text in SHAPES.values()]
     for round_ in range(600):
         data = bytearray(bases[round_ % len(bases)])
-        for place in rng.integers(0, len(data), 4):
-            data[place] = rng.choice(list(b',;\t |"#%-+.:059eNs\xff'))
+        for position in rng.integers(0, len(data), 4):
+            data[position] = rng.choice(list(b',;\t |"#%-+.:059eNs\xff'))
         del data[rng.integers(0, len(data)) :: int(rng.integers(20, 200))]
         try:
             trace = read(tmp_path, bytes(data))

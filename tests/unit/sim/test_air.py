@@ -7,13 +7,16 @@ import math
 import numpy as np
 import pytest
 
-from simsplit.cases import step_table, toy_plan, toy_world
 from simsplit.messages import Scheme
 from simsplit.phy.effective import miesm_db
 from simsplit.phy.mcs import mcs
-from simsplit.sim.air import BandProfile
-from simsplit.sim.blocks import Block
-from simsplit.sim.cell import Grant
+from simsplit.phy.multipath import subbands_needed
+from simsplit.phy.sizes import transport_block_bits
+from simsplit.results.flags import subband_flags
+from simsplit.sim.radio.adaptation import Reports
+from simsplit.sim.radio.air import BandProfile
+from simsplit.sim.radio.flows import Block, Grant
+from simsplit.study.worlds import step_table, toy_plan, toy_world
 
 TDL = {"fading": {"kind": "tdl", "subbands": 5, "profile": "C", "delay_spread_s": 300e-9}}
 
@@ -59,18 +62,17 @@ def test_selective_block_gets_the_effective_snr_of_its_own_subbands():
     bands = made.radio.links[0][0].bands_db(3)
     for first, n_prb in ((0, 51), (0, 10), (25, 20)):
         sent = block(n_prb)
-        found = air.received_db(bearer, 3, Grant(None, sent, first, n_prb), sent)
+        received_db = air.received_db(bearer, 3, Grant(None, sent, first, n_prb), sent)
         each = [bands[prb * 5 // 51] for prb in range(first, first + n_prb)]
-        assert found == pytest.approx(miesm_db(np.array(each), 4))
+        assert received_db == pytest.approx(miesm_db(np.array(each), 4))
         assert sent.snr_profile_db == pytest.approx(each)
 
 
 def test_report_holds_the_past_and_is_reused():
     made = world(
         fading={"kind": "rayleigh", "coherence_time_s": 0.0005},
-        mcs={"kind": "adaptive", "csi_period_slots": 10, "csi_delay_slots": 4},
     )
-    reports = made.uplink.adaptation._reports
+    reports = Reports(made.uplink.air, made.uplink.bearers, period_slots=10, delay_slots=4)
     bearer, link = made.uplink.bearers[1], made.radio.links[1][0]
     assert reports.slot_of(1, 36) == 31  # device 1 reports in slots 1, 11, 21, 31 …
     assert reports.slot_of(1, 34) == 21 and reports.slot_of(1, 3) == 0
@@ -115,8 +117,8 @@ def test_power_control_keeps_the_received_level():
 
 
 def test_a_device_at_the_edge_concentrates_its_power():
-    """4 dB short of MCS 0 on 50 blocks: 50 / 10^0.4 = 19 of them; a fixed level gains nothing."""
-    from simsplit.run import open_bler_table
+    """4 dB short of MCS 0 on 50 blocks: no more than 50 / 10^0.4 = 20; a level gains nothing."""
+    from simsplit.study.inputs import open_bler_table
 
     table = open_bler_table()
     need_db = table.choices(50, 0.1, 14, 12, 1)[0][0]
@@ -125,15 +127,20 @@ def test_a_device_at_the_edge_concentrates_its_power():
     bearer, adaptation = made.uplink.bearers[0], made.uplink.adaptation
     level_db = made.uplink.air.expected_db(bearer, 0, 0, 50)
     bearer.offset_db = need_db - 4.0 - level_db
-    assert adaptation.choose(bearer, 0, 0, 50) == (mcs(0), 19)
-    bearer.offset_db += 4.1
-    assert adaptation.choose(bearer, 0, 0, 50)[1] == 50
+    scheme, n_prb, bits = adaptation.choose(bearer, 0, 0, 50, math.inf)
+    assert n_prb <= 20 and bits >= transport_block_bits(mcs(0), 19)
+    assert bits == transport_block_bits(scheme, n_prb)
+    bearer.offset_db = -60.0  # out of reach: the most robust scheme, all power in one block
+    assert adaptation.choose(bearer, 0, 0, 50, math.inf)[:2] == (mcs(0), 1)
     fixed = toy_world(
         toy_plan(Scheme.RAW, bits=1000),
         cell={"channel": {"kind": "fixed_snr", "snr_db": -30.0}, "mcs": {"kind": "adaptive"}},
         table=table,
     )
-    assert fixed.uplink.adaptation.choose(fixed.uplink.bearers[0], 0, 0, 50) == (mcs(0), 50)
+    choose, bearer = fixed.uplink.adaptation.choose, fixed.uplink.bearers[0]
+    assert choose(bearer, 0, 0, 50, math.inf)[:2] == (mcs(0), 50)
+    scheme, n_prb, bits = choose(bearer, 0, 0, 50, 100)
+    assert scheme == mcs(0) and bits >= 100 > transport_block_bits(mcs(0), n_prb - 1)
 
 
 def test_margin_lowers_the_sinr():
@@ -142,3 +149,23 @@ def test_margin_lowers_the_sinr():
     air, bearer = made.uplink.air, made.uplink.bearers[0]
     assert air.received_db(bearer, 0, grant, block(10)) == pytest.approx(27.0)
     assert air.expected_db(bearer, 0, 0, 10) == pytest.approx(27.0)
+
+
+def test_subbands_follow_the_delay_spread():
+    """A coherence bandwidth 1 / (5 tau) each; never finer than a resource block."""
+    assert subbands_needed(100e-9, 18.36e6, 51) == 10  # 9.18
+    assert subbands_needed(10e-9, 18.36e6, 51) == 1
+    assert subbands_needed(1e-6, 98.28e6, 273) == 273  # 491 would be half a block each
+    assert subbands_needed(200e-9, 98.28e6, 273) == 99
+
+
+@pytest.mark.parametrize("sites", [{}, {"sites": {"kind": "hex", "rings": 1}}])
+def test_both_airs_have_as_many_subbands_as_the_carrier_needs(sites):
+    cell = {"fading": {"kind": "tdl", "delay_spread_s": 300e-9}, "channel": {"kind": "uma"}} | sites
+    for own, count in ((None, 28), (7, 7)):
+        fading = cell["fading"] | ({} if own is None else {"subbands": own})
+        world = toy_world(toy_plan(Scheme.RAW, bits=1000), cell=cell | {"fading": fading})
+        assert world.uplink.air._bands.parts(0, 51)[1] == BandProfile(count, 51).parts(0, 51)[1]
+        assert world.radio.links[0][0].bands_db(3).shape == (count,)
+        flags = [item["code"] for item in subband_flags(world.scenario)]
+        assert flags == ([] if own is None else ["coarse_subbands"])

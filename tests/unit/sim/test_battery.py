@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from simsplit.body import Battery
-from simsplit.sim.battery import Charge
+from simsplit.scenario.devices import Battery
+from simsplit.sim.device.energy import Charge
 
 
 def test_level_is_initial_plus_harvested_minus_consumed():

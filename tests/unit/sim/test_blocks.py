@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from simsplit.cases import step_table
 from simsplit.errors import OutOfTable
-from simsplit.exact_blocks import ExactBlocks, ExactOutside
 from simsplit.phy.coded import CodedLink
+from simsplit.phy.link import BlerTable
 from simsplit.phy.mcs import mcs
 from simsplit.phy.sizes import resource_elements, transport_block_bits
-from simsplit.radio import Harq
-from simsplit.sim.blocks import Block, TableBlocks
+from simsplit.phy.waterfalls import Curve
+from simsplit.scenario.cell import Harq
+from simsplit.sim.radio.blocks import TableBlocks
+from simsplit.sim.radio.exact_blocks import ExactBlocks, ExactOutside
+from simsplit.sim.radio.flows import Block
+from simsplit.study.worlds import step_table
 
 CHASE = Harq()
 REDUNDANCY = Harq(combining="incremental_redundancy")
@@ -72,9 +75,10 @@ def test_hardness_is_drawn_once():
 
 def test_whole_code_word_makes_redundancy_chase():
     """MCS 0 has rate 0.117, below the mother code's: no curve but the first is asked for."""
-    table = step_table()
-    low = mcs(0)
-    table._curves[low.bits_per_symbol, 120.0, 2, 1] = next(iter(table._curves.values()))
+    sizes = (math.log2(24), math.log2(8448))
+    table = BlerTable(
+        {(mcs(0).bits_per_symbol, 120.0, 2, 1): Curve(sizes, (-50.0,) * 2, (1.0,) * 2)}
+    )
     made = block(0, 10)
     made.snrs_db.extend([-60.0, -60.0])
     assert TableBlocks(table, [lambda: 0.5], REDUNDANCY).error(made) > 0.99
@@ -137,6 +141,6 @@ def test_outside_the_table_is_an_error_or_exact():
     with pytest.raises(OutOfTable):
         send(table, made, 30.0)
     both = ExactOutside(table_blocks(CHASE), exact(CHASE), CHASE)
-    made, known = block(20), block(11)
+    made, tabled = block(20), block(11)
     assert send(both, made, 30.0) and made.state[1] is not None  # soft bits: really sent
-    assert send(both, known, 30.0) and known.state == 0.5  # hardness: from the table
+    assert send(both, tabled, 30.0) and tabled.state == 0.5  # hardness: from the table

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from simsplit.cases import step_table, toy_plan, toy_world
 from simsplit.errors import ScenarioError
 from simsplit.messages import Scheme
 from simsplit.phy.mcs import mcs
 from simsplit.phy.sizes import resource_elements, transport_block_bits
-from simsplit.run import open_bler_table
-from simsplit.sim.adaptation import BlockSizes
+from simsplit.sim.radio.adaptation import BlockSizes
+from simsplit.study.inputs import open_bler_table
+from simsplit.study.worlds import step_table, toy_plan, toy_world
 
 SLOT_S = 0.5e-3
 IN_PHASE = {"arrivals": {"kind": "periodic", "period_s": 10.0, "in_phase": True}}
@@ -177,7 +177,7 @@ def test_no_more_grants_than_control_messages():
     assert max(r.radio_end_s for r in rows) == pytest.approx(4 * SLOT_S)  # four whole bands
     world = toy_world(plan, devices=4, group=IN_PHASE, cell=cell)
     world.env.run(until=0.5 * SLOT_S)
-    assert world.uplink.use.prb_slots_used == 51
+    assert world.uplink.prb_slots_used == 51
     assert sum(bool(bearer.flows) for bearer in world.uplink.bearers) == 4
 
 

@@ -8,11 +8,10 @@ from pydantic import ValidationError
 
 from simsplit.errors import ScenarioError
 from simsplit.messages import Scheme
-from simsplit.scenario import Edge
-from simsplit.sim.cloud import Hop
-from simsplit.sim.edge import EdgeServer
+from simsplit.scenario.edge import Edge
+from simsplit.sim.edge.tiers import EdgeServer, Hop
 from simsplit.sim.request import Plan, Request
-from simsplit.validate_edge import CLOUD_W, Stream, drive
+from simsplit.study.known_queues import CLOUD_W, Stream, drive
 
 
 def spec(offload, *, edge=None, **cloud):

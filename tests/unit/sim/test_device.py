@@ -5,21 +5,20 @@ from __future__ import annotations
 import pytest
 import simpy
 
-from simsplit.body import Battery
-from simsplit.cases import POWER, toy_plan, toy_world
 from simsplit.messages import Scheme
-from simsplit.radio import Drx
-from simsplit.scenario import DeviceGroup
-from simsplit.sim.device import Device, DevicePower
-from simsplit.sim.receiver import ReceiverPower
+from simsplit.scenario.cell import Drx
+from simsplit.scenario.devices import Battery, DeviceGroup
+from simsplit.sim.device.device import Device, DevicePower
+from simsplit.sim.device.receiver import ReceiverPower
+from simsplit.sim.device.thermal import ThermalBody
 from simsplit.sim.request import Request
-from simsplit.sim.thermal import ThermalBody
+from simsplit.study.worlds import POWER, toy_plan, toy_world
 
 BODY = ThermalBody(10.0, 5.0, 50.0, 45.0, 0.5, 1.0)  # compute 3 W: steady at 55 degrees
 
 
 def made(device_s: float = 2.0, group=None, power=POWER, drx=None, **body) -> Device:
-    said = {
+    fields = {
         "name": "g",
         "count": 1,
         "hardware": "toy",
@@ -27,7 +26,7 @@ def made(device_s: float = 2.0, group=None, power=POWER, drx=None, **body) -> De
         "arrivals": {"kind": "poisson", "rate_hz": 1.0},
     }
     plans = {"point": toy_plan(Scheme.RAW, device_s=device_s)}
-    spec = DeviceGroup.model_validate(said | (group or {}))
+    spec = DeviceGroup.model_validate(fields | (group or {}))
     return Device(simpy.Environment(), 0, spec, plans, power, drx, **body)
 
 
@@ -73,12 +72,12 @@ def test_a_throttled_visit_closes_its_ledger():
     device = made(100.0, thermal=BODY)
     request = ask(device)
     device.env.run(until=1000.0)
-    device.processor.close(1000.0)
+    device.processor.ledger.close(1000.0)
     assert request.device_end_s > 100.0
-    assert request.compute_energy_j == pytest.approx(device.processor.joules("compute"))
-    assert sum(device.processor.seconds.values()) == pytest.approx(1000.0)
+    assert request.compute_energy_j == pytest.approx(device.processor.ledger.joules("compute"))
+    assert sum(device.processor.ledger.seconds.values()) == pytest.approx(1000.0)
     slow_s = device.station_extra()["throttled_s"]
-    full_s = device.processor.seconds["compute"] - slow_s
+    full_s = device.processor.ledger.seconds["compute"] - slow_s
     assert full_s + 0.5 * slow_s == pytest.approx(100.0)
     assert request.compute_energy_j == pytest.approx(3.0 * full_s + 1.0 * slow_s)
 
@@ -95,13 +94,15 @@ def test_what_is_under_way_is_finished_on_an_empty_battery():
 
 
 def test_an_idle_device_goes_off_the_moment_the_battery_is_empty():
-    for harvest_w, idle_j in ((0.0, 5.0), (0.1, 5.0 / 0.4 * 0.5 + (100.0 - 12.5) * 0.1)):
+    for harvest_w, idle_s in ((0.0, 10.0), (0.1, 12.5)):
         battery = Battery(capacity_j=5.0, harvest_w=harvest_w)
         device = made(battery=battery, thermal=BODY)
         device.env.run(until=100.0)
         assert not device.has_power()
-        assert device.processor.joules("idle") == pytest.approx(idle_j)
-        assert device.processor.seconds["idle"] == pytest.approx(100.0)
+        ledger, off_s = device.processor.ledger, 100.0 - idle_s
+        assert ledger.seconds == pytest.approx({"idle": idle_s, "off": off_s, "compute": 0.0})
+        assert ledger.joules("idle") == pytest.approx(idle_s * POWER.idle_w)
+        assert ledger.joules("off") == pytest.approx(off_s * harvest_w)  # it draws what comes in
         assert device.battery_share == pytest.approx(0.0, abs=1e-9)
         steady_c = 25.0 + harvest_w * 10.0
         assert steady_c < device.temperature_c < steady_c + 1.0  # has cooled since
@@ -111,9 +112,22 @@ def test_ledgers_that_were_closed_before_the_battery_was_followed():
     early, late = made(battery=Battery(capacity_j=5.0)), made(battery=Battery(capacity_j=5.0))
     for device in (early, late):
         device.env.run(until=100.0)
-    early.processor.close(100.0)
+    early.processor.ledger.close(100.0)
     assert early.station_extra() == pytest.approx(late.station_extra())
-    assert early.processor.joules("idle") == pytest.approx(late.processor.joules("idle"))
+    assert early.processor.ledger.joules("idle") == pytest.approx(
+        late.processor.ledger.joules("idle")
+    )
+
+
+def test_the_states_of_a_device_that_ran_empty_fill_the_time():
+    group = {"battery_j": 2.0, "arrivals": {"kind": "periodic", "period_s": 1.0}}
+    world = toy_world(toy_plan(Scheme.RAW, device_s=0.1), duration_s=12.0, group=group)
+    stations = world.run().stations
+    row = stations["devices"][0]
+    filled_s = row["busy_s"] + row["idle_s"] + row["off_s"]
+    assert row["off_s"] > 0.5 * stations["end_s"]
+    assert filled_s == pytest.approx(stations["end_s"])
+    assert row["idle_j"] == pytest.approx(row["idle_s"] * POWER.idle_w)
 
 
 def test_a_battery_that_the_harvest_fills_gives_power_again():
@@ -136,7 +150,7 @@ def test_the_transmitter_drains_the_battery():
     world = toy_world(toy_plan(Scheme.RAW, bits=10**7), duration_s=3.0, group=group)
     world.run()
     device = world.devices[0]
-    drawn_j = device.processor.joules("idle") + device.radio.joules("transmit")
+    drawn_j = device.processor.ledger.joules("idle") + device.radio.joules("transmit")
     assert device.radio.joules("transmit") > 0.1
     assert device.battery_share == pytest.approx(1.0 - drawn_j / 50.0)
 
@@ -166,5 +180,6 @@ def test_a_device_that_begins_on_an_empty_battery_is_off():
     device = made(battery=Battery(capacity_j=10.0, initial_share=0.0, harvest_w=0.1))
     device.env.run(until=50.0)
     assert not device.has_power()
-    assert device.processor.joules("idle") == pytest.approx(50.0 * 0.1)
+    assert device.processor.ledger.seconds["off"] == pytest.approx(50.0)
+    assert device.processor.ledger.joules("off") == pytest.approx(50.0 * 0.1)
     assert device.battery_share == pytest.approx(0.0, abs=1e-9)

@@ -8,10 +8,10 @@ import pytest
 import simpy
 
 from simsplit.messages import Scheme
-from simsplit.scenario import Edge
-from simsplit.sim.edge import EdgeServer
+from simsplit.scenario.edge import Edge
+from simsplit.sim.edge.tiers import EdgeServer
 from simsplit.sim.request import Plan, Request
-from simsplit.validate_edge import Stream, drive
+from simsplit.study.known_queues import Stream, drive
 
 SECONDS = [0.010, 0.012, 0.014, 0.016]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from simsplit.scenario import Edge
-from simsplit.sim.admission import TokenBucket
-from simsplit.validate_edge import Stream, drive
+from simsplit.scenario.edge import Edge
+from simsplit.sim.edge.admission import TokenBucket
+from simsplit.study.known_queues import Stream, drive
 
 DEADLINE = {"kind": "deadline"}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from simsplit.scenario import Edge
-from simsplit.validate_edge import COMPUTE_W, IDLE_W, Stream, drive
+from simsplit.scenario.edge import Edge
+from simsplit.study.known_queues import COMPUTE_W, IDLE_W, Stream, drive
 
 SCALING = {
     "kind": "queue",

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from simsplit.messages import Scheme
-from simsplit.sim.knowledge import (
+from simsplit.sim.policy.knowledge import (
     Costs,
     Knowledge,
     RateMeter,

@@ -11,7 +11,7 @@ from scipy import stats
 
 from simsplit.errors import ScenarioError
 from simsplit.seeds import generator
-from simsplit.sim.mobility import Path, RandomWaypoint, Recorded, Static, StraightLine
+from simsplit.sim.radio.mobility import Path, RandomWaypoint, Recorded, Static, StraightLine
 
 TRACK = ([1.0, 2.0, 4.0], [0.0, 3.0, 3.0], [0.0, 4.0, 10.0])
 
@@ -33,6 +33,9 @@ PATHS: dict[str, Callable[[], Path]] = {
     "line": line,
     "track": lambda: Recorded(*TRACK),
 }
+
+
+LEGGED = ("walk", "stroll", "line")
 
 
 def places(path: Path, times_s: Sequence[float]) -> np.ndarray:
@@ -61,9 +64,9 @@ def test_way_travelled_is_the_integral_of_speed(name: str) -> None:
 def test_way_travelled_never_shrinks(name: str) -> None:
     """Not by a rounding either: shadowing refuses to go back."""
     path = PATHS[name]()
-    path.travelled_m(500.0)
-    corners = getattr(path, "_starts_s", [1.0, 2.0, 4.0])
-    near = {t for c in corners for t in (math.nextafter(c, 0.0), c, math.nextafter(c, 1e9))}
+    corners_s = [start_s for start_s, _ in path.legs(500.0)] if name in LEGGED else TRACK[0]
+    assert len(corners_s) > 2
+    near = {t for c in corners_s for t in (math.nextafter(c, 0.0), c, math.nextafter(c, 1e9))}
     random = generator(4).uniform(0.0, 500.0, 5000).tolist()
     times_s = sorted(near | set(random))
     travelled_m = [path.travelled_m(time_s) for time_s in times_s]
@@ -74,13 +77,14 @@ def test_way_travelled_never_shrinks(name: str) -> None:
 def test_an_end_of_a_leg_is_the_next_ones_start() -> None:
     """Asked for exactly there, before and after later legs are known."""
     path = line()
-    for _ in range(300):
-        end_s = path._end_s
+    starts_s = [start_s for start_s, _ in line().legs(10_000.0)]
+    assert len(starts_s) > 300
+    for end_s in starts_s[1:301]:
         before = path.travelled_m(math.nextafter(end_s, 0.0))
-        found = path.travelled_m(end_s), path.at(end_s)
+        reached = path.travelled_m(end_s), path.at(end_s)
         path.at(end_s + 100.0)
-        assert before <= found[0]
-        assert (path.travelled_m(end_s), path.at(end_s)) == found
+        assert before <= reached[0]
+        assert (path.travelled_m(end_s), path.at(end_s)) == reached
 
 
 @pytest.mark.parametrize("name", PATHS)
@@ -99,8 +103,8 @@ def test_another_seed_walks_elsewhere() -> None:
 
 def test_walk_speeds_and_pauses() -> None:
     path = walk(3)
-    path.at(5000.0)
-    legs = path._legs
+    legs = [leg for _, leg in path.legs(5000.0)]
+    assert len(legs) > 50
     assert (path.at(0.0), legs[0].x_m) == ((60.0, 0.0), 60.0)
     for number, leg in enumerate(legs):
         speed_mps = math.hypot(leg.velocity_x_mps, leg.velocity_y_mps)
@@ -116,8 +120,9 @@ def test_walk_speeds_and_pauses() -> None:
 
 def test_walk_without_pauses() -> None:
     path = walk(3, pause_s=0.0)
-    path.at(2000.0)
-    assert all(math.hypot(leg.velocity_x_mps, leg.velocity_y_mps) > 0.0 for leg in path._legs)
+    legs = [leg for _, leg in path.legs(2000.0)]
+    assert len(legs) > 20
+    assert all(math.hypot(leg.velocity_x_mps, leg.velocity_y_mps) > 0.0 for leg in legs)
 
 
 @pytest.mark.parametrize(("inner_m", "outer_m"), [(0.0, 100.0), (20.0, 100.0), (59.5, 60.5)])
@@ -131,9 +136,9 @@ def test_walk_keeps_to_its_ring(inner_m: float, outer_m: float) -> None:
 def test_waypoints_are_uniform_over_the_area() -> None:
     """Without an inner circle nothing hides: the squared radius is uniform (statistical, 1 %)."""
     path = walk(7, inner_m=0.0, pause_s=0.0)
-    while len(path._legs) < 3000:
-        path.at(path._end_s + 1.0)
-    x_m, y_m = np.array([leg[:2] for leg in path._legs[1:]]).T
+    legs = [leg for _, leg in path.legs(250_000.0)][:3000]
+    assert len(legs) == 3000
+    x_m, y_m = np.array([leg[:2] for leg in legs[1:]]).T
     assert stats.kstest((x_m**2 + y_m**2) / 100.0**2, "uniform").pvalue > 0.01
     assert stats.kstest(np.arctan2(y_m, x_m) / (2 * math.pi) + 0.5, "uniform").pvalue > 0.01
 

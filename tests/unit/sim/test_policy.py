@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from simsplit import policies
 from simsplit.errors import ScenarioError
 from simsplit.messages import Scheme
+from simsplit.scenario import policies
 from simsplit.seeds import generator
-from simsplit.sim.decision import Decision
-from simsplit.sim.knowledge import Costs, Knowledge
-from simsplit.sim.policy import build_policy, reward
+from simsplit.sim.policy.bandit import reward
+from simsplit.sim.policy.knowledge import Costs, Decision, Knowledge
+from simsplit.sim.policy.policy import build_policy
 
 COSTS = {
     costs.name: costs
@@ -94,6 +94,7 @@ class Full:
     def __init__(self, costs, options, rng):
         self.decision = Decision(options["point"], options.get("exit_s", 0.0))
         self.learnt = []
+        Full.latest = self
 
     def choose(self, knowledge, sample):
         return self.decision
@@ -332,8 +333,8 @@ def test_no_deadline_is_an_error_where_it_counts(spec):
 
 def test_early_exit():
     policy = build(kind="early_exit", exit="local", then="late", threshold=0.9)
-    said = [policy.choose(knowledge(), sample) for sample in range(3)]
-    assert said == [Decision("local"), Decision("local"), Decision("late", 0.02)]
+    decisions = [policy.choose(knowledge(), sample) for sample in range(3)]
+    assert decisions == [Decision("local"), Decision("local"), Decision("late", 0.02)]
 
 
 @pytest.mark.parametrize(
@@ -426,7 +427,7 @@ def test_custom_decisions_and_rewards_pass_through():
     policy = full(point="raw", exit_s=0.5)
     assert policy.choose(knowledge(), 0) == Decision("raw", 0.5)
     policy.learn("raw", 0.25)
-    assert policy._policy.learnt == [("raw", 0.25)]
+    assert Full.latest.learnt == [("raw", 0.25)]
 
 
 def test_custom_must_keep_the_contract():

@@ -5,11 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simsplit.radio import Drx, FractionalPower, InterferenceMargin, NeighbourCells, NoInterference
+from simsplit.scenario.cell import (
+    Drx,
+    FractionalPower,
+    InterferenceMargin,
+    NeighbourCells,
+    NoInterference,
+)
 from simsplit.seeds import generator
-from simsplit.sim.interference import build_rise
-from simsplit.sim.power import ControlledPower, LevelPower, SpreadPower
-from simsplit.sim.receiver import Receiver, ReceiverPower
+from simsplit.sim.device.receiver import Receiver, ReceiverPower
+from simsplit.sim.radio.interference import build_rise
+from simsplit.sim.radio.power import ControlledPower, LevelPower, SpreadPower
 
 P0_DBM = -80.0
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from simsplit.cases import toy_plan, toy_world
 from simsplit.messages import Scheme
-from simsplit.radio import Drx
-from simsplit.sim.receiver import Receiver, ReceiverPower
+from simsplit.scenario.cell import Drx
+from simsplit.sim.device.receiver import Receiver, ReceiverPower
+from simsplit.study.worlds import toy_plan, toy_world
 
 WATTS = ReceiverPower(receive_w=3.0, listen_w=1.0, sleep_w=0.1)
 

@@ -7,67 +7,112 @@ import math
 import numpy as np
 import pytest
 
-from simsplit.radio import (
+from orders import LEVELS_DB, full, order
+from simsplit.scenario.cell import (
     EarliestDeadline,
     MaxSnr,
     ProportionalFair,
     RoundRobin,
     WeightedShare,
 )
-from simsplit.sim.scheduler import build_order
-
-LEVELS_DB = np.array([3.0, 12.0, 7.0, 12.0, -5.0])
-SPECS = [
-    RoundRobin(),
-    ProportionalFair(kind="proportional_fair"),
-    MaxSnr(kind="max_snr"),
-    EarliestDeadline(kind="earliest_deadline"),
-    WeightedShare(kind="weighted"),
-]
-
-
-def order(spec, weights=(1.0,) * 5, deadlines_s=(math.inf,) * 5):
-    return build_order(
-        spec, weights, lambda devices, slot: LEVELS_DB[devices], lambda d: deadlines_s[d]
-    )
-
-
-@pytest.mark.parametrize("spec", SPECS, ids=lambda s: s.kind)
-def test_contract(spec):
-    """Only members are picked, at most as many as asked for, each once, whatever was removed."""
-    made = order(spec)
-    assert len(made) == 0
-    for device in (4, 0, 2):
-        made.add(device)
-        made.add(device)
-    assert len(made) == 3
-    for slot in range(20):
-        picked = list(made.pick(2, slot))
-        assert len(picked) == len(set(picked)) == 2 and set(picked) <= {0, 2, 4}
-        for device in picked:
-            made.served(device, 1000.0, 10)
-    made.remove(2)
-    made.remove(2)
-    assert sorted(made.pick(5, 30)) == [0, 4]
-
-
-@pytest.mark.parametrize("spec", [s for s in SPECS if s.kind != "max_snr"], ids=lambda s: s.kind)
-def test_nobody_starves(spec):
-    made, grants = order(spec), np.zeros(5, dtype=int)
-    for device in range(5):
-        made.add(device)
-    for slot in range(2000):
-        for device in made.pick(2, slot):
-            made.served(device, math.log2(1 + 10 ** (LEVELS_DB[device] / 10)) * 100, 10)
-            grants[device] += 1
-    assert grants.min() > 300
+from simsplit.sim.radio.scheduler import equal_shares
 
 
 def test_round_robin_takes_turns():
     made = order(RoundRobin())
     for device in (3, 1, 4):
         made.add(device)
-    assert [list(made.pick(2, slot)) for slot in range(3)] == [[3, 1], [4, 3], [1, 4]]
+    turns = []
+    for slot in range(3):
+        turns.append(list(made.pick(2, slot)))
+        made.shares(turns[-1], full, 51)
+    assert turns == [[3, 1], [4, 3], [1, 4]]
+
+
+def test_round_robin_without_a_share_keeps_its_turn():
+    made = order(RoundRobin())
+    for device in range(4):
+        made.add(device)
+    assert made.shares(made.pick(4, 0), full, 2) == [1, 1, 0, 0]
+    assert list(made.pick(2, 1)) == [2, 3]
+
+
+def test_round_robin_gives_odd_blocks_in_turn():
+    made, blocks = order(RoundRobin()), np.zeros(5, dtype=int)
+    for device in range(5):
+        made.add(device)
+    for slot in range(100):
+        picked = made.pick(8, slot)
+        blocks[list(picked)] += made.shares(picked, full, 51)
+    assert blocks.tolist() == [1020] * 5
+
+
+@pytest.mark.parametrize(
+    ("needs", "n_prb", "shares"),
+    [
+        ([51, 51], 51, [26, 25]),
+        ([51, 3, 51], 51, [24, 3, 24]),
+        ([2, 3, 4], 51, [2, 3, 4]),
+        ([51, 10, 1, 51], 31, [10, 10, 1, 10]),
+        ([51, 51, 51], 2, [1, 1, 0]),
+    ],
+)
+def test_equal_shares_by_hand(needs, n_prb, shares):
+    assert equal_shares(needs, n_prb) == shares
+
+
+@pytest.mark.parametrize(
+    ("weights", "needs", "shares"),
+    [
+        ((1, 3), [51, 51], [13, 38]),
+        ((1, 3), [51, 10], [41, 10]),
+        ((1, 2, 4), [51, 5, 51], [9, 5, 37]),
+        ((1, 3), [4, 6], [4, 6]),
+    ],
+)
+def test_weighted_shares_by_hand(weights, needs, shares):
+    made = order(WeightedShare(kind="weighted"), weights=weights)
+    for device in range(len(weights)):
+        made.add(device)
+    picked = list(range(len(weights)))
+    assert made.shares(picked, needs.__getitem__, 51) == shares
+
+
+def test_weighted_shares_hold_in_the_long_run_whatever_rounding_takes():
+    """51 blocks by 1 : 2 : 4 : 9 in every slot: 3.19, 6.4, 12.75 and 28.7 of them."""
+    made, blocks = order(WeightedShare(kind="weighted"), weights=(1, 2, 4, 9)), np.zeros(4)
+    for device in range(4):
+        made.add(device)
+    for slot in range(1000):
+        picked = list(made.pick(8, slot))
+        for device, share in zip(picked, made.shares(picked, full, 51), strict=True):
+            made.served(device, 1.0, share)
+            blocks[device] += share
+    assert blocks == pytest.approx(51_000 * np.array([1, 2, 4, 9]) / 16, abs=2)
+
+
+def test_who_needed_little_has_no_claim_on_it_later():
+    made = order(WeightedShare(kind="weighted"))
+    made.add(0)
+    made.add(1)
+    for slot in range(100):
+        picked = list(made.pick(2, slot))
+        needs = {0: 51, 1: 2}
+        shares = made.shares(picked, needs.__getitem__, 51)
+        for device, share in zip(picked, shares, strict=True):
+            made.served(device, 1.0, min(share, needs[device]))
+    picked = list(made.pick(2, 100))
+    assert sorted(made.shares(picked, full, 51)) in ([25, 26], [24, 27])
+
+
+@pytest.mark.parametrize(
+    "spec", [MaxSnr(kind="max_snr"), EarliestDeadline(kind="earliest_deadline")]
+)
+def test_the_first_may_have_everything(spec):
+    made = order(spec)
+    made.add(0)
+    made.add(1)
+    assert list(made.shares(made.pick(8, 0), full, 51)) == [51, 51]
 
 
 def test_max_snr_prefers_the_best_and_breaks_ties_by_number():

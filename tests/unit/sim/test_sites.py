@@ -7,12 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from simsplit.cases import POWER, step_table, toy_plan, toy_world
+from simsplit.errors import ScenarioError
 from simsplit.messages import Scheme
-from simsplit.radio import HexSites, SingleSite
-from simsplit.scenario import Scenario
-from simsplit.sim.place import site_points
+from simsplit.results.flags import range_flags
+from simsplit.scenario.cell import HexSites, SingleSite
+from simsplit.scenario.scenario import Scenario
+from simsplit.sim.radio.positions import site_points
 from simsplit.sim.world import Machines, World
+from simsplit.study.worlds import POWER, step_table, toy_plan, toy_world
 
 HEX = {"kind": "hex", "rings": 1, "inter_site_distance_m": 200.0}
 FREE = {"channel": {"kind": "free_space"}, "sites": HEX}
@@ -115,14 +117,19 @@ def test_interference_is_the_power_of_the_other_cells_grants():
     plan = toy_plan(Scheme.RAW, bits=500_000)
     world = toy_world(plan, devices=10, cell=cell, group=group)
     seen = []
-    received_db = world.uplink.air.received_db
+    received_db, occupy = world.uplink.air.received_db, world.uplink.air.occupy
+    granted_in = {}
+
+    def note(slot, grants):
+        granted_in[slot] = list(grants)
+        occupy(slot, grants)
 
     def spy(bearer, slot, grant, block):
         snr_db = received_db(bearer, slot, grant, block)
-        seen.append((bearer, slot, grant, snr_db, list(world.uplink.air._granted)))
+        seen.append((bearer, slot, grant, snr_db, granted_in[slot]))
         return snr_db
 
-    world.uplink.air.received_db = spy
+    world.uplink.air.occupy, world.uplink.air.received_db = note, spy
     world.env.run(until=0.01)
     bearer, _, _, snr_db, granted = next(s for s in seen if len(s[4]) > 2)
 
@@ -184,8 +191,54 @@ def test_moving_device_sees_a_changing_path_loss():
         group=group,
         cell={"channel": {"kind": "umi_street_canyon"}},
     )
-    slots = range(0, 40_000, 200)
-    for links in world.radio.links:
-        losses = np.array([links[0].loss_db(slot) for slot in slots])
+    times_s = np.arange(0, 40_000, 200) * 0.5e-3
+    for to_sites in world.radio.losses:
+        losses = np.array([to_sites[0].loss_db(time_s) for time_s in times_s])
         assert losses.std() > 1.0
         assert np.corrcoef(losses[:-1], losses[1:])[0, 1] > 0.7  # 0.75 m apart, d_cor 10 to 13 m
+
+
+FAR = {
+    "channel": {"kind": "uma"},
+    "sites": {"kind": "hex", "rings": 3, "inter_site_distance_m": 1732.0},
+}
+
+
+def test_a_site_that_serves_nobody_may_be_beyond_the_path_loss():
+    """The outermost of 37 sites stand 5.2 km off the middle, UMa is made for 5 km."""
+    world = toy_world(
+        toy_plan(Scheme.RAW, bits=1000),
+        devices=20,
+        duration_s=5.0,
+        cell=FAR,
+        group={"distance_max_m": 900.0, "tx_power_dbm": 23},
+    )
+    assert max(math.hypot(*site) for site in world.radio.sites) > 5000.0
+    assert all(request.status != "open" for request in world.run().requests)
+    flags = range_flags(world.scenario)
+    assert [item["code"] for item in flags] == ["extrapolated"]
+    assert "5000 m" in flags[0]["message"] and "6096 m" in flags[0]["message"]
+
+
+@pytest.mark.parametrize("moving", [{}, {"mobility": {"kind": "straight", "speed_mps": 100.0}}])
+def test_a_site_that_serves_must_be_within_the_path_loss(moving):
+    ring = {"distance_min_m": 5600.0, "distance_max_m": 5700.0}
+    if moving:
+        ring = {"distance_min_m": 5190.0, "distance_max_m": 9000.0}
+    hexagon = FAR | {"sites": FAR["sites"] | {"rings": 1, "inter_site_distance_m": 200.0}}
+    with pytest.raises(ScenarioError, match="from the site that serves it") as refusal:
+        toy_world(
+            toy_plan(Scheme.RAW, bits=1000), duration_s=60.0, cell=hexagon, group=ring | moving
+        ).run()
+    assert refusal.value.path == "cell.sites"
+
+
+@pytest.mark.parametrize("kind", ["umi_street_canyon", "uma", "rma"])
+def test_the_documented_limit_is_allowed(kind):
+    ring = {"distance_min_m": 5000.0, "distance_max_m": 5000.0}
+    world = toy_world(
+        toy_plan(Scheme.RAW, bits=1000), devices=300, cell={"channel": {"kind": kind}}, group=ring
+    )
+    distances_m = [math.hypot(*path.at(0.0)) for path in world.radio.paths]
+    assert max(distances_m) > 5000.0  # by a rounding
+    assert all(losses[0].loss_db(0.0) > 90.0 for losses in world.radio.losses)

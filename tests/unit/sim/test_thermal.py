@@ -7,15 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from simsplit.body import Heat
 from simsplit.errors import ScenarioError
-from simsplit.sim.thermal import Thermal, ThermalBody, thermal_body
+from simsplit.hardware.parts import Thermal
+from simsplit.scenario.devices import Heat
+from simsplit.sim.device.thermal import Temperature, ThermalBody, thermal_body
 
+SHEET = Thermal(10.0, 5.0, 60.0, 50.0, 0.5, 2.0)
 BODY = ThermalBody(10.0, 5.0, 60.0, 50.0, 0.5, 2.0)  # steady at 2 W: 45 degrees
 
 
-def heat() -> Thermal:
-    return Thermal(BODY, compute_w=6.0, idle_w=0.5)
+def heat() -> Temperature:
+    return Temperature(BODY, compute_w=6.0, idle_w=0.5)
 
 
 def test_begins_as_after_a_long_rest():
@@ -42,7 +44,7 @@ def test_short_and_empty_work_is_one_piece():
 
 def test_a_body_that_never_cools_enough_stays_slow():
     body = replace(BODY, throttled_compute_w=4.0)  # steady at 65 degrees
-    pieces = list(Thermal(body, 6.0, 0.5).run(1000.0, 0.0))
+    pieces = list(Temperature(body, 6.0, 0.5).run(1000.0, 0.0))
     assert [piece.scale for piece in pieces] == [1.0, 0.5]
 
 
@@ -65,7 +67,7 @@ def test_hysteresis_lasts_between_the_limits():
 
 
 def test_heat_that_idles_too_hot_is_throttled_from_the_start():
-    hot = Thermal(BODY, 6.0, 0.5, ambient_c=58.0)
+    hot = Temperature(BODY, 6.0, 0.5, ambient_c=58.0)
     assert hot.is_throttled and next(iter(hot.run(1.0, 0.0))).scale == 0.5
 
 
@@ -92,8 +94,8 @@ def test_impossible_figures(wrong):
 
 
 def test_a_scenario_overrules_the_hardware_file():
-    assert thermal_body(Heat(), BODY) == BODY
-    assert thermal_body(Heat(throttle_at_c=70.0), BODY) == replace(BODY, throttle_at_c=70.0)
+    assert thermal_body(Heat(), SHEET) == BODY
+    assert thermal_body(Heat(throttle_at_c=70.0), SHEET) == replace(BODY, throttle_at_c=70.0)
 
 
 def test_figures_that_nobody_says():

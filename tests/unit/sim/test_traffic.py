@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from simsplit.errors import ScenarioError
-from simsplit.sim.traffic import Recorded, Recording
+from simsplit.sim.device.arrivals import Recorded, Recording
 
 WHERE = "devices.cams.arrivals.file"
 
@@ -21,13 +21,13 @@ def recording(tmp_path, text: str, **changes) -> Recording:
 
 
 def test_times_by_device_and_samples_drawn_as_ever(tmp_path):
-    found = recording(tmp_path, "time_s,device\n0.5,0\n0.25,2\n0.75,0\n").of(0)
-    assert found == {0: Recorded([0.5, 0.75]), 2: Recorded([0.25])}
+    recorded = recording(tmp_path, "time_s,device\n0.5,0\n0.25,2\n0.75,0\n").of(0)
+    assert recorded == {0: Recorded([0.5, 0.75]), 2: Recorded([0.25])}
 
 
 def test_a_file_without_replications_holds_for_every_one(tmp_path):
-    found = recording(tmp_path, "time_s,device\n0.5,0\n")
-    assert found.of(0) == found.of(7)
+    recorded = recording(tmp_path, "time_s,device\n0.5,0\n")
+    assert recorded.of(0) == recorded.of(7)
 
 
 def test_rows_of_its_group_and_replication(tmp_path):

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from simsplit.cases import POWER, step_table, toy_plan, toy_world
 from simsplit.messages import Scheme
-from simsplit.scenario import Scenario
-from simsplit.sim.ledger import Ledger
+from simsplit.scenario.scenario import Scenario
+from simsplit.sim.device.energy import Ledger
 from simsplit.sim.world import Machines, World
+from simsplit.study.worlds import POWER, step_table, toy_plan, toy_world
 
 FADING = {
     "channel": {"kind": "umi_street_canyon"},
@@ -69,13 +69,13 @@ def two_groups(first: int) -> dict[tuple[str, int], list[float]]:
     plan = {"point": replace(one_sample, **costs)}
     world = World(Scenario.model_validate(content), plan, powers, step_table(5.0))
     requests = world.run().requests
-    found: dict[tuple[str, int], list[float]] = {}
+    drawn: dict[tuple[str, int], list[float]] = {}
     for index, device in enumerate(world.devices):
         mine = [(r.arrival_s, r.sample) for r in requests if r.device == index]
         gains = [world.radio.links[index][0].gain_db(slot) for slot in (0, 77, 5000)]
         number = index if device.group.name == "a" else index - first
-        found[device.group.name, number] = [x for pair in mine for x in pair] + gains
-    return found
+        drawn[device.group.name, number] = [x for pair in mine for x in pair] + gains
+    return drawn
 
 
 def test_a_group_that_grows_leaves_all_others_as_they_were():
@@ -95,12 +95,12 @@ def test_ledger_refuses_unknown_states_and_fills_time():
 
 
 def test_trace_arrivals_are_replayed():
-    from simsplit.sim.device import arrival_gaps_s
+    from simsplit.sim.device.arrivals import arrival_gaps_s
 
     world = toy_world(
         toy_plan(Scheme.LOCAL), group={"arrivals": {"kind": "trace", "file": "x.csv"}}
     )
-    gaps = arrival_gaps_s(world.devices[0].group, 0, [0.5, 0.75, 2.0], np.random.default_rng(1))
+    gaps = arrival_gaps_s(world.devices[0].group, [0.5, 0.75, 2.0], np.random.default_rng(1))
     assert np.cumsum(list(gaps)) == pytest.approx([0.5, 0.75, 2.0])
 
 

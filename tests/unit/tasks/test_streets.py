@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from simsplit.tasks import streets
+from simsplit.tasks.canvas import CLASSES
 from simsplit.tasks.layout import draw_layout
-from simsplit.tasks.streets import CLASSES, Scene
+from simsplit.tasks.streets import Scene
 
 HEIGHT, WIDTH = 64, 128
 BOXED = [CLASSES.index(name) for name in ("vehicle", "person", "pole_sign")]

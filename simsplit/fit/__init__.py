@@ -1,1 +1,0 @@
-"""What is fitted once and kept: network weights and link tables."""

@@ -1,0 +1,1 @@
+"""Channel traces: read from any table of numbers (``read``), or made from models (``make``)."""

@@ -1,0 +1,207 @@
+"""What is made once, however many processes ask for it: act one's results and scores, on disk.
+
+A file's name is a digest of all that decides what is in it: the operating point, the network, the
+samples, versions of the libraries, and every module of simsplit that the pipeline imports
+(`simsplit.sources.code_files`). Files are made under a lock and written whole. A lock is the
+operating system's (``flock``), so that a process that is killed leaves none behind.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsplit.files import json_digest, whole_file
+from simsplit.messages import Prepared, Scores
+from simsplit.scenario.operating_points import OperatingPoint
+from simsplit.sources import code_digest
+
+ENTRY = "simsplit.pipeline.scenario"  # imports all that prepares and scores
+LIBRARIES = {  # that decide payloads and scores: module → distribution
+    "PIL": "pillow",
+    "constriction": "constriction",
+    "numpy": "numpy",
+    "safetensors": "safetensors",
+    "sklearn": "scikit-learn",
+    "torch": "torch",
+    "torchvision": "torchvision",
+}
+_NAMES_OF_POINTS = {"name", "send_result", "of"}  # keys that decide no payload and no score
+
+
+class Shared(Enum):
+    """Results that requests of several operating points share."""
+
+    LOCAL = "local"  # the whole network on the device
+    EXIT = "exit"  # the early exit on the device
+    LOST = "lost"  # nothing arrived
+
+
+@dataclass(frozen=True, slots=True)
+class ResultKey:
+    """What requests of one result have in common.
+
+    Attributes:
+        way: The operating point whose payload arrived, or what they share.
+        sample: Index of the sample.
+    """
+
+    way: str | Shared
+    sample: int
+
+
+def by_way(keys: Iterable[ResultKey]) -> dict[str | Shared, list[int]]:
+    """Samples of every way, in ascending order."""
+    ways: dict[str | Shared, list[int]] = {}
+    for key in sorted(keys, key=lambda key: key.sample):
+        ways.setdefault(key.way, []).append(key.sample)
+    return ways
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Act one's results and scores of one network on one task.
+
+    Attributes:
+        folder: None keeps nothing.
+        identity: Digests of the network and of the samples.
+    """
+
+    folder: Path | None
+    identity: tuple[str, ...]
+
+    def prepared(self, point: OperatingPoint, make: Callable[[], Prepared]) -> Prepared:
+        """What the file of an operating point holds; made and written if there is none."""
+        if self.folder is None:
+            return make()
+        file = self.folder / "prepared" / f"{self._key(_content(point))}.npz"
+        prepared = _read_prepared(file)
+        if prepared is not None:
+            return prepared
+        with _locked(file):
+            prepared = _read_prepared(file)  # another process may have made it meanwhile
+            if prepared is None:
+                prepared = make()
+                _write_prepared(file, prepared)
+        return prepared
+
+    def scores(
+        self,
+        way: OperatingPoint | Shared,
+        samples: Sequence[int],
+        score: Callable[[list[int]], Sequence[Scores]],
+    ) -> list[Scores]:
+        """Scores of the samples; those that the file lacks are worked out and added to it."""
+        if self.folder is None:
+            return list(score(list(samples)))
+        content = way.value if isinstance(way, Shared) else _content(way)
+        file = self.folder / "scored" / f"{self._key(content)}.npz"
+        with _locked(file):
+            scores = _read_scores(file)
+            missing = [sample for sample in samples if sample not in scores]
+            if missing:
+                scores |= zip(missing, score(missing), strict=True)
+                _write_scores(file, scores)
+        return [scores[sample] for sample in samples]
+
+    def _key(self, content: object) -> str:
+        return json_digest([code_digest(ENTRY), library_versions(), self.identity, content])[:24]
+
+
+def _content(point: OperatingPoint) -> dict[str, Any]:
+    return point.model_dump(mode="json", exclude=_NAMES_OF_POINTS)
+
+
+@lru_cache(maxsize=1)
+def library_versions() -> dict[str, str | None]:
+    """Version of every distribution of `LIBRARIES`; None: not installed."""
+    return {name: _version(name) for name in LIBRARIES.values()}
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    """Nobody else is inside for this file; waits for as long as it takes."""
+    from filelock import FileLock
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(file.with_name(f".{file.name}.lock")):
+        yield
+
+
+# --- files ------------------------------------------------------------------------------------
+
+
+def _read_scores(file: Path) -> dict[int, Scores]:
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            names, samples, values = (stored[key] for key in ("names", "samples", "values"))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return {}
+    return {
+        int(sample): tuple((str(name), float(v)) for name, v in zip(names, row, strict=True))
+        for sample, row in zip(samples, values, strict=True)
+    }
+
+
+def _write_scores(file: Path, scores: dict[int, Scores]) -> None:
+    names = [name for name, _ in next(iter(scores.values()))]
+    values = np.array([[value for _, value in scores[sample]] for sample in scores], np.float64)
+    samples = np.array(list(scores), np.int64)
+    with whole_file(file) as aside:
+        np.savez(aside, names=np.array(names, np.str_), samples=samples, values=values)
+
+
+def _read_prepared(file: Path) -> Prepared | None:
+    """None if there is none or it cannot be read."""
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            return _unpacked({key: stored[key] for key in stored.files})
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+
+
+def _write_prepared(file: Path, prepared: Prepared) -> None:
+    with whole_file(file) as aside:
+        np.savez(aside, **_packed(prepared))  # type: ignore[arg-type]
+
+
+def _packed(prepared: Prepared) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {
+        "payload_bits": prepared.payload_bits,
+        "channel_uses": prepared.channel_uses,
+        "answer_bits": prepared.answer_bits,
+        "payload_sizes": np.array([len(payload) for payload in prepared.payloads], np.int64),
+        "payload_bytes": np.frombuffer(b"".join(prepared.payloads), np.uint8),
+    }
+    optional = {"symbols": prepared.symbols, "confidence": prepared.confidence}
+    return arrays | {name: array for name, array in optional.items() if array is not None}
+
+
+def _unpacked(arrays: dict[str, NDArray[Any]]) -> Prepared:
+    whole, ends = arrays["payload_bytes"].tobytes(), np.cumsum(arrays["payload_sizes"])
+    starts = ends - arrays["payload_sizes"]
+    return Prepared(
+        payload_bits=arrays["payload_bits"],
+        channel_uses=arrays["channel_uses"],
+        answer_bits=arrays["answer_bits"],
+        payloads=tuple(whole[a:b] for a, b in zip(starts, ends, strict=True)),
+        symbols=arrays.get("symbols"),
+        confidence=arrays.get("confidence"),
+    )

@@ -1,0 +1,265 @@
+"""The chain without a clock for any network of ``networks:``, cut at any node of its graph.
+
+With weights and an ``answer`` everything is real: head, codec and tail run on the task's samples
+and the answers are scored. Without, nothing is scored, and of a lossless or fixed-length codec only
+the sizes are made, which do not depend on the values. Samples run one by one on one thread, as the
+graph was traced, so that head and tail give the whole network's numbers bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simsplit.codecs.build import check_formats, make_codec
+from simsplit.codecs.picture import ImageCodec
+from simsplit.codecs.tensors import TensorsCodec
+from simsplit.errors import ScenarioError
+from simsplit.files import arrays_digest
+from simsplit.messages import Outcome, Prepared, Scheme, ScoreRequest, Scores, Workload
+from simsplit.networks.cuts import cut
+from simsplit.networks.opened import _points, network_digest, open_graph
+from simsplit.networks.split_model import as_images
+from simsplit.operators import network_key
+from simsplit.pipeline.cache import Cache, ResultKey, Shared, by_way
+from simsplit.scenario.operating_points import Network, OperatingPoint, PictureCodecSpec
+from simsplit.seeds import one_thread
+from simsplit.tasks import metrics
+from simsplit.tasks.answers import segmentation_counts
+from simsplit.tasks.datasets import Arrays
+
+
+class NetworkPipeline:
+    """Operating points of one network on one task.
+
+    Args:
+        network: What it is.
+        points: Its operating points by name.
+        truth: The task's samples; ``image`` uint8 ``(N, H, W, C)``.
+        with_content: Make payloads even where sizes would do (exact fidelity).
+        cache_dir: Where act one and the scores are kept between runs; None keeps nothing.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        points: Mapping[str, OperatingPoint],
+        truth: Arrays,
+        *,
+        with_content: bool = False,
+        cache_dir: Path | None = None,
+    ) -> None:
+        self.network, self.points, self.truth = network, points, truth
+        self.cache_dir = cache_dir
+        self.height, self.width = truth["image"].shape[1:3]
+        self.graph = open_graph(network, self.height, self.width)
+        self._with_content = with_content or network.answer is not None
+        self._cuts = {point.name: point for point in _points(self.graph)}
+        self._prepared: dict[str, Prepared] = {}
+        self._scored: dict[ResultKey, Outcome] = {}
+        check_formats({f"operating_points.{name}": point for name, point in points.items()})
+        for point in points.values():
+            self._check(point)
+
+    @property
+    def samples(self) -> int:
+        """Pictures that circulate."""
+        return len(self.truth["image"])
+
+    def prepare(self, name: str) -> Prepared:
+        """Act one of one operating point: see `Prepared`."""
+        if name not in self._prepared:
+            self._prepared[name] = self._prepared_once(self.points[name])
+        return self._prepared[name]
+
+    def workload(self, name: str) -> Workload:
+        """Operators on either side of the cut, named as the profile of the network names them."""
+        point, whole = self.points[name], self.graph.operators
+        key = network_key(self.network.source, self.height, self.width)
+        tail = f"{self.network.name}/{point.split or point.scheme}"
+        match point.scheme:
+            case Scheme.LOCAL:
+                work = Workload(whole, (), whole, network=key)
+            case Scheme.RAW:
+                coded = (self.truth["image"].shape[1:],)
+                work = Workload((), whole, whole, network=key, tail=tail, coded=coded)
+            case _:
+                cut = self._cuts[str(point.split)]
+                head, rest, shapes = cut.head_operators, cut.tail_operators, tuple(cut.shapes)
+                work = Workload(head, rest, whole, network=key, tail=tail, coded=shapes)
+        return replace(work, answer_map=self._answer_map)
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[Outcome]:
+        """Act three, in the order asked; without an ``answer`` there is nothing to score."""
+        if self.network.answer is None:
+            return [Outcome(())] * len(requests)
+        keys = [self._key(request) for request in requests]
+        self._score_shared(set(keys))
+        return [self._scored[key] for key in keys]
+
+    # --- act one
+
+    def _check(self, point: OperatingPoint) -> None:
+        if point.scheme is Scheme.SEPARATE and point.split not in self._cuts:
+            path = f"operating_points.{point.name}.split"
+            raise ScenarioError("no such cut", path=path, value=point.split, choices=[*self._cuts])
+
+    def _prepared_once(self, point: OperatingPoint) -> Prepared:
+        """From the cache or made; sizes alone are made anew, which costs nothing."""
+        if not self._with_content or point.scheme is Scheme.LOCAL:
+            return self._make(point)
+        return self._cache.prepared(point, lambda: self._make(point))
+
+    @cached_property
+    def _cache(self) -> Cache:
+        return Cache(self.cache_dir, (network_digest(self.network), arrays_digest(self.truth)))
+
+    def _make(self, point: OperatingPoint) -> Prepared:
+        none, answers = np.zeros(self.samples, np.int64), self._answer_bits
+        if point.scheme is Scheme.LOCAL:
+            return Prepared(none, none, answers)
+        codec = self._codec(point)
+        if isinstance(codec, TensorsCodec) and not self._with_content:
+            return Prepared(none + 8 * codec.payload_bytes, none, answers)
+        payloads = tuple(self._payload(point, codec, i) for i in range(self.samples))
+        bits = np.array([8 * len(payload) for payload in payloads], np.int64)
+        return Prepared(bits, none, answers, payloads)
+
+    def _payload(self, point: OperatingPoint, codec: Any, sample: int) -> bytes:
+        if point.scheme is Scheme.RAW:
+            return bytes(codec.encode(self.truth["image"][sample]))
+        carried = self._run(self._halves(str(point.split))[0], self.truth["image"][sample])
+        arrays = [tensor.numpy()[0] for tensor in carried]
+        return bytes(codec.encode(arrays if isinstance(codec, TensorsCodec) else arrays[0]))
+
+    def _codec(self, point: OperatingPoint) -> Any:
+        spec = point.codec
+        assert spec is not None and spec.kind != "entropy"  # the scenario has checked it
+        if spec.kind == "tensor":
+            return TensorsCodec(self._cuts[str(point.split)].shapes, spec.dtype)
+        if isinstance(spec, PictureCodecSpec):
+            return make_codec(spec, self.truth["image"].shape[1:])
+        return make_codec(spec, self._single_shape(point))
+
+    def _single_shape(self, point: OperatingPoint) -> tuple[int, ...]:
+        shapes = self._cuts[str(point.split)].shapes
+        if len(shapes) != 1 or len(shapes[0]) != 3:
+            path = f"operating_points.{point.name}.codec"
+            kind = None if point.codec is None else point.codec.kind
+            message = f"codec '{kind}' needs one (C, h, w) at the cut"
+            raise ScenarioError(message, path=path, value=shapes)
+        return shapes[0]
+
+    @cached_property
+    def _first_answer(self) -> NDArray[np.float32]:
+        return self._answer_of(self._run(self.graph.module, self.truth["image"][0]))
+
+    @property
+    def _answer_map(self) -> tuple[int, ...]:
+        """Shape of the map that travels as a PNG; empty for a label and for what travels as is."""
+        first = self._first_answer
+        return first.shape[1:] if first.ndim == 3 else ()
+
+    @cached_property
+    def _answer_bits(self) -> NDArray[np.int64]:
+        """One class: as many whole bytes as count the classes; a map of classes: its PNG."""
+        first = self._first_answer
+        if first.ndim == 1:
+            size = 8 * math.ceil(math.log2(max(2, len(first))) / 8)
+            return np.full(self.samples, size, np.int64)
+        if first.ndim != 3:
+            return np.full(self.samples, 32 * first.size, np.int64)
+        maps = [self._class_map(i) for i in range(self.samples)]
+        codec = ImageCodec("png")
+        return np.array([8 * len(codec.encode(m[..., None])) for m in maps], np.int64)
+
+    def _class_map(self, sample: int) -> NDArray[np.uint8]:
+        answer = self._answer_of(self._run(self.graph.module, self.truth["image"][sample]))
+        classes: NDArray[np.uint8] = answer.argmax(axis=0).astype(np.uint8)
+        return classes
+
+    # --- act three
+
+    def _key(self, request: ScoreRequest) -> ResultKey:
+        """What a request shares with all others of the same result."""
+        name, delivery = request.operating_point, request.delivery
+        if not delivery.arrived:
+            return ResultKey(Shared.LOST, request.sample)
+        is_local = delivery.computed_locally or self.points[name].scheme is Scheme.LOCAL
+        return ResultKey(Shared.LOCAL if is_local else name, request.sample)
+
+    def _score_shared(self, keys: set[ResultKey]) -> None:
+        for way, samples in by_way(keys - set(self._scored)).items():
+            outcomes = [Outcome(scores) for scores in self._scores_once(way, samples)]
+            keys_of_way = (ResultKey(way, sample) for sample in samples)
+            self._scored |= zip(keys_of_way, outcomes, strict=True)
+
+    def _scores_once(self, way: str | Shared, samples: Sequence[int]) -> list[Scores]:
+        """Scores of the samples, from the cache where any process has worked them out."""
+        if way is Shared.LOST:
+            return [self._lost_scores()] * len(samples)
+
+        def score(missing: Sequence[int]) -> list[Scores]:
+            return [self._scores(self._answer_of(self._received(way, s)), s) for s in missing]
+
+        point = way if isinstance(way, Shared) else self.points[way]
+        return self._cache.scores(point, samples, score)
+
+    def _received(self, way: str | Shared, sample: int) -> Any:
+        """The network's output on what arrived intact, or on the device."""
+        if isinstance(way, Shared):
+            return self._run(self.graph.module, self.truth["image"][sample])
+        point, codec = self.points[way], self._codec(self.points[way])
+        decoded = codec.decode(self.prepare(way).payloads[sample])
+        if point.scheme is Scheme.RAW:
+            return self._run(self.graph.module, decoded)
+        arrays = decoded if isinstance(decoded, list) else [decoded]
+        return self._run_tail(self._halves(str(point.split))[1], arrays)
+
+    def _scores(self, answer: NDArray[np.float32], sample: int) -> Scores:
+        if self.network.answer == "label":
+            return (("accuracy", float(answer.argmax() == self.truth["label"][sample])),)
+        seen, target = answer.argmax(axis=0), self.truth["segmentation"][sample]
+        counts = segmentation_counts(seen.astype(np.uint8), target)
+        return (
+            ("miou", metrics.mean_iou(counts)),
+            ("pixel_accuracy", metrics.pixel_accuracy(counts)),
+        )
+
+    def _lost_scores(self) -> Scores:
+        if self.network.answer == "label":
+            return (("accuracy", 0.0),)
+        return (("miou", 0.0), ("pixel_accuracy", 0.0))
+
+    # --- the network
+
+    def _halves(self, split: str) -> tuple[Any, Any]:
+        return cut(self.graph, split)
+
+    def _run(self, module: Any, image: NDArray[np.uint8]) -> Any:
+        """A module on one picture ``(H, W, C)``."""
+        import torch
+
+        with one_thread(), torch.inference_mode():
+            return module(as_images(torch.from_numpy(np.array(image)[None])))
+
+    def _run_tail(self, tail: Any, arrays: Sequence[NDArray[np.float32]]) -> Any:
+        import torch
+
+        with one_thread(), torch.inference_mode():
+            return tail(*(torch.from_numpy(np.array(array)[None]) for array in arrays))
+
+    @staticmethod
+    def _answer_of(output: Any) -> NDArray[np.float32]:
+        """The first tensor of an output, without its batch dimension."""
+        from torch.utils._pytree import tree_leaves
+
+        tensor: NDArray[np.float32] = tree_leaves(output)[0].numpy()
+        return tensor[0] if len(tensor) == 1 else tensor

@@ -1,1 +1,0 @@
-"""Figures for papers; the only room that imports Matplotlib."""

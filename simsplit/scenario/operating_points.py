@@ -1,0 +1,248 @@
+"""The task, the networks, the codecs, and operating points: where to cut and how to send."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field, model_validator
+
+from simsplit.messages import Scheme
+from simsplit.scenario.spec import Count, Name, Positive, Spec, Whole
+
+# --- task and network -------------------------------------------------------------------------
+
+
+class Task(Spec):
+    """Whose samples the devices see. ``samples``: how many of the test range circulate.
+
+    ``photographs`` (crops of two bundled pictures) have no truth: for networks without a score.
+    ``cityscapes`` is read from the folder that the variable CITYSCAPES_DATASET names.
+    """
+
+    dataset: Literal["streets", "digits", "photographs", "cityscapes"] = "streets"
+    height_px: Count = 64
+    width_px: Count = 128
+    samples: Annotated[int, Field(ge=1, le=512, strict=True)] = 128
+
+
+Quality = Annotated[int, Field(ge=1, le=100, strict=True)]
+JpegQuality = Annotated[int, Field(ge=1, le=95, strict=True)]
+AvifQuality = Annotated[int, Field(ge=0, le=100, strict=True)]
+_Webp = TypeVar("_Webp", "WebpCodecSpec", "WebpTilesCodecSpec")
+
+
+def _lossy_or_lossless(codec: _Webp) -> _Webp:
+    if (codec.quality is None) != codec.lossless:
+        raise ValueError("say either quality or lossless: true")
+    return codec
+
+
+class PngCodecSpec(Spec):
+    """Lossless image file (raw scheme)."""
+
+    kind: Literal["png"]
+
+
+class JpegCodecSpec(Spec):
+    """JPEG image file (raw scheme), Pillow quality."""
+
+    kind: Literal["jpeg"]
+    quality: JpegQuality = 75
+
+
+class WebpCodecSpec(Spec):
+    """WebP image file (raw scheme): lossy with a Pillow quality, or ``lossless``."""
+
+    kind: Literal["webp"]
+    quality: Quality | None = Field(None, description="75 unless lossless.")
+    lossless: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _quality_of_lossy(cls, content: object) -> object:
+        if not isinstance(content, dict) or content.get("lossless"):
+            return content
+        return {"quality": 75} | content
+
+    _one_way = model_validator(mode="after")(_lossy_or_lossless)
+
+
+class AvifCodecSpec(Spec):
+    """AVIF image file (raw scheme), Pillow quality and speed 6, where Pillow was built with it."""
+
+    kind: Literal["avif"]
+    quality: AvifQuality = 75
+
+
+class EntropyCodecSpec(Spec):
+    """Min-max quantised feature, range coded with the model's static tables (separate scheme)."""
+
+    kind: Literal["entropy"]
+    bits: Literal[4, 6, 8] = 8
+
+
+class AdaptiveEntropyCodecSpec(Spec):
+    """Min-max quantised feature, range coded with a Laplace per channel that travels with it.
+
+    Separate scheme; needs no trained tables, and two bytes per channel at 8 bits for its own.
+    """
+
+    kind: Literal["adaptive_entropy"]
+    bits: Literal[4, 6, 8] = 8
+
+
+class PngTilesCodecSpec(Spec):
+    """Min-max quantised feature, channels tiled into one grey PNG (separate scheme)."""
+
+    kind: Literal["png_tiles"]
+    bits: Literal[4, 6, 8] = 8
+
+
+class JpegTilesCodecSpec(Spec):
+    """Feature quantised to 8 bits, channels tiled into one grey JPEG (separate scheme).
+
+    Choi and Bajić, ICIP 2018; Alvar and Bajić, ICIP 2019, with qualities 95, 90, 85 and 80.
+    """
+
+    kind: Literal["jpeg_tiles"]
+    bits: Literal[8] = 8
+    quality: JpegQuality
+
+
+class WebpTilesCodecSpec(Spec):
+    """Feature quantised to 8 bits, channels tiled into one WebP, of a quality or ``lossless``.
+
+    Separate scheme. WebP has no grey mode: the mosaic is coded as three equal colours.
+    """
+
+    kind: Literal["webp_tiles"]
+    quality: Quality | None = Field(None, description="Only if not lossless.")
+    lossless: bool = False
+
+    _one_way = model_validator(mode="after")(_lossy_or_lossless)
+
+
+class AvifTilesCodecSpec(Spec):
+    """Feature quantised to 8 bits, channels tiled into one monochrome AVIF (separate scheme)."""
+
+    kind: Literal["avif_tiles"]
+    quality: AvifQuality
+
+
+class PixelsCodecSpec(Spec):
+    """The picture as it is, one byte per colour value (raw scheme)."""
+
+    kind: Literal["pixels"]
+
+
+class TensorCodecSpec(Spec):
+    """Activations as they are, or min-max quantised to bytes with two float32 of header per tensor.
+
+    For the networks of ``networks:``; every tensor that lives at the cut travels.
+    """
+
+    kind: Literal["tensor"]
+    dtype: Literal["float32", "float16", "uint8"] = "float32"
+
+
+PictureCodecSpec = PngCodecSpec | JpegCodecSpec | WebpCodecSpec | AvifCodecSpec | PixelsCodecSpec
+FeatureCodecSpec = (
+    PngTilesCodecSpec
+    | JpegTilesCodecSpec
+    | WebpTilesCodecSpec
+    | AvifTilesCodecSpec
+    | AdaptiveEntropyCodecSpec
+)
+CodecSpec = Annotated[
+    PictureCodecSpec | EntropyCodecSpec | FeatureCodecSpec | TensorCodecSpec,
+    Field(discriminator="kind"),
+]
+
+_FILES = ("png", "jpeg", "webp", "avif")
+_TILES = tuple(f"{file}_tiles" for file in _FILES)
+_CODECS_OF_SCHEME: Mapping[Scheme, tuple[str, ...]] = {
+    Scheme.LOCAL: (),
+    Scheme.RAW: (*_FILES, "pixels"),
+    Scheme.SEPARATE: ("entropy", "adaptive_entropy", *_TILES, "tensor"),
+    Scheme.JSCC: (),
+}
+EVERY = "every"  # a split that stands for all cuts of a network
+
+
+class Network(Spec):
+    """Any PyTorch network, cut where `simsplit splits` says it can be.
+
+    ``source``: a torchvision model, or a module's class as ``package.module:Name`` built with
+    ``options``. ``weights``: ``random``, and then no accuracy is reported, or a local file
+    (safetensors, or a state dict that torch loads with weights_only). ``leaves``: submodules that
+    are kept whole when the graph is traced. ``answer``: what its output is, if it is to be scored.
+    """
+
+    name: Name
+    source: Annotated[str, Field(min_length=1, max_length=200)]
+    weights: Annotated[str, Field(min_length=1)]
+    seed: Whole = 0
+    leaves: tuple[str, ...] = ()
+    options: dict[str, float | int | str | bool] = Field(default_factory=dict)
+    answer: Literal["label", "segmentation"] | None = None
+
+    @model_validator(mode="after")
+    def _scored_with_weights(self) -> Network:
+        if self.weights == "random" and self.answer is not None:
+            raise ValueError("random weights answer nothing; leave the key answer out")
+        return self
+
+
+class OperatingPoint(Spec):
+    """Network + split + codec + scheme: one way to bring the task from the device to the edge.
+
+    ``network``: one of ``networks:``; the scenario's ``model`` if left out. With ``split: every``
+    it stands for one point per cut of the network, named ``<name>-<cut>``.
+
+    ``local``: the whole network on the device; with ``send_result`` the small answer goes up.
+    ``raw``: compressed image, whole network at the edge. ``separate``: coded feature over LDPC.
+    ``jscc``: the feature as analog channel symbols; with ``airtime_s`` the device stops after that
+    time on the air, and the first k symbols that got through count as an answer from
+    ``min_symbols`` on (a nested code; the receiver takes the rest as erased).
+    """
+
+    name: Name
+    scheme: Scheme
+    split: Name | None = None
+    codec: CodecSpec | None = None
+    send_result: bool = False
+    airtime_s: Positive | None = None
+    min_symbols: Count = 1
+    network: Name | None = None
+    of: Name | None = Field(None, description="The `split: every` point it came from.")
+    exit: bool = Field(False, description="Scheme local: the model's early exit answers.")
+
+    @model_validator(mode="after")
+    def _codec_fits_scheme(self) -> OperatingPoint:
+        allowed = _CODECS_OF_SCHEME[self.scheme]
+        kind = None if self.codec is None else self.codec.kind
+        if allowed and kind not in allowed:
+            raise ValueError(
+                f"scheme '{self.scheme}' needs a codec of kind {' | '.join(allowed)}, found {kind}"
+            )
+        if not allowed and kind is not None:
+            raise ValueError(f"scheme '{self.scheme}' takes no codec, found {kind}")
+        if self.split is not None and self.scheme in (Scheme.LOCAL, Scheme.RAW):
+            raise ValueError(f"scheme '{self.scheme}' has no split; leave the key out")
+        if self.send_result and self.scheme is not Scheme.LOCAL:
+            raise ValueError("send_result belongs to scheme 'local' only")
+        if self.scheme is not Scheme.JSCC and (self.airtime_s is not None or self.min_symbols != 1):
+            raise ValueError("airtime_s and min_symbols belong to scheme 'jscc' only")
+        if self.exit and (self.scheme is not Scheme.LOCAL or self.network is not None):
+            raise ValueError("exit belongs to scheme 'local' of the scenario's model only")
+        self._network_fits(kind)
+        return self
+
+    def _network_fits(self, kind: str | None) -> None:
+        if self.network is not None and (self.scheme is Scheme.JSCC or kind == "entropy"):
+            raise ValueError("a network of `networks:` has no trained JSCC or entropy code")
+        if self.network is not None and self.scheme is Scheme.SEPARATE and self.split is None:
+            raise ValueError(f"scheme 'separate' of a network needs a split, or {EVERY}")
+        if self.network is None and (kind == "tensor" or self.split == EVERY):
+            raise ValueError(f"codec 'tensor' and split '{EVERY}' need a network")

@@ -1,0 +1,1 @@
+"""A device: arrivals, processor, energy and battery, heat."""

@@ -1,0 +1,1 @@
+"""What devices know, and the policies that choose a request's operating point by it."""

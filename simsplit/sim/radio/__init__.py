@@ -1,0 +1,1 @@
+"""The shared air in time: positions, links, SINR, slots, grants, HARQ, both directions."""

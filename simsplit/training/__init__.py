@@ -1,0 +1,1 @@
+"""One resumable loop (``train.train``), objectives, recipes (``recipe.Recipe``) and cards."""
