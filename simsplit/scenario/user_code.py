@@ -2,21 +2,235 @@
 
 Modules are looked for where Python looks, then in the folders of ``SIMSPLIT_PATH``; never in the
 working folder, whose files would otherwise run because they have the name of some library's part.
+`import_target` is the one door: it asks `simsplit.scenario.permission` before anything runs.
 """
 
 from __future__ import annotations
 
 import importlib
+import re
+import signal
 import sys
 import sysconfig
+import typing
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, FunctionType, ModuleType
+from typing import Any
 
+from simsplit.errors import ScenarioError, SimsplitError
 from simsplit.files import Stamp, files_digest, stamp
+from simsplit.scenario.permission import HINT, given, is_permitted
 from simsplit.scenario.places import VARIABLE, search_path
 from simsplit.sources import PACKAGE, Files, closure
+
+Base = type | tuple[type, ...] | None
+TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+
+
+# --- targets ----------------------------------------------------------------------------------
+
+
+def import_target(target: str, *, path: str, base: Base) -> Any:
+    """The class, or the function that makes an object, which ``package.module:Name`` names.
+
+    Nothing of a user's is imported without permission (`simsplit.scenario.permission`), and nothing
+    is called here.
+
+    Args:
+        target: ``package.module:Name``.
+        path: Where it stands in the YAML, for errors.
+        base: What a class must be derived from; of a Protocol: whose methods it must have. Several:
+            one of them. None: the caller looks himself.
+
+    Raises:
+        ScenarioError: No such form, module or name; no permission; the module itself fails; neither
+            a class nor a function of a user's; a class that is not of ``base``.
+    """
+    if TARGET.fullmatch(target) is None:
+        raise ScenarioError("is not of the form package.module:Name", path=path, value=target)
+    thing = given(target)
+    if thing is None:
+        thing = _imported(target, path)
+    _check_kind(thing, target, path, base)
+    return thing
+
+
+def build_target(
+    target: str,
+    *args: Any,
+    path: str,
+    base: Base,
+    options: Mapping[str, Any] | None = None,
+    takes: str = "these options",
+) -> Any:
+    """The object that `import_target`'s class or function makes of arguments and options.
+
+    Args:
+        takes: What it is built with, for errors.
+
+    Raises:
+        ScenarioError: See `import_target`; it cannot be built so; what a function made is not of
+            ``base``.
+    """
+    made = import_target(target, path=path, base=base)
+    with users_code(f"{target} cannot be built with {takes}", path, dict(options or {}) or target):
+        thing = made(*args, **dict(options or {}))
+    if base is not None and not any(_is_of(type(thing), one) for one in _several(base)):
+        message = f"made a {type(thing).__name__}, which {_lack(type(thing), base)}"
+        raise ScenarioError(f"{target} {message}", path=path, value=target)
+    return thing
+
+
+@contextmanager
+def users_code(message: str, path: str, value: object = None) -> Iterator[None]:
+    """Whatever a user's own code raises here, ``SystemExit`` too, becomes an error that says so.
+
+    Raises:
+        ScenarioError: ``message``, then what was raised. Mistakes of a scenario pass, and Ctrl-C.
+    """
+    with _interrupts() as pressed:
+        try:
+            yield
+        except SimsplitError:
+            raise
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and pressed:
+                raise
+            raise ScenarioError(f"{message}: {_first_line(error)}", path=path, value=value) from (
+                error
+            )
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """A list that holds something as soon as Ctrl-C was really pressed."""
+    pressed: list[int] = []
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        pressed.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        if before is signal.default_int_handler:
+            signal.signal(signal.SIGINT, handler)
+    except ValueError:  # not the main thread, which alone gets signals
+        before = None
+    try:
+        yield pressed
+    finally:
+        if before is signal.default_int_handler:
+            signal.signal(signal.SIGINT, before)
+
+
+def _first_line(error: BaseException) -> str:
+    name, lines = type(error).__name__, str(error).splitlines()
+    return f"{name}: {lines[0]}" if lines else name
+
+
+def is_ours(target: str) -> bool:
+    """Whether a target is of simsplit itself, which needs no permission."""
+    name = target.partition(":")[0]
+    if name.split(".")[0] != PACKAGE:
+        return False
+    file = module_file(name)
+    return file is not None and file.resolve().is_relative_to(Path(__file__).resolve().parents[1])
+
+
+def is_examined(target: str) -> bool:
+    """Whether a target may be imported now; `simsplit check` says of others "not examined"."""
+    return is_ours(target) or is_permitted(target, module_file(target.partition(":")[0]))
+
+
+def _imported(target: str, path: str) -> Any:
+    module_name, _, name = target.partition(":")
+    if not is_examined(target) and _is_there(module_name):
+        raise ScenarioError(f"may not be imported; {HINT}", path=path, value=target)
+    with users_code("cannot be imported", path, target):
+        module = import_user_module(module_name)
+    if not hasattr(module, name):
+        offered = sorted(n for n, v in vars(module).items() if isinstance(v, type))
+        message = f"{module_name} has no such class"
+        raise ScenarioError(message, path=path, value=name, choices=offered)
+    return getattr(module, name)
+
+
+def _is_there(name: str) -> bool:
+    """Whether there is such a module; nothing of it is executed."""
+    first = name.split(".")[0]
+    places = list(map(str, search_path()))
+    return _spec(first, None) is not None or PathFinder.find_spec(first, places) is not None
+
+
+def _check_kind(thing: Any, target: str, path: str, base: Base) -> None:
+    if isinstance(thing, type):
+        if base is not None and not any(_is_of(thing, one) for one in _several(base)):
+            raise ScenarioError(f"the class {_lack(thing, base)}", path=path, value=target)
+    elif not isinstance(thing, FunctionType):
+        message = f"is neither a class nor a function of your own, but {_kind_of(thing)}"
+        raise ScenarioError(message, path=path, value=target)
+    elif not _may_make(thing, base):
+        message = (
+            f"is a function of a library ({thing.__module__}) that does not promise to make "
+            f"{_names(base)}; name a class, or a function of your own that makes one"
+        )
+        raise ScenarioError(message, path=path, value=target)
+
+
+def _kind_of(thing: Any) -> str:
+    kind = type(thing).__name__
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind.replace('_', ' ')}"
+
+
+def _several(base: type | tuple[type, ...]) -> tuple[type, ...]:
+    return base if isinstance(base, tuple) else (base,)
+
+
+def _is_of(thing: type, base: type) -> bool:
+    if getattr(base, "_is_protocol", False):
+        return not _lacking(thing, base)
+    return issubclass(thing, base)
+
+
+def _lacking(thing: type, protocol: type) -> list[str]:
+    """Methods of a Protocol that a class has not."""
+    methods = (name for name, value in vars(protocol).items() if isinstance(value, FunctionType))
+    asked = (name for name in methods if not name.startswith("_"))
+    return [name for name in asked if not callable(getattr(thing, name, None))]
+
+
+def _lack(thing: type, base: Base) -> str:
+    """What makes a class another than asked for."""
+    first = _several(base)[0] if base is not None else object
+    if not getattr(first, "_is_protocol", False):
+        return f"is not derived from {_names(base)}"
+    lacking = " and ".join(f"{name}()" for name in _lacking(thing, first))
+    return f"has no {lacking}, which the contract {_names(base)} asks for"
+
+
+def _names(base: Base) -> str:
+    several = () if base is None else _several(base)
+    return " or ".join(f"{one.__module__}.{one.__name__}" for one in several) or "such an object"
+
+
+def _may_make(function: FunctionType, base: Base) -> bool:
+    """A user's own function may; a library's must be annotated with what is asked for."""
+    file = Path(function.__code__.co_filename)
+    if file.is_file() and not _is_installed(file):
+        return True
+    try:
+        made = typing.get_type_hints(function).get("return")
+    except (NameError, TypeError, AttributeError):  # annotations that cannot be worked out
+        return False
+    several = () if base is None else _several(base)
+    return isinstance(made, type) and any(_is_of(made, one) for one in several)
+
+
+# --- modules ----------------------------------------------------------------------------------
 
 
 def import_user_module(name: str) -> ModuleType:
