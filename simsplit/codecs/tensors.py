@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +14,23 @@ from simsplit.codecs.quantise import RANGE_HEADER, QuantiseCodec
 
 Shapes = Sequence[tuple[int, ...]]
 TensorType = Literal["float32", "float16", "uint8"]
-_BYTES = {"float32": 4, "float16": 2, "uint8": 1}
+TYPES: Mapping[str, np.dtype[Any]] = {  # PyTorch's name → how it lies in a payload
+    "bool": np.dtype("?"),
+    "uint8": np.dtype("u1"),
+    "uint16": np.dtype("<u2"),
+    "uint32": np.dtype("<u4"),
+    "uint64": np.dtype("<u8"),
+    "int8": np.dtype("i1"),
+    "int16": np.dtype("<i2"),
+    "int32": np.dtype("<i4"),
+    "int64": np.dtype("<i8"),
+    "float16": np.dtype("<f2"),
+    "bfloat16": np.dtype("<u2"),  # NumPy has none: its sixteen bits
+    "float32": np.dtype("<f4"),
+    "float64": np.dtype("<f8"),
+    "complex64": np.dtype("<c8"),
+    "complex128": np.dtype("<c16"),
+}
 
 
 class PixelsCodec:
@@ -41,55 +57,86 @@ class PixelsCodec:
 
 
 class TensorsCodec:
-    """The float tensors that live at a cut, one after another in the order of the graph.
+    """The tensors that live at a cut, one after another in the order of the graph.
 
-    ``float32`` is lossless; ``float16`` rounds; ``uint8`` is min-max quantised tensor by tensor,
-    with minimum and maximum (two float32) ahead of each. Shapes are known to both ends.
+    ``dtype`` says how float32 tensors travel: ``float32`` is lossless; ``float16`` rounds;
+    ``uint8`` is min-max quantised tensor by tensor, with minimum and maximum (two float32) ahead of
+    each. Tensors of every other type (whole numbers, bools, halves) travel exactly, in their own
+    type, little-endian. Shapes and types are known to both ends.
 
     Args:
         shapes: Of one sample's tensors.
-        dtype: What travels.
+        dtype: What travels for a float32 tensor.
+        types: PyTorch's name of each tensor's type, e.g. ``int64``; float32 if left out.
+
+    Raises:
+        CodecError: a type without a place in a payload (`TYPES`).
     """
 
-    def __init__(self, shapes: Shapes, dtype: TensorType) -> None:
+    def __init__(
+        self, shapes: Shapes, dtype: TensorType, types: Sequence[str] | None = None
+    ) -> None:
         self.shapes = [tuple(shape) for shape in shapes]
         self.dtype = dtype
+        self.types = ["float32"] * len(self.shapes) if types is None else list(types)
+        if unknown := sorted(set(self.types) - set(TYPES)):
+            raise CodecError(f"{unknown[0]} is none of the types that travel: {', '.join(TYPES)}")
 
     @property
     def payload_bytes(self) -> int:
         """Length of every payload: it does not depend on the values."""
-        values = sum(math.prod(shape) for shape in self.shapes)
-        headers = RANGE_HEADER.size * len(self.shapes) if self.dtype == "uint8" else 0
-        return values * _BYTES[self.dtype] + headers
+        return sum(map(self._size, self.shapes, self.types))
 
     def encode(self, arrays: Sequence[NDArray[Any]]) -> bytes:
-        """Tensors of the agreed shapes → payload. Raises CodecError if float16 overflows."""
+        """Tensors of the agreed shapes and types (bfloat16 as `TYPES` says) → payload.
+
+        Raises:
+            CodecError: other shapes or types; float16 overflows; NaN or infinity for uint8.
+        """
         if [array.shape for array in arrays] != self.shapes:
             raise CodecError(f"shapes {[a.shape for a in arrays]} where {self.shapes} were agreed")
-        pairs = zip(arrays, self.shapes, strict=True)
-        return b"".join(self._bytes(array, shape) for array, shape in pairs)
+        pairs = zip(arrays, self.shapes, self.types, strict=True)
+        return b"".join(self._bytes(array, shape, name) for array, shape, name in pairs)
 
-    def decode(self, payload: bytes) -> list[NDArray[np.float32]]:
-        """Payload → float32 tensors; CodecError for a wrong length."""
+    def decode(self, payload: bytes) -> list[NDArray[Any]]:
+        """Payload → tensors in their own types; CodecError for a wrong length."""
         if len(payload) != self.payload_bytes:
             raise CodecError(f"{len(payload)} bytes where {self.payload_bytes} were agreed")
         tensors, start = [], 0
-        for shape in self.shapes:
-            size = TensorsCodec([shape], self.dtype).payload_bytes
-            tensors.append(self._tensor(payload[start : start + size], shape))
+        for shape, name in zip(self.shapes, self.types, strict=True):
+            size = self._size(shape, name)
+            tensors.append(self._tensor(payload[start : start + size], shape, name))
             start += size
         return tensors
 
-    def _bytes(self, array: NDArray[Any], shape: tuple[int, ...]) -> bytes:
+    def _size(self, shape: tuple[int, ...], name: str) -> int:
+        if name != "float32":
+            return math.prod(shape) * TYPES[name].itemsize
+        header = RANGE_HEADER.size if self.dtype == "uint8" else 0
+        return math.prod(shape) * TYPES[self.dtype].itemsize + header
+
+    def _bytes(self, array: NDArray[Any], shape: tuple[int, ...], name: str) -> bytes:
+        if name != "float32":
+            return self._exact(array, name)
+        if not np.issubdtype(array.dtype, np.floating):
+            raise CodecError(f"{array.dtype} where float32 was agreed")
         if self.dtype == "uint8":
             return QuantiseCodec(shape, 8).encode(array)
         with np.errstate(over="ignore"):
-            sent = np.ascontiguousarray(array, dtype=self.dtype)
+            sent = np.ascontiguousarray(array, dtype=TYPES[self.dtype])
         if np.isinf(sent).sum() > np.isinf(array).sum():
             raise CodecError("a value overflows float16")
         return sent.tobytes()
 
-    def _tensor(self, payload: bytes, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    @staticmethod
+    def _exact(array: NDArray[Any], name: str) -> bytes:
+        if array.dtype != TYPES[name]:
+            raise CodecError(f"{array.dtype} where {name} was agreed")
+        return np.ascontiguousarray(array, TYPES[name]).tobytes()
+
+    def _tensor(self, payload: bytes, shape: tuple[int, ...], name: str) -> NDArray[Any]:
+        if name != "float32":
+            return np.frombuffer(payload, TYPES[name]).reshape(shape)
         if self.dtype == "uint8":
             return QuantiseCodec(shape, 8).decode(payload)
-        return np.frombuffer(payload, self.dtype).astype(np.float32).reshape(shape)
+        return np.frombuffer(payload, TYPES[self.dtype]).astype(np.float32).reshape(shape)

@@ -35,6 +35,7 @@ class SplitPoint:
         head_params, tail_params: Parameters read on each side; shared ones count on both.
         is_bottleneck: Fewer bytes than the uint8 input.
         input_shape: Of one input sample.
+        layouts: Of the carried tensors, batch of 1 included.
     """
 
     name: str
@@ -46,8 +47,14 @@ class SplitPoint:
     tail_params: int
     is_bottleneck: bool
     input_shape: tuple[int, ...] = field(repr=False, compare=False)
+    layouts: tuple[Layout, ...] = field(repr=False, compare=False)
     operators: Operators = field(repr=False, compare=False)
     operators_before: int = field(repr=False, compare=False)
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """PyTorch's names of the carried tensors' types, e.g. ``int64``; in the order of shapes."""
+        return tuple(layout.type_name for layout in self.layouts)
 
     @property
     def below_jpeg(self) -> bool:
@@ -125,7 +132,7 @@ def _point(graph: Graph, name: str, at: int, layouts: tuple[Layout, ...]) -> Spl
     carried = sum(layout.nbytes for layout in layouts)
     return SplitPoint(
         name=name,
-        shapes=tuple(map(_per_sample, layouts)),
+        shapes=tuple(layout.sample_shape for layout in layouts),
         bytes=carried,
         head_macs=total_macs(graph.operators[:before]),
         tail_macs=total_macs(graph.operators[before:]),
@@ -133,13 +140,10 @@ def _point(graph: Graph, name: str, at: int, layouts: tuple[Layout, ...]) -> Spl
         tail_params=_parameters(graph, graph.steps[at:]),
         is_bottleneck=carried < prod(shape),
         input_shape=shape,
+        layouts=layouts,
         operators=graph.operators,
         operators_before=before,
     )
-
-
-def _per_sample(layout: Layout) -> tuple[int, ...]:
-    return layout.shape[1:] if layout.shape[:1] == (1,) else layout.shape
 
 
 def _parameters(graph: Graph, steps: tuple[Step, ...]) -> int:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
@@ -32,6 +34,37 @@ class Layout:
     def nbytes(self) -> int:
         """Bytes of the elements."""
         return prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def type_name(self) -> str:
+        """PyTorch's name of the type, e.g. ``int64``."""
+        return str(self.dtype).removeprefix("torch.")
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Without the batch of 1, where it stands first."""
+        return self.shape[1:] if self.shape[:1] == (1,) else self.shape
+
+    def to_array(self, tensor: Tensor) -> NDArray[Any]:
+        """The tensor of one sample as an array of `sample_shape`; bfloat16 as its bits, uint16.
+
+        Raises:
+            ScenarioError: Another shape or type than the example's: it depends on the data.
+        """
+        if tuple(tensor.shape) != self.shape or tensor.dtype != self.dtype:
+            raise ScenarioError(
+                f"a tensor at the cut is {tensor.dtype} {tuple(tensor.shape)} where the traced "
+                f"network had {self.dtype} {self.shape}: its shape depends on the picture"
+            )
+        bits = tensor.contiguous().resolve_conj().resolve_neg()
+        if self.dtype == torch.bfloat16:
+            bits = bits.view(torch.uint16)
+        return bits.numpy().reshape(self.sample_shape)
+
+    def to_tensor(self, array: NDArray[Any]) -> Tensor:
+        """What `to_array` made, or came near, as a tensor of the layout's shape and type."""
+        tensor = torch.from_numpy(np.array(array, order="C")).reshape(self.shape)
+        return tensor.view(torch.bfloat16) if self.dtype == torch.bfloat16 else tensor
 
 
 @dataclass(frozen=True)

@@ -136,26 +136,29 @@ class NetworkPipeline:
         if point.scheme is Scheme.RAW:
             return bytes(codec.encode(self.truth["image"][sample]))
         carried = self._run(self._halves(str(point.split))[0], self.truth["image"][sample])
-        arrays = [tensor.numpy()[0] for tensor in carried]
+        layouts = self._cuts[str(point.split)].layouts
+        arrays = [layout.to_array(t) for layout, t in zip(layouts, carried, strict=True)]
         return bytes(codec.encode(arrays if isinstance(codec, TensorsCodec) else arrays[0]))
 
     def _codec(self, point: OperatingPoint) -> Any:
         spec = point.codec
         assert spec is not None and spec.kind != "entropy"  # the scenario has checked it
         if spec.kind == "tensor":
-            return TensorsCodec(self._cuts[str(point.split)].shapes, spec.dtype)
+            cut = self._cuts[str(point.split)]
+            return TensorsCodec(cut.shapes, spec.dtype, cut.types)
         if isinstance(spec, PictureCodecSpec):
             return make_codec(spec, self.truth["image"].shape[1:])
         return make_codec(spec, self._single_shape(point))
 
     def _single_shape(self, point: OperatingPoint) -> tuple[int, ...]:
-        shapes = self._cuts[str(point.split)].shapes
-        if len(shapes) != 1 or len(shapes[0]) != 3:
+        cut = self._cuts[str(point.split)]
+        if len(cut.shapes) != 1 or len(cut.shapes[0]) != 3 or cut.types != ("float32",):
             path = f"operating_points.{point.name}.codec"
             kind = None if point.codec is None else point.codec.kind
-            message = f"codec '{kind}' needs one (C, h, w) at the cut"
-            raise ScenarioError(message, path=path, value=shapes)
-        return shapes[0]
+            message = f"codec '{kind}' needs one (C, h, w) at the cut, float32"
+            carried = [*zip(cut.types, cut.shapes, strict=True)]
+            raise ScenarioError(message, path=path, value=carried)
+        return cut.shapes[0]
 
     @cached_property
     def _first_answer(self) -> NDArray[np.float32]:
@@ -221,7 +224,9 @@ class NetworkPipeline:
         if point.scheme is Scheme.RAW:
             return self._run(self.graph.module, decoded)
         arrays = decoded if isinstance(decoded, list) else [decoded]
-        return self._run_tail(self._halves(str(point.split))[1], arrays)
+        layouts = self._cuts[str(point.split)].layouts
+        carried = [layout.to_tensor(a) for layout, a in zip(layouts, arrays, strict=True)]
+        return self._run_tail(self._halves(str(point.split))[1], carried)
 
     def _scores(self, answer: NDArray[np.float32], sample: int) -> Scores:
         if self.network.answer == "label":
@@ -250,11 +255,11 @@ class NetworkPipeline:
         with one_thread(), torch.inference_mode():
             return module(as_images(torch.from_numpy(np.array(image)[None])))
 
-    def _run_tail(self, tail: Any, arrays: Sequence[NDArray[np.float32]]) -> Any:
+    def _run_tail(self, tail: Any, carried: Sequence[Any]) -> Any:
         import torch
 
         with one_thread(), torch.inference_mode():
-            return tail(*(torch.from_numpy(np.array(array)[None]) for array in arrays))
+            return tail(*carried)
 
     @staticmethod
     def _answer_of(output: Any) -> NDArray[np.float32]:

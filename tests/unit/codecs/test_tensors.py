@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from simsplit.codecs.contract import CodecError
-from simsplit.codecs.tensors import PixelsCodec, TensorsCodec, TensorType
+from simsplit.codecs.tensors import TYPES, PixelsCodec, TensorsCodec, TensorType
 
 FLOATS = st.floats(-6e4, 6e4, width=32)  # float16 ends at 65504
 SHAPES = array_shapes(min_dims=1, max_dims=4, max_side=5)
@@ -139,3 +139,50 @@ def test_pixels_of_another_shape_or_kind_are_refused(array: np.ndarray) -> None:
 def test_pixels_of_another_length_are_refused(length: int) -> None:
     with pytest.raises(CodecError, match=f"{length} bytes where 24 were agreed"):
         PixelsCodec((2, 4, 3)).decode(bytes(length))
+
+
+TYPED = st.sampled_from(sorted(set(TYPES) - {"float32"})).flatmap(
+    lambda name: SHAPES.flatmap(lambda shape: arrays(TYPES[name], shape)).map(lambda a: (name, a))
+)
+
+
+@few
+@given(st.lists(TYPED), st.sampled_from(["float32", "float16", "uint8"]))
+def test_every_other_type_travels_bit_for_bit(
+    typed: list[tuple[str, np.ndarray]], dtype: TensorType
+) -> None:
+    codec = TensorsCodec([array.shape for _, array in typed], dtype, [name for name, _ in typed])
+    payload = codec.encode([array for _, array in typed])
+    assert len(payload) == codec.payload_bytes == sum(array.nbytes for _, array in typed)
+    for (_, sent), got in zip(typed, codec.decode(payload), strict=True):
+        assert (got.dtype, got.shape) == (sent.dtype, sent.shape)
+        assert got.tobytes() == sent.tobytes()
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 4), ("float16", 2), ("uint8", 1)])
+def test_quantisation_is_for_float32_alone(dtype: TensorType, size: int) -> None:
+    values = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)
+    places = np.array([2**53 + 1, -1, 1000], np.int64)  # the first is no float64
+    codec = TensorsCodec([(2, 3), (3,)], dtype, ["float32", "int64"])
+    payload = codec.encode([values, places])
+    assert len(payload) == codec.payload_bytes == 6 * size + (8 if size == 1 else 0) + 3 * 8
+    near, exact = codec.decode(payload)
+    assert exact.tolist() == places.tolist() and exact.dtype == np.int64
+    assert np.abs(near - values).max() <= 2 / 255 / 2 + 1e-6
+
+
+@pytest.mark.parametrize(("name", "given"), [("int64", np.int32), ("bool", np.uint8)])
+def test_another_type_than_agreed_is_refused(name: str, given: type) -> None:
+    codec = TensorsCodec([(3,)], "float32", [name])
+    with pytest.raises(CodecError, match=f"{np.dtype(given)} where {name} was agreed"):
+        codec.encode([np.zeros(3, given)])
+
+
+def test_whole_numbers_are_no_float32() -> None:
+    with pytest.raises(CodecError, match="int64 where float32 was agreed"):
+        TensorsCodec([(3,)], "uint8").encode([np.zeros(3, np.int64)])
+
+
+def test_a_type_that_does_not_travel_is_named() -> None:
+    with pytest.raises(CodecError, match="float8_e4m3fn is none of the types that travel: bool"):
+        TensorsCodec([(3,)], "float32", ["float8_e4m3fn"])
