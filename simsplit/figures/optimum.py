@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from simsplit.figures.contract import Drawing
 from simsplit.figures.style import COLOURS, blank_figure, grid, save, shown_above, style_named
 from simsplit.results.kpis import kpi_column
@@ -54,8 +56,6 @@ def draw_front(result: OptimisationResult, style: str = "ieee_column") -> Drawin
 
 def design_table(result: OptimisationResult) -> DataFrame:
     """A row per design with all its KPIs, the front last."""
-    import pandas as pd
-
     front = {id(design) for design in result.front}
     rows = []
     for design in filter(_is_known, result.designs):

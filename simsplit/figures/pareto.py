@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from simsplit.figures.contract import Drawing, PlotOptions
 from simsplit.figures.curves import within_reach
@@ -84,8 +85,6 @@ def design_table(frame: DataFrame, columns: list[str], by: str | None = None) ->
     ``group`` and ``label``: the setting that has a colour and the rest; ``first``: its place;
     ``lacks``: why it is nowhere in the plane.
     """
-    import pandas as pd
-
     keys = frames.apart(frame, [], by)
     rows = []
     for name, part, (first, _) in frames.curves(frame, [], by):

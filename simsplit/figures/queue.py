@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from simsplit.errors import ScenarioError
@@ -106,8 +107,6 @@ def intervals(rows: DataFrame) -> DataFrame:
     Returns:
         ``station`` (see `STATIONS`), ``state``, ``device``, ``worker``, ``start_s``, ``end_s``.
     """
-    import pandas as pd
-
     times = {name: rows[name].astype(float) for name in rows if str(name).endswith("_s")}
     closed_s = times["closed_s"]
     parts = [
@@ -138,8 +137,6 @@ def _retries(rows: DataFrame) -> DataFrame:
     The processor serves in the order of coming and never idles while somebody waits, so that an
     answer begins when the one before it has ended. One that is still open counts as waiting.
     """
-    import pandas as pd
-
     again = rows[is_retried(rows)]
     first = rows.loc[rows["device_end_s"].notna(), ["device", "device_end_s"]]
     over = again[["device", "closed_s"]].rename(columns={"closed_s": "device_end_s"})
@@ -183,8 +180,6 @@ def queue_lengths(
     Returns:
         ``time_s`` (a step or window begins), ``waiting``, ``in service``.
     """
-    import pandas as pd
-
     states = ("waiting", "in service")
     steps = {state: _steps_of(stays[stays["state"] == state]) for state in states}
     if averaged:
@@ -267,8 +262,6 @@ def draw(folder: Path, options: PlotOptions) -> Drawing:
         ScenarioError: No such device, an empty window, or a filter that leaves nothing.
         ArtefactError: ``folder`` is no result.
     """
-    import pandas as pd
-
     result = read_result(folder)
     if result.requests.empty:
         columns = ("station", "quantity", "time_s", "value")
@@ -388,8 +381,6 @@ def _note(ax: Axes, stays: DataFrame, from_s: float, to_s: float) -> None:
 
 def _long(lengths: dict[str, DataFrame], shares: DataFrame, edges_s: Floats) -> DataFrame:
     """Every number in the figure, one per row."""
-    import pandas as pd
-
     busy = pd.DataFrame({"time_s": edges_s[:-1]}).assign(**{str(n): shares[n] for n in shares})
     parts = [
         frame.melt("time_s", var_name="quantity").assign(station=station)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from simsplit.errors import ScenarioError
 from simsplit.figures.contract import Drawing, PlotOptions
@@ -184,8 +185,6 @@ def _figure(
 
 def _table(cover: Coverage, devices: DataFrame) -> DataFrame:
     """Every number in the figure, one place per row."""
-    import pandas as pd
-
     x_m, y_m = np.meshgrid(cover.x_m, cover.y_m)
     grid = {"x_m": x_m.ravel(), "y_m": y_m.ravel(), "snr_db": cover.snr_db.ravel()}
     cells = pd.DataFrame(grid | {"site": cover.site.ravel(), "what": "map"})

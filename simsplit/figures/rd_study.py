@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from simsplit.figures.contract import Drawing
 from simsplit.figures.style import (
@@ -209,8 +210,6 @@ def write_study(study: Study, out: Path, style: str = "ieee_page") -> list[Path]
 
 def frames(study: Study) -> tuple[DataFrame, DataFrame]:
     """Points and deltas as tables."""
-    import pandas as pd
-
     return pd.DataFrame(study.points), pd.DataFrame(study.deltas)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from simsplit.errors import ScenarioError
 from simsplit.figures.contract import Drawing, PlotOptions
@@ -157,8 +158,6 @@ def latency_cdf(
     Returns:
         What was drawn: the column ``by``, ``latency_s``, ``fraction``.
     """
-    import pandas as pd
-
     drawn = []
     wanted = requests[by].unique() if names is None else names
     for position, name in enumerate(wanted):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from simsplit.errors import ScenarioError
 from simsplit.figures.contract import Drawing, PlotOptions
@@ -111,8 +112,6 @@ def stage_table(folder: Path, bars: Sequence[tuple[str, Any]], axis: str) -> Dat
     Columns: ``curve``, the axis, ``<stage>_s`` and ``<stage>_j``, ``latency_s`` and ``energy_j``
     with ``_ci_low`` and ``_ci_high``; ``place`` on the horizontal axis, a gap between groups.
     """
-    import pandas as pd
-
     rows, requests = [], {}
     x, before = 0.0, bars[0][0]
     for group, row in bars:

@@ -110,7 +110,7 @@ class World:
         self._all_closed = self.env.event()
         self._arrivals_over = False
         devices = spots(scenario.devices)
-        self.devices = [self._device(spot, plans, machines) for spot in devices]
+        self.devices = [_device(self.env, scenario, spot, plans, machines) for spot in devices]
         self.radio = RadioNetwork(
             self.env,
             scenario.cell,
@@ -159,20 +159,6 @@ class World:
         clock = {"replication": self.replication, "window_s": window_s, "end_s": end_s}
         rows = stations(self.devices, self.radio, self.edge, end_s, used)
         return History(tuple(self.requests), clock | self._late | rows)
-
-    def _device(self, spot: Spot, plans: Mapping[str, Plan], machines: Machines) -> Device:
-        group = spot.group
-        return Device(
-            self.env,
-            spot.index,
-            group,
-            plans,
-            machines.device[group.name],
-            self.scenario.cell.drx,
-            thermal=machines.thermal.get(group.name),
-            battery=group.battery,
-            ambient_c=25.0 if group.heat is None else group.heat.ambient_c,
-        )
 
     def _blocks(
         self, cause: Cause, table: BlerTable, make_blocks: MakeBlocks | None
@@ -227,6 +213,27 @@ class World:
         self._open -= 1
         if self._arrivals_over and self._open == 0 and not self._all_closed.triggered:
             self._all_closed.succeed()
+
+
+def _device(
+    env: simpy.Environment,
+    scenario: Scenario,
+    spot: Spot,
+    plans: Mapping[str, Plan],
+    machines: Machines,
+) -> Device:
+    group = spot.group
+    return Device(
+        env,
+        spot.index,
+        group,
+        plans,
+        machines.device[group.name],
+        scenario.cell.drx,
+        thermal=machines.thermal.get(group.name),
+        battery=group.battery,
+        ambient_c=25.0 if group.heat is None else group.heat.ambient_c,
+    )
 
 
 def _late_arrivals(
