@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from simsplit.cli.terminal import (
+    AllowCodeOption,
     JsonOption,
     OutOption,
     ScenarioArg,
@@ -68,6 +69,7 @@ def optimise(
     out: OutOption = None,
     as_json: JsonOption = False,
     figures: Annotated[bool, typer.Option(help="Draw the Pareto figure too.")] = True,
+    allow_code: AllowCodeOption = False,
 ) -> None:
     """Search axes of a scenario for the best designs; goes on where it was stopped."""
     from simsplit.figures.optimum import plot_front
@@ -131,6 +133,7 @@ def capacity(
     workers: WorkersOption = None,
     out: OutOption = None,
     as_json: JsonOption = False,
+    allow_code: AllowCodeOption = False,
 ) -> None:
     """How many devices fit under conditions; goes on where it was stopped."""
     from simsplit.study import capacity as study
@@ -173,6 +176,7 @@ def coverage(
     replications: Annotated[int, typer.Option(min=2, help="Drops in a repetition.")] = 40,
     workers: WorkersOption = None,
     out: OutOption = None,
+    allow_code: AllowCodeOption = False,
 ) -> None:
     """Measure how often the 95 % intervals hold the truth: toys, and a scenario of many drops."""
     from simsplit.study.coverage import FILE

@@ -18,7 +18,15 @@ from simsplit.cli.network_tables import (
     measured_rows,
     predicted_lines,
 )
-from simsplit.cli.terminal import JsonOption, app, guarded, print_json, print_table, progress_bars
+from simsplit.cli.terminal import (
+    AllowCodeOption,
+    JsonOption,
+    app,
+    guarded,
+    print_json,
+    print_table,
+    progress_bars,
+)
 
 
 @app.command()
@@ -40,6 +48,7 @@ def splits(
         bool, typer.Option("--bottlenecks", help="Only cuts smaller than the input.")
     ] = False,
     as_json: JsonOption = False,
+    allow_code: AllowCodeOption = False,
 ) -> None:
     """List where a network can be cut: what would travel, and the work on either side."""
     from simsplit.networks.opened import split_points
@@ -87,6 +96,7 @@ def profile(
         float | None,
         typer.Option("--seven-zip-mips", help="Codecs: this core's rating, `7z b -mmt=1`, Tot."),
     ] = None,
+    allow_code: AllowCodeOption = False,
 ) -> None:
     """Measure a network on this machine, operator by operator, or what every codec costs.
 
@@ -136,6 +146,7 @@ def train(
     ] = None,
     max_steps: Annotated[int | None, typer.Option("--max-steps", min=1)] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Of a network's training.")] = 1,
+    allow_code: AllowCodeOption = False,
 ) -> None:
     """Fit what a recipe describes: a network, or a table of block errors."""
     from simsplit.training.train import train as fit

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from simsplit.cli.terminal import (
+    AllowCodeOption,
     JsonOption,
     OutOption,
     ScenarioArg,
@@ -63,6 +64,7 @@ def run(
     ] = None,
     as_json: JsonOption = False,
     figures: Annotated[bool, typer.Option(help="Draw the result's figures too.")] = True,
+    allow_code: AllowCodeOption = False,
 ) -> None:
     """Simulate a scenario, store the result with its figures and print its table."""
     from simsplit.study.replicate import run_or_replicate
@@ -110,7 +112,12 @@ def _print_precision(result: Result) -> None:
 
 @app.command()
 @guarded
-def check(scenario: ScenarioArg, set_: SetOption = None, as_json: JsonOption = False) -> None:
+def check(
+    scenario: ScenarioArg,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+    allow_code: AllowCodeOption = False,
+) -> None:
     """Open what a scenario names, list all mistakes, and print expected loads and defaults."""
     from simsplit.study.check import check as checked
     from simsplit.study.defaults import default_lines

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simsplit.cli.terminal import app, guarded, print_table
+from simsplit.cli.terminal import AllowCodeOption, app, guarded, print_table
 
 if TYPE_CHECKING:
     from simsplit.study.reproduce import Action, Command
@@ -37,6 +37,7 @@ def reproduce(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for all results (else: results).")
     ] = None,
+    allow_code: AllowCodeOption = False,
 ) -> None:
     """Make published figures and tables anew; what was finished is kept, so one can go on."""
     if is_list:

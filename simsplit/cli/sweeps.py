@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from simsplit.cli.terminal import OutOption, SetOption, app, fail, guarded, print_table, sweep_bar
+from simsplit.cli.terminal import (
+    AllowCodeOption,
+    OutOption,
+    SetOption,
+    app,
+    fail,
+    guarded,
+    print_table,
+    sweep_bar,
+)
 
 if TYPE_CHECKING:
     from simsplit.results.sweep_folder import Status
@@ -53,6 +62,7 @@ def sweep(
         bool, typer.Option("--resume/--no-resume", help="Keep finished points, or run all anew.")
     ] = True,
     out: OutOption = None,
+    allow_code: AllowCodeOption = False,
 ) -> None:
     """Run many points side by side; finished ones are kept, so the same command goes on."""
     from simsplit.study.sweep import Execution, resume, run_sweep

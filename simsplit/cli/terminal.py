@@ -53,6 +53,10 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="path=value, e.g. cell.channel.snr_db=5.")
 ]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Result folder.")]
+AllowCodeOption = Annotated[
+    bool,
+    typer.Option("--allow-code", help="Modules of your own that it names may be imported and run."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
@@ -62,9 +66,11 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(command)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         from simsplit.errors import NothingThere, SimsplitError
+        from simsplit.scenario.permission import code_allowed
 
         try:
-            return command(*args, **kwargs)
+            with code_allowed(kwargs.get("allow_code") is True):
+                return command(*args, **kwargs)
         except NothingThere as nothing:
             typer.secho(f"Nothing to show: {nothing}", fg="yellow", err=True)
             raise SystemExit(0) from None

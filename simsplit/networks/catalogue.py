@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.networks.detection import DetectionNet
-from simsplit.scenario.user_code import import_user_module
+from simsplit.scenario.user_code import build_target, users_code
 
 Weights = Path | Literal["random"]
 
@@ -56,10 +56,9 @@ def open_network(
         ScenarioError: unknown source, or options that it does not take.
         ArtefactError: weights that are missing, damaged, or another network's.
     """
-    make = _own(source) if ":" in source else _torchvision(source, height, width)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        module = _made(source, make, options or {})
+        module = _made(source, height, width, options or {})
     if weights != "random":
         load_weights(module, weights)
     return _finished(module, source, height, width, tuple(leaves))
@@ -82,35 +81,14 @@ def _is_detector(source: str) -> bool:
     return source in models.list_models(module=models.detection)
 
 
-def _made(source: str, make: Callable[..., Any], options: Mapping[str, Any]) -> nn.Module:
-    try:
-        module = make(**options)
-    except Exception as error:  # a user's own class may raise anything
-        message = f"{source} cannot be built with these options: {_first_line(error)}"
-        raise ScenarioError(message, path="options", value=dict(options)) from error
-    if not isinstance(module, nn.Module):
-        raise ScenarioError("is not a torch.nn.Module", path="source", value=source)
+def _made(source: str, height: int, width: int, options: Mapping[str, Any]) -> nn.Module:
+    if ":" in source:
+        own: nn.Module = build_target(source, path="source", base=nn.Module, options=options)
+        return own
+    make = _torchvision(source, height, width)
+    with users_code(f"{source} cannot be built with these options", "options", dict(options)):
+        module: nn.Module = make(**options)
     return module
-
-
-def _first_line(error: Exception) -> str:
-    name, lines = type(error).__name__, str(error).splitlines()
-    return f"{name}: {lines[0]}" if lines else name
-
-
-def _own(source: str) -> Callable[..., Any]:
-    module_name, _, name = source.partition(":")
-    try:
-        module = import_user_module(module_name)
-    except Exception as error:  # a user's own module may raise anything
-        message = f"the network's module cannot be imported: {_first_line(error)}"
-        raise ScenarioError(message, path="source", value=source) from error
-    if not callable(getattr(module, name, None)):
-        offered = [n for n, v in vars(module).items() if isinstance(v, type)]
-        raise ScenarioError(
-            f"{module_name} has no such class", path="source", value=name, choices=offered
-        )
-    return getattr(module, name)  # type: ignore[no-any-return]
 
 
 def _torchvision(source: str, height: int, width: int) -> Callable[..., Any]:

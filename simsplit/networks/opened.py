@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 
 @lru_cache(maxsize=8)
-def _graph(network_json: str, height: int, width: int) -> Graph:
-    """The traced network of a spec (as JSON, which can be hashed) at a picture size."""
+def _graph(network_json: str, height: int, width: int, digest: str | None) -> Graph:
+    """The traced network of a spec (as JSON, which can be hashed) at a picture size.
+
+    ``digest``: of its source's files; a network whose code has changed is another one.
+    """
     import torch
 
     spec = Network.model_validate_json(network_json)
@@ -44,7 +47,8 @@ def open_graph(network: Network, height: int, width: int) -> Graph:
         ScenarioError, ArtefactError: Unknown network, weights that do not fit, no graph.
     """
     nameless = network.model_copy(update={"name": "network", "answer": None})
-    return _graph(nameless.model_dump_json(), height, width)
+    digest = source_digest(network.source)
+    return _graph(nameless.model_dump_json(), height, width, digest)
 
 
 def network_digest(network: Network) -> str:

@@ -77,7 +77,8 @@ def build_target(
             ``base``.
     """
     made = import_target(target, path=path, base=base)
-    with users_code(f"{target} cannot be built with {takes}", path, dict(options or {}) or target):
+    where = f"{path.rpartition('.')[0]}.options".removeprefix(".") if options else path
+    with users_code(f"{target} cannot be built with {takes}", where, dict(options or {}) or target):
         thing = made(*args, **dict(options or {}))
     if base is not None and not any(_is_of(type(thing), one) for one in _several(base)):
         message = f"made a {type(thing).__name__}, which {_lack(type(thing), base)}"
@@ -148,7 +149,7 @@ def is_examined(target: str) -> bool:
 
 def _imported(target: str, path: str) -> Any:
     module_name, _, name = target.partition(":")
-    if not is_examined(target) and _is_there(module_name):
+    if not is_examined(target) and is_there(module_name):
         raise ScenarioError(f"may not be imported; {HINT}", path=path, value=target)
     with users_code("cannot be imported", path, target):
         module = import_user_module(module_name)
@@ -159,10 +160,12 @@ def _imported(target: str, path: str) -> Any:
     return getattr(module, name)
 
 
-def _is_there(name: str) -> bool:
+def is_there(name: str) -> bool:
     """Whether there is such a module; nothing of it is executed."""
     first = name.split(".")[0]
     places = list(map(str, search_path()))
+    if first in sys.modules:
+        return True
     return _spec(first, None) is not None or PathFinder.find_spec(first, places) is not None
 
 
@@ -199,7 +202,7 @@ def _is_of(thing: type, base: type) -> bool:
 def _lacking(thing: type, protocol: type) -> list[str]:
     """Methods of a Protocol that a class has not."""
     methods = (name for name, value in vars(protocol).items() if isinstance(value, FunctionType))
-    asked = (name for name in methods if not name.startswith("_"))
+    asked = (name for name in methods if name not in ("__init__", "__subclasshook__"))
     return [name for name in asked if not callable(getattr(thing, name, None))]
 
 
@@ -214,7 +217,17 @@ def _lack(thing: type, base: Base) -> str:
 
 def _names(base: Base) -> str:
     several = () if base is None else _several(base)
-    return " or ".join(f"{one.__module__}.{one.__name__}" for one in several) or "such an object"
+    return " or ".join(map(_public_name, several)) or "such an object"
+
+
+def _public_name(thing: type) -> str:
+    """E.g. ``torch.nn.Module``: of the first package on the way to a class that has it."""
+    parts = thing.__module__.split(".")
+    packages = (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+    for package in packages:
+        if getattr(sys.modules.get(package), thing.__name__, None) is thing:
+            return f"{package}.{thing.__name__}"
+    return thing.__name__
 
 
 def _may_make(function: FunctionType, base: Base) -> bool:

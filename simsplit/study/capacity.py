@@ -22,6 +22,7 @@ from simsplit.results.kpis import Condition, parse_conditions
 from simsplit.results.summary import check_kpi
 from simsplit.results.sweep_folder import failures, read_description
 from simsplit.scenario.load import load
+from simsplit.scenario.permission import takes_permission
 from simsplit.scenario.sweeps import Sweep
 from simsplit.study.capacity_outcome import CapacityResult, Fleet, Verdict, fleet_of, judged
 from simsplit.study.capacity_outcome import devices as named
@@ -122,6 +123,7 @@ FILE = "capacity.json"
 STORED = ("source", "devices", "overrides")  # what all counts of a folder have in common
 
 
+@takes_permission
 def capacity(
     source: str | Path,
     where: str,
@@ -135,6 +137,7 @@ def capacity(
     overrides: Sequence[str] = (),
     workers: int | None = None,
     progress: Callable[[Verdict], None] | None = None,
+    allow_code: bool = False,
 ) -> CapacityResult:
     """The largest number of devices at which every condition holds.
 
@@ -154,6 +157,7 @@ def capacity(
         overrides: ``path=value`` texts that hold for every count.
         workers: Processes; None: as many as there are cores.
         progress: Called with every verdict.
+        allow_code: Modules of a user's own may be imported (`simsplit.scenario.permission`).
 
     Raises:
         ScenarioError: A mistake in what is asked, or ``out`` holds counts of something else.

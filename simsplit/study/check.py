@@ -24,8 +24,10 @@ from simsplit.scenario.channel import TraceChannel
 from simsplit.scenario.devices import DeviceGroup
 from simsplit.scenario.load import load
 from simsplit.scenario.operating_points import OperatingPoint
-from simsplit.scenario.policies import Custom, Fixed
+from simsplit.scenario.permission import takes_permission
+from simsplit.scenario.policies import Fixed
 from simsplit.scenario.scenario import Scenario
+from simsplit.scenario.targets import not_examined
 from simsplit.sim.radio.frame import elements_of, frame_of, open_trace, uplink_share
 from simsplit.sim.radio.positions import site_points
 from simsplit.study.defaults import defaults
@@ -103,12 +105,20 @@ class Expectation:
         return [*map(_group_row, self.groups), *shared]
 
 
-def check(source: str | Path | Mapping[str, Any], *, overrides: Sequence[str] = ()) -> Expectation:
+@takes_permission
+def check(
+    source: str | Path | Mapping[str, Any],
+    *,
+    overrides: Sequence[str] = (),
+    allow_code: bool = False,
+) -> Expectation:
     """Everything that a scenario names is opened; offered load, capacity, expected utilisation.
 
     Args:
         source: Bundled name, path or mapping.
         overrides: ``path=value`` texts.
+        allow_code: A user's own modules are imported and examined too; else they are left alone,
+            and the loads that depend on them stay unknown.
 
     Raises:
         ScenarioError, ArtefactError: See `simsplit.scenario.load.load`; then what opening networks,
@@ -117,12 +127,14 @@ def check(source: str | Path | Mapping[str, Any], *, overrides: Sequence[str] = 
     from simsplit.study.run import resolve
 
     written = load(source, overrides=overrides)
-    return replace(expect(resolve(source, overrides, {})), defaults=defaults(written))
+    is_left_alone = bool(not_examined(written))
+    scenario = written if is_left_alone else resolve(source, overrides, {})
+    return replace(expect(scenario), defaults=defaults(written))
 
 
 def expect(scenario: Scenario) -> Expectation:
     """The expectation of a resolved scenario; see `check`."""
-    own = own_code(scenario)
+    own = not_examined(scenario)
     if own:
         return _without_pilot(scenario, own)
     rows, drops = pilot(scenario)
@@ -156,21 +168,17 @@ def _radio_load(scenario: Scenario, drops: Sequence[Mapping[str, Any]], requests
     return used * rate_hz / there
 
 
-def own_code(scenario: Scenario) -> list[str]:
-    """Classes of a user's own that a run would import, as ``package.module:Name``."""
-    sources = [network.source for network in scenario.networks if ":" in network.source]
-    policies = [g.policy.target for g in scenario.devices if isinstance(g.policy, Custom)]
-    return [name for name in (*sources, *policies) if not name.startswith("simsplit.")]
-
-
 def _without_pilot(scenario: Scenario, own: Sequence[str]) -> Expectation:
     """Looking at a scenario executes nothing of a user's own: work per request stays unknown."""
     groups = tuple(
         GroupLoad(group.name, _scheme(scenario, group), offered_hz(scenario, group))
         for group in scenario.devices
     )
-    names = ", ".join(sorted(set(own)))
-    unknown = f"loads are unknown: check runs no code of your own ({names}); `simsplit run` does"
+    names = ", ".join(own)
+    unknown = (
+        f"not examined, so loads are unknown: {names}; "
+        "check runs no code of your own unless --allow-code is said"
+    )
     return Expectation(
         groups=groups,
         capacity_re_per_s=capacity_re_per_s(scenario.cell),

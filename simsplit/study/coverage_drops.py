@@ -19,6 +19,7 @@ import numpy as np
 from simsplit.errors import ScenarioError
 from simsplit.files import write_whole
 from simsplit.results.identity import artefact_digests, run_identity
+from simsplit.scenario.permission import Carried
 from simsplit.study.inputs import make_plans
 from simsplit.study.run import open_scenario_pipelines, resolve
 from simsplit.study.simulate import simulate
@@ -83,7 +84,7 @@ def simulated(
         plans = make_plans(scenario, pipeline, pipeline.prepare())
         work = partial(_block, scenario, plans, count=count)
         with executor(workers or cores(), None) as pool:
-            done = [(file, pool.submit(work, start)) for start, file in missing]
+            done = [(file, pool.submit(Carried(work), start)) for start, file in missing]
             for number, (file, future) in enumerate(done, start=1):
                 write_whole(file, future.result())
                 tell(f"drops of {scenario.name}", number, len(done))

@@ -20,6 +20,7 @@ from simsplit.results.kpis import parse_conditions
 from simsplit.results.sweep_folder import failures, read_description
 from simsplit.scenario.axes import Point, Range, Value, as_yaml
 from simsplit.scenario.load import load
+from simsplit.scenario.permission import takes_permission
 from simsplit.scenario.sweeps import Sweep
 from simsplit.study.optimum import OptimisationResult
 from simsplit.study.proposals import ask_and_tell, optuna_version
@@ -34,6 +35,7 @@ Progress = Callable[[int, int, str], None]
 FILE = "optimum.json"
 
 
+@takes_permission
 def optimise(
     source: str | Path,
     axes: Mapping[str, Sequence[Value] | Range],
@@ -50,6 +52,7 @@ def optimise(
     overrides: Sequence[str] = (),
     workers: int | None = None,
     progress: Progress | None = None,
+    allow_code: bool = False,
 ) -> OptimisationResult:
     """Search the axes for the designs that no other beats.
 

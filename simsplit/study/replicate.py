@@ -27,6 +27,7 @@ from simsplit.results import store as results
 from simsplit.results.identity import artefact_digests, default_folder, make_manifest, run_identity
 from simsplit.results.kpis import flat_rows
 from simsplit.results.summary import check_kpi
+from simsplit.scenario.permission import takes_permission
 from simsplit.study.run import (
     Progress,
     Replications,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 LIMIT = 100
 
 
+@takes_permission
 def replicate(
     source: Source,
     *,
@@ -68,11 +70,12 @@ def replicate(
     overrides: Sequence[str] = (),
     progress: Progress | None = None,
     workers: int | None = None,
+    allow_code: bool = False,
 ) -> Result:
     """Run a scenario with as many replications as its intervals need, and store the result.
 
     Args:
-        source, seed, duration_s, fidelity, overrides, progress, workers: As of
+        source, seed, duration_s, fidelity, overrides, progress, workers, allow_code: As of
             `simsplit.study.run.run`.
         until: Widest half-widths, e.g. ``accuracy:0.01,latency_s.p95:5%``; each must hold at every
             operating point that has requests.

@@ -19,7 +19,9 @@ from simsplit.scenario.bundled import models_dir
 from simsplit.scenario.load import load as load_scenario
 from simsplit.scenario.load import resolved_yaml
 from simsplit.scenario.operating_points import EVERY
+from simsplit.scenario.permission import takes_permission
 from simsplit.scenario.scenario import Scenario
+from simsplit.scenario.targets import require_permission
 from simsplit.study.inputs import make_plans
 from simsplit.study.simulate import simulate
 from simsplit.tasks.cache_folder import cache_directory
@@ -38,6 +40,7 @@ Progress = Callable[[str, int, int], None]  # act, done, total
 Source = str | Path | Mapping[str, Any] | Scenario
 
 
+@takes_permission
 def run(
     source: Source,
     *,
@@ -50,6 +53,7 @@ def run(
     progress: Progress | None = None,
     score_batch: int | None = None,
     workers: int | None = None,
+    allow_code: bool = False,
 ) -> Result:
     """Run a scenario and store its result.
 
@@ -62,6 +66,7 @@ def run(
         score_batch: Score so many requests per call (rows do not depend on it).
         workers: Processes that simulate replications (rows do not depend on it); 0: this one alone;
             None: as many as there are cores.
+        allow_code: Modules of a user's own may be imported (`simsplit.scenario.permission`).
 
     Returns:
         The stored `Result` with ``.requests`` and ``.summary``.
@@ -164,11 +169,17 @@ def store(
 
 
 def resolve(source: Source, overrides: Sequence[str], shorthands: Mapping[str, Any]) -> Scenario:
-    """The scenario with its overrides; shorthands that are None do not count."""
+    """The scenario with its overrides; shorthands that are None do not count.
+
+    Raises:
+        ScenarioError, ArtefactError: See `simsplit.scenario.load.load`; code of a user's own that
+            may not be imported.
+    """
     if isinstance(source, Scenario):
         source = source.model_dump(mode="json")
     texts = [*overrides, *(f"{key}={v}" for key, v in shorthands.items() if v is not None)]
     scenario = load_scenario(source, overrides=texts)
+    require_permission(scenario)
     if all(point.split != EVERY for point in scenario.operating_points):
         return scenario
     from simsplit.pipeline.scenario import expanded

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from simsplit.errors import SimsplitError
 from simsplit.scenario.devices import DeviceGroup, PeriodicArrivals, PoissonArrivals
+from simsplit.scenario.permission import Carried
 from simsplit.scenario.scenario import Scenario
 from simsplit.study.inputs import (
     _block_channel,
@@ -101,7 +102,7 @@ def _side_by_side(
 ) -> list[History]:
     try:
         with executor(count, None) as pool:
-            futures = [pool.submit(_single, scenario, plans, number) for number in numbers]
+            futures = [pool.submit(Carried(_single), scenario, plans, number) for number in numbers]
             for _ in _told((f.result() for f in as_completed(futures)), numbers, progress):
                 pass  # in the order of their ends; the first error stops the others
             return [future.result() for future in futures]

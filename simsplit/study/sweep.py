@@ -23,8 +23,10 @@ from simsplit.scenario.axes import Point, Value, as_yaml
 from simsplit.scenario.bundled import bundled_names, scenarios_dir
 from simsplit.scenario.load import find
 from simsplit.scenario.load import load as load_scenario
+from simsplit.scenario.permission import Carried, takes_permission
 from simsplit.scenario.places import SCENARIO, reference
 from simsplit.scenario.sweeps import Sweep
+from simsplit.scenario.targets import require_permission
 from simsplit.study.replicate import check_target, run_or_replicate
 from simsplit.study.until import MINIMUM, parse_until
 from simsplit.study.workers import cores, executor
@@ -84,6 +86,7 @@ class Done:
 # --- verbs ------------------------------------------------------------------------------------
 
 
+@takes_permission
 def sweep(
     source: str | Path,
     axes: Mapping[str, Sequence[Value]],
@@ -92,6 +95,7 @@ def sweep(
     out: Path | str,
     progress: Progress | None = None,
     workers: int | None = None,
+    allow_code: bool = False,
 ) -> DataFrame:
     """Run every combination of the axes' values; points that are there already are not run again.
 
@@ -102,6 +106,7 @@ def sweep(
         out: The sweep's folder.
         progress: Called as points end.
         workers: Processes; None: as many as there are cores.
+        allow_code: Modules of a user's own may be imported (`simsplit.scenario.permission`).
 
     Returns:
         The tidy table (see `simsplit.load_results`), also in ``out`` as CSV and Parquet.
@@ -118,6 +123,7 @@ def sweep(
     return run_sweep(asked, out, Execution(workers, progress=progress))
 
 
+@takes_permission
 def resume(
     out: str | Path,
     *,
@@ -125,6 +131,7 @@ def resume(
     scheduler: str | None = None,
     progress: Progress | None = None,
     is_anew: bool = False,
+    allow_code: bool = False,
 ) -> DataFrame:
     """Go on with the sweep in a folder, as its ``sweep.json`` says.
 
@@ -134,6 +141,7 @@ def resume(
         scheduler: Address of a Dask scheduler; None: processes of this machine.
         progress: Called with (points done, points, the one that ended).
         is_anew: Run finished points again too.
+        allow_code: Modules of a user's own may be imported (`simsplit.scenario.permission`).
 
     Returns:
         The tidy table of all points (see `simsplit.load_results`).
@@ -256,6 +264,7 @@ def _name(asked: Sweep, point: Point) -> str:
     texts = list(_texts(point.overrides, asked.replications))
     try:
         scenario = load_scenario(asked.source, overrides=texts)
+        require_permission(scenario)
         whole = run_identity(scenario, artefact_digests(scenario))
     except SimsplitError as error:
         where = ", ".join(f"{axis} = {value}" for axis, value in point.values.items())
@@ -327,7 +336,7 @@ def _ends(jobs: Sequence[Job], execution: Execution) -> Iterator[tuple[Job, Base
             yield job, None
         return
     with executor(count, execution.scheduler) as pool:
-        futures = {pool.submit(work, job): job for job in jobs}
+        futures = {pool.submit(Carried(work), job): job for job in jobs}
         for future in as_completed(futures):
             yield futures[future], future.exception()
 

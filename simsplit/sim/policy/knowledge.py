@@ -115,6 +115,21 @@ class Policy(Protocol):
         """A request over ``point`` has closed with this `reward`, in [0, 1]; 0 if it was lost."""
 
 
+class Chooser(Protocol):
+    """What a user's own policy must have; ``learn(point, reward)`` as of `Policy` if it learns.
+
+    It is built with (costs by operating point, options, a generator of its own), once per device.
+    """
+
+    def choose(self, knowledge: Knowledge, sample: int) -> str | Decision:
+        """The name of one of its operating points, or a `Decision`, for a request.
+
+        Args:
+            knowledge: What the device knows now; seconds, dB, joules as its attributes say.
+            sample: Number of the request's sample in the task's range, from 0.
+        """
+
+
 # --- what a point is predicted to cost --------------------------------------------------------
 
 

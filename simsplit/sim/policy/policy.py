@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from simsplit.errors import ScenarioError
 from simsplit.scenario import policies as specs
-from simsplit.scenario.user_code import import_user_module
+from simsplit.scenario.user_code import build_target, users_code
 from simsplit.sim.policy.bandit import Arms, EpsilonGreedy, Thompson
 from simsplit.sim.policy.knowledge import (
+    Chooser,
     Costs,
     Decision,
     Knowledge,
@@ -186,16 +186,15 @@ class CustomPolicy:
         return decision
 
     def _answer(self, knowledge: Knowledge, sample: int) -> str | Decision:
-        try:
+        with users_code(f"{self._spec.target} failed to choose", self._path):
             answer: str | Decision = self._policy.choose(knowledge, sample)
-        except Exception as error:  # a user's own class may raise anything
-            raise self._error(f"failed to choose: {type(error).__name__}: {error}", None) from error
         return answer
 
     def learn(self, point: str, reward: float) -> None:
         """Hand the reward on, if the user's policy learns."""
         if self._learn is not None:
-            self._learn(point, reward)
+            with users_code(f"{self._spec.target} failed to learn", self._path):
+                self._learn(point, reward)
 
     def _error(self, message: str, value: object, choices: tuple[str, ...] = ()) -> ScenarioError:
         return ScenarioError(
@@ -205,29 +204,18 @@ class CustomPolicy:
 
 def _build(
     spec: specs.Custom, costs: Mapping[str, Costs], rng: np.random.Generator, path: str
-) -> Any:  # a user's class is known only once it is imported
-    made = _import(spec.target, path)
-    try:
-        policy = made(dict(costs), dict(spec.options), rng)
-    except Exception as error:
-        raise _wrong(
-            spec.target, path, f"cannot be built with (costs, options, rng): {error}"
-        ) from error
-    if not callable(getattr(policy, "choose", None)):
-        raise _wrong(spec.target, path, "has no method choose(knowledge, sample)")
+) -> Chooser:
+    options = dict(spec.options)
+    policy: Chooser = build_target(
+        spec.target,
+        dict(costs),
+        options,
+        rng,
+        path=f"{path}.target",
+        base=Chooser,
+        takes="(costs, options, rng)",
+    )
     return policy
-
-
-def _import(target: str, path: str) -> Any:
-    module, _, name = target.partition(":")
-    try:
-        return getattr(import_user_module(module), name)
-    except Exception as error:
-        raise _wrong(target, path, f"cannot be imported: {error}") from error
-
-
-def _wrong(target: str, path: str, message: str) -> ScenarioError:
-    return ScenarioError(f"the policy's class {message}", path=f"{path}.target", value=target)
 
 
 # --- from spec to policy ----------------------------------------------------------------------

@@ -173,6 +173,7 @@ def own_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / "cli_nets.py").write_text(MODULE)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "cli_nets", raising=False)
+    monkeypatch.setenv("SIMSPLIT_PATH", str(tmp_path))  # by which it may be imported
     monkeypatch.chdir(tmp_path)
     return "cli_nets:Tiny"
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.networks.catalogue import open_network, torchvision_names
+from simsplit.scenario.permission import code_allowed
 
 SMALL = {"source": "squeezenet1_1", "height": 64, "width": 64}
 
@@ -88,9 +89,11 @@ def test_names_that_are_wrong() -> None:
         open_network("resnet81", height=64, width=64)
     with pytest.raises(ScenarioError, match="cannot be imported"):
         open_network("no.such.module:Net", height=64, width=64)
-    with pytest.raises(ScenarioError, match="Did you mean 'Linear'"):
+    with pytest.raises(ScenarioError, match="--allow-code"):
         open_network("torch.nn:Linaer", height=64, width=64)
-    with pytest.raises(ScenarioError, match=r"not a torch\.nn\.Module"):
+    with code_allowed(), pytest.raises(ScenarioError, match="Did you mean 'Linear'"):
+        open_network("torch.nn:Linaer", height=64, width=64)
+    with code_allowed(), pytest.raises(ScenarioError, match=r"not derived from torch\.nn\.Module"):
         open_network("pathlib:PurePath", height=64, width=64)
     with pytest.raises(ScenarioError, match="options"):
         open_network(**SMALL, options={"depth": 3})

@@ -16,6 +16,7 @@ from simsplit.networks.cuts import SplitPoint, cut, input_size, points
 from simsplit.networks.graph import Graph, trace
 from simsplit.networks.tracing import same
 from simsplit.operators import total_macs
+from simsplit.scenario.permission import code_allowed
 from simsplit.seeds import generator
 
 POINTS = 5
@@ -445,8 +446,10 @@ def test_wrong_names_get_the_nearest_one() -> None:
 
 def test_a_users_class_by_its_target(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "my_networks", sys.modules[ResidualToy.__module__])
-    module = open_network("my_networks:ResidualToy", height=8, width=8, options={"channels": 12})
+    with code_allowed():
+        options = {"channels": 12}
+        module = open_network("my_networks:ResidualToy", height=8, width=8, options=options)
     graph = trace(module, images(8))
     assert points(graph)[1].shapes == ((12, 8, 8),)
-    with pytest.raises(ScenarioError):
+    with code_allowed(), pytest.raises(ScenarioError, match="colour"):
         open_network("my_networks:ResidualToy", height=8, width=8, options={"colour": 1})

@@ -135,7 +135,7 @@ def test_leaf_may_be_said_twice() -> None:
     ],
 )
 def test_mistakes_are_exit_code_2(arguments: list[str], texts: list[str]) -> None:
-    result = CliRunner().invoke(app, ["splits", *arguments])
+    result = CliRunner().invoke(app, ["splits", "--allow-code", *arguments])
     assert result.exit_code == 2 and not result.stdout, result.output
     assert all(text in result.stderr for text in texts), result.stderr
     assert "Traceback" not in result.output

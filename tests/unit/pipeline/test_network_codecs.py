@@ -54,6 +54,7 @@ AVIF: dict[str, dict[str, Any]] = {"avif": {"kind": "avif_tiles", "quality": 90}
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A user's own module on the path, and a weights file for it."""
     (tmp_path / "tiny_net.py").write_text(MODULE)
+    monkeypatch.setenv("SIMSPLIT_PATH", str(tmp_path))  # by which it may be imported
     monkeypatch.syspath_prepend(str(tmp_path))
     from tiny_net import Tiny  # type: ignore[import-not-found]
 

@@ -19,6 +19,7 @@ from simsplit.pipeline.scenario import Pipelines, expanded, open_pipelines
 from simsplit.scenario.bundled import models_dir
 from simsplit.scenario.load import load
 from simsplit.scenario.operating_points import OperatingPoint
+from simsplit.scenario.permission import code_allowed
 from simsplit.scenario.scenario import Scenario
 from simsplit.study.inputs import make_plans
 from simsplit.study.run import run
@@ -57,7 +58,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
     torch.manual_seed(3)
     save_file(Reader().state_dict(), folder / "reader.safetensors")
-    yield folder / "reader.safetensors"
+    with code_allowed():
+        yield folder / "reader.safetensors"
     sys.path.remove(str(folder))
     sys.modules.pop("piped_nets", None)
 

@@ -53,6 +53,7 @@ LOST = Delivery(0, False)
 def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A user's own module on the path, and a weights file for it."""
     (tmp_path / "own_nets.py").write_text(MODULE)
+    monkeypatch.setenv("SIMSPLIT_PATH", str(tmp_path))  # by which it may be imported
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "own_nets", raising=False)
     from own_nets import Reader  # type: ignore[import-not-found]

@@ -301,6 +301,7 @@ def audited(kind: str, scenario: str | Path, out: Path, *path: Path) -> dict[str
         **os.environ,
         "SIMSPLIT_CACHE": str(out / "cache"),
         "PYTHONPATH": os.pathsep.join(map(str, (ROOT, *path))),
+        "SIMSPLIT_PATH": os.pathsep.join(map(str, path)),  # by which its modules may be imported
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     command = [sys.executable, AUDITED, kind, str(scenario), str(out / "out")]

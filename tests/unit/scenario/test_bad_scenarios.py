@@ -354,7 +354,7 @@ def test_what_opening_networks_and_hardware_finds(
     monkeypatch.setattr(bundled, "models_dir", MODELS_DIR)
     text = _changed(*AT_RUN[case][:2]).replace("devices:", f"  - {OWN}\ndevices:", 1)
     (somewhere / "s.yaml").write_text(text)
-    result = CliRunner().invoke(app, ["run", "s.yaml", "--json"])
+    result = CliRunner().invoke(app, ["run", "s.yaml", "--json", "--allow-code"])
     assert result.exit_code == 2, result.output
     assert all(text in result.stderr for text in AT_RUN[case][2]), result.stderr
     assert "Traceback" not in result.output and not result.stdout

@@ -34,6 +34,7 @@ class Chooser:
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("SIMSPLIT_PATH", str(tmp_path))  # by which it may be imported
     monkeypatch.syspath_prepend(str(tmp_path))
     file = tmp_path / "own_nets.py"
     file.write_text(MODULE)
@@ -74,11 +75,11 @@ def cut(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("source", "texts"),
     [
-        ("own_nets:Broken", ["networks.net.options", "no such thing"]),
+        ("own_nets:Broken", ["networks.net.source", "no such thing"]),
         ("own_crash:Net", ["networks.net.source", "division by zero"]),
         ("own_syntax:Net", ["networks.net.source", "invalid syntax"]),
         ("no.such.package:Net", ["networks.net.source", "No module named"]),
-        (".relative:Net", ["networks.net.source", "cannot be imported"]),
+        (".relative:Net", ["networks.net.source", "is not of the form package.module:Name"]),
     ],
 )
 def test_what_is_wrong_with_a_module_is_one_sentence(
