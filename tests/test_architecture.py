@@ -73,6 +73,7 @@ HEAVY = {  # libraries that may be imported inside functions, so that what needs
     "joblib",
     "yaml",
     "numpy",
+    "h5py",  # for a user who has the official 3dshapes.h5
     "platformdirs",  # where the folder of caches is, unless an environment variable says it
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import filterfalse
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 
@@ -29,10 +29,10 @@ def schema(
 @guarded
 def list_() -> None:
     """List bundled scenarios, models, hardware and datasets, and your own."""
-    from simsplit.scenario import bundled, operating_points
+    from simsplit.scenario import bundled
+    from simsplit.scenario.data import NAMES, own_data
     from simsplit.scenario.places import HARDWARE, MODEL, SCENARIO, SWEEP, own_names
 
-    datasets = get_args(operating_points.Task.model_fields["dataset"].annotation)
     models = bundled.model_choices()
     rows = [
         ["scenarios", ", ".join(bundled.bundled_names())],
@@ -40,13 +40,15 @@ def list_() -> None:
         ["models", ", ".join(filter(bundled.is_trained, models))],
         ["to be trained", ", ".join(filterfalse(bundled.is_trained, models))],
         ["hardware", ", ".join(bundled.hardware_choices())],
-        ["datasets", ", ".join(datasets)],
+        ["datasets", ", ".join(NAMES)],
     ]
     print_table("Bundled", ["what", "names"], rows)
     kinds = {"scenarios": SCENARIO, "sweeps": SWEEP, "models": MODEL, "hardware": HARDWARE}
     own = [[what, ", ".join(own_names(kind))] for what, kind in kinds.items()]
+    own.append(["datasets", ", ".join(own_data())])
     if any(names for _, names in own):
-        print_table("Your own, here and on SIMSPLIT_PATH", ["what", "names"], own)
+        title = "Your own, here, on SIMSPLIT_PATH and in SIMSPLIT_DATA"
+        print_table(title, ["what", "names"], own)
 
 
 @app.command()

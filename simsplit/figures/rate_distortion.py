@@ -33,7 +33,7 @@ from simsplit.results.kpis import kpi_names
 from simsplit.results.labels import name_and_unit, quantity
 from simsplit.results.metrics import HEADLINES
 from simsplit.results.store import read_result
-from simsplit.tasks.datasets import open_dataset
+from simsplit.scenario.data import data_spec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,9 +91,8 @@ def bits_per_pixel(folder: Path, frame: DataFrame) -> DataFrame:
     pixels = {}
     for name in frame["folder"].unique():
         task = read_result(Path(folder) / name).scenario.task
-        size = (None, None) if task.dataset == "digits" else (task.height_px, task.width_px)
-        data = open_dataset(task.dataset, "test", height=size[0], width=size[1])
-        pixels[name] = data.image_shape[0] * data.image_shape[1]
+        digits = data_spec(task.dataset).kind == "digits"
+        pixels[name] = 8 * 8 if digits else task.height_px * task.width_px
     count = frame["folder"].map(pixels)
     ends = ("", "_ci_low", "_ci_high")
     return frame.assign(**{f"bpp{end}": frame[f"payload_bits{end}"] / count for end in ends})

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from simsplit.pages.page import Cell, Table, code_html, details_html, facts_html, table_html
+from simsplit.scenario.data import data_name
 from simsplit.scenario.places import shown
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _facts(scenario: Scenario) -> Iterable[tuple[str, Cell]]:
     yield "Time", _time(scenario)
     yield "Replications", f"{scenario.replications}, from seed {scenario.seed}"
     size = f"{task.width_px} × {task.height_px} px"
-    yield "Task", f"{task.dataset}, {task.samples} samples of {size}"
+    yield "Task", f"{data_name(task.dataset)}, {task.samples} samples of {size}"
     networks = [f"{net.name} ({net.source})" for net in scenario.networks]
     yield "Network", _listed(([shown(scenario.model)] if scenario.model else []) + networks)
     yield "Carrier", f"{cell.carrier_hz / 1e9:g} GHz, {_width(scenario)}, {_spacing(scenario)}"

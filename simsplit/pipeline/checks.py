@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from simsplit.errors import ScenarioError
 from simsplit.messages import Scheme
+from simsplit.scenario.data import data_name, is_same_data
 from simsplit.scenario.operating_points import OperatingPoint, Task
 
 if TYPE_CHECKING:
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def _check_task(card: Mapping[str, Any], model: str, task: Task) -> None:
-    if card["dataset"] != task.dataset:
+    if not is_same_data(card["dataset"], task.dataset):
         message = f"model '{model}' was trained on another dataset"
-        choices = [card["dataset"]]
-        raise ScenarioError(message, path="task.dataset", value=task.dataset, choices=choices)
+        name, choices = data_name(task.dataset), [str(card["dataset"])]
+        raise ScenarioError(message, path="task.dataset", value=name, choices=choices)
     for key, value in (("height", task.height_px), ("width", task.width_px)):
         if card[key] != value:
             message = f"model '{model}' was trained at {card['height']} x {card['width']} px"

@@ -46,6 +46,11 @@ HEADLINES = {"streets": "miou", "cityscapes": "miou", "digits": "accuracy"}
 _JSCC_CHUNK = 64  # requests decoded at once; bounds memory, changes nothing
 
 
+def headline_of(data: Any) -> str:
+    """The score that a network of this data set (bare name, or mapping) is known by."""
+    return HEADLINES.get(data, "accuracy") if isinstance(data, str) else "accuracy"
+
+
 @dataclass(frozen=True)
 class PipelineSpec:
     """What a pipeline is of.
@@ -113,7 +118,7 @@ class Pipeline:
     @property
     def headline_metric(self) -> str:
         """The score that stands for the task: ``miou`` of streets, ``accuracy`` of digits."""
-        return HEADLINES[self.artefact.card["dataset"]]
+        return headline_of(self.artefact.card["dataset"])
 
     @property
     def samples(self) -> int:

@@ -13,13 +13,13 @@ from simsplit.hardware.codec_costs import default_costs_file
 from simsplit.hardware.machine import predictor_files
 from simsplit.hardware.roofline import load_hardware
 from simsplit.scenario.bundled import hardware_file, model_dir, model_files
+from simsplit.scenario.data import data_spec, is_on_disk
 from simsplit.scenario.load import digest as scenario_digest
 from simsplit.scenario.places import bler_table_file
 from simsplit.scenario.policies import Custom
 from simsplit.scenario.scenario import Scenario
 from simsplit.scenario.user_code import source_digest
 from simsplit.sources import code_digest
-from simsplit.tasks import cityscapes
 from simsplit.tasks.datasets import open_dataset
 
 CODE = ("simsplit.study.run", "simsplit.study.replicate")  # import all that decides a result
@@ -137,9 +137,12 @@ def _source_digests(scenario: Scenario) -> dict[str, str]:
 
 
 def _dataset_digest(scenario: Scenario) -> dict[str, str]:
-    """Of a data set that is read from a user's folder: names and sizes of the files."""
+    """Of a data set that is a user's own: what its samples depend on."""
     task = scenario.task
-    if task.dataset != "cityscapes":
+    spec = data_spec(task.dataset)
+    if not is_on_disk(spec):
         return {}
-    dataset = open_dataset(task.dataset, "test", height=task.height_px, width=task.width_px)
-    return {"dataset": json_digest(cityscapes.identity(dataset.files[: task.samples]))}
+    dataset = open_dataset(
+        spec, "test", height=task.height_px, width=task.width_px, where="task.dataset"
+    )
+    return {"dataset": json_digest(dataset.identity(task.samples))}

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from simsplit.errors import ArtefactError, ScenarioError, SimsplitError
 from simsplit.files import file_digest, text_digest
 from simsplit.scenario.bundled import hardware_file, model_card, model_dir
+from simsplit.scenario.data import DataSpec, data_name, find_data, is_same_data, truth_of
 from simsplit.scenario.devices import DeviceGroup
 from simsplit.scenario.edge import Edge
 from simsplit.scenario.mistakes import Collected, located, mistake
@@ -112,6 +113,8 @@ def digest(scenario: Scenario) -> str:
     for _, network in _networks(content):
         if network["weights"] != "random":
             network["weights"] = file_digest(Path(network["weights"]))
+    for data in _data_on_disk(content):
+        data["path"] = Path(data["path"]).name  # its files are an artefact of the run
     for named in _named(content):
         if Path(named.value).is_absolute():
             named.spec[named.key] = _content_digest(named)
@@ -210,6 +213,9 @@ def _with_references(
             with collected.kept():
                 weights = find_file(file, "weights", beside=folder, path=f"{path}.weights")
                 network["weights"] = str(weights)
+    for spec in _data_on_disk(content):
+        with collected.kept():
+            spec["path"] = str(find_data(spec["path"], beside=folder, path="task.dataset.path"))
     for named in _named(content):
         target = find_named(named.kind, named.value, folder)
         if target is None and named.kind is HARDWARE:
@@ -218,6 +224,14 @@ def _with_references(
         elif target is not None and reference(named.kind, target) != named.value:
             named.spec[named.key] = reference(named.kind, target)
     return content
+
+
+def _data_on_disk(content: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The task's data set, if it is named by a path."""
+    task = content.get("task")
+    data = task.get("dataset") if isinstance(task, dict) else None
+    if isinstance(data, dict) and isinstance(data.get("path"), str):
+        yield data
 
 
 def _networks(content: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -287,9 +301,10 @@ def _check_choice(
         _among(group.choice.exit, exits, f"{path}.exit", "operating point with exit: true")
 
 
-def _check_answer(dataset: str, answer: str | None, path: str) -> None:
+def _check_answer(data: str | DataSpec, answer: str | None, path: str) -> None:
     scored = {"label": "digits", "segmentation": "streets"}
-    if answer is not None and scored[answer] != dataset:
+    truth = truth_of(data)
+    if answer is not None and truth is not None and answer not in truth:
         message = f"this answer is scored on dataset '{scored[answer]}'"
         raise ScenarioError(message, path=path, value=answer)
 
@@ -340,4 +355,6 @@ def _check_model(scenario: Scenario, folder: Path | None, collected: Collected) 
         with collected.kept():
             if point.split is not None and point.network is None:
                 _among(point.split, splits, f"{where}.split", "split in this model")
-    _among(scenario.task.dataset, [card["dataset"]], "task.dataset", "dataset for this model")
+    if not is_same_data(card["dataset"], scenario.task.dataset):
+        choices, name = [str(card["dataset"])], data_name(scenario.task.dataset)
+        _among(name, choices, "task.dataset", "dataset for this model")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from simsplit.errors import Mistakes, ScenarioError, SimsplitError
+from simsplit.scenario.data import BARE
 from simsplit.scenario.yaml import yaml_path
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ def _in_words(
         case "union_tag_not_found":
             return "this key is required", None, _quoted(_tags_at(error["loc"], model)), ["kind"]
         case "union_tag_invalid":
-            return "unknown kind", context.get("tag"), _quoted(context["expected_tags"]), ["kind"]
+            tags = [tag for tag in _quoted(context["expected_tags"]) if tag != BARE]
+            return "unknown kind", context.get("tag"), tags, ["kind"]
         case "literal_error" | "enum":
             return "not among the choices", value, _quoted(context["expected"]), []
         case "value_error":
@@ -126,7 +128,7 @@ def _without_tags(
     """The location without the tags (values of ``kind``) that pydantic puts in."""
     node, tag_open = raw, True
     for depth, part in enumerate(loc):
-        if tag_open and isinstance(node, dict) and _is_tag(part, node, loc[:depth], model):
+        if tag_open and _is_tag(part, node, loc[:depth], model):
             tag_open = False
             continue
         tag_open = True
@@ -134,10 +136,13 @@ def _without_tags(
         node = _child(node, part)
 
 
-def _is_tag(
-    part: str | int, node: dict[str, Any], loc: Sequence[str | int], model: type[BaseModel]
-) -> bool:
-    """Whether a part of a location is the node's kind: what it says, or else its default."""
+def _is_tag(part: str | int, node: Any, loc: Sequence[str | int], model: type[BaseModel]) -> bool:
+    """Whether a part of a location is the node's kind: what it says, or else its default.
+
+    Where a mapping with a kind may be a bare name too, what is no mapping has the tag ``BARE``.
+    """
+    if not isinstance(node, dict):
+        return part == BARE
     if "kind" in node:
         return bool(node["kind"] == part)
     family = _models_at(loc, model)

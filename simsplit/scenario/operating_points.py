@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field, model_validator
 
 from simsplit.messages import Scheme
+from simsplit.scenario.data import DataChoice
 from simsplit.scenario.spec import Count, Name, Positive, Spec, Whole
 
 # --- task and network -------------------------------------------------------------------------
@@ -16,11 +17,10 @@ from simsplit.scenario.spec import Count, Name, Positive, Spec, Whole
 class Task(Spec):
     """Whose samples the devices see. ``samples``: how many of the test range circulate.
 
-    ``photographs`` (crops of two bundled pictures) have no truth: for networks without a score.
-    ``cityscapes`` is read from the folder that the variable CITYSCAPES_DATASET names.
+    ``dataset``: a bundled set by its name, or a mapping with a kind, see `simsplit.scenario.data`.
     """
 
-    dataset: Literal["streets", "digits", "photographs", "cityscapes"] = "streets"
+    dataset: DataChoice = "streets"
     height_px: Count = 64
     width_px: Count = 128
     samples: Annotated[int, Field(ge=1, le=512, strict=True)] = 128

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.tasks.metrics import IGNORED
@@ -95,14 +96,17 @@ def root() -> Path:
     return folder
 
 
-def samples(split: str) -> tuple[Files, ...]:
+def samples(split: str, folder_of_all: str | None = None) -> tuple[Files, ...]:
     """The files of one of our splits, sorted by city, sequence and frame.
+
+    Args:
+        folder_of_all: The data set's; by default `root`.
 
     Raises:
         ScenarioError: As `root`, or the folder holds no pictures of that split.
         ArtefactError: A picture is without labels or disparity.
     """
-    top = root()
+    top = root() if folder_of_all is None else Path(folder_of_all)
     folder = top / "leftImg8bit" / FOLDERS[split]
     pictures = sorted(
         folder.glob(f"[!.]*/[!.]*{_PICTURE}"), key=lambda path: (path.parent.name, path.name)
@@ -204,8 +208,6 @@ def disparity_px(raw: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
 
 
 def _pixels(path: Path, modes: tuple[str, ...], kind: str) -> NDArray[Any]:
-    from PIL import Image
-
     try:
         with Image.open(path) as picture:
             mode, pixels = picture.mode, np.asarray(picture)
@@ -217,8 +219,6 @@ def _pixels(path: Path, modes: tuple[str, ...], kind: str) -> NDArray[Any]:
 
 
 def _averaged(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    from PIL import Image
-
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BOX))
 
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from simsplit.seeds import generator
 
@@ -27,8 +28,6 @@ def _sources() -> tuple[NDArray[np.uint8], ...]:
 
 def photograph(index: int, height: int, width: int) -> NDArray[np.uint8]:
     """Picture ``index``: a random crop of one photograph, bicubic, uint8 ``(height, width, 3)``."""
-    from PIL import Image
-
     source = _sources()[index % 2]
     rng = generator(0, index, VERSION)
     tall, wide = source.shape[:2]

@@ -21,9 +21,10 @@ from simsplit.networks.inference import Inference, count_operators
 from simsplit.networks.split_model import SplitModel
 from simsplit.operators import Operators, total_macs
 from simsplit.phy.analog import pad_erased, transmit
-from simsplit.pipeline.trained import HEADLINES
+from simsplit.pipeline.trained import HEADLINES, headline_of
 from simsplit.pipeline.workloads import exit_workload, workloads
 from simsplit.scenario.bundled import models_dir
+from simsplit.scenario.data import portable
 from simsplit.seeds import Cause, generator
 from simsplit.tasks import metrics
 from simsplit.tasks.answers import segmentation_counts, target_picture, task_scores
@@ -63,7 +64,7 @@ def finish(
     test = cached_arrays(dataset, min(recipe.test_images, len(dataset)))
     card = {
         "kind": recipe.kind,
-        "dataset": recipe.dataset,
+        "dataset": portable(recipe.dataset),
         "height": recipe.height,
         "width": recipe.width,
         "splits": list(model.splits),
@@ -77,7 +78,7 @@ def finish(
         "channel_uses": {"jscc": model.symbol_count} if model.has_jscc else {},
         "payload_bits": payload_bits(inference, tables, model.latent_shape, test["image"]),
         "constant_answer": constant_answer(train),
-        "headline_metric": HEADLINES[recipe.dataset],
+        "headline_metric": headline_of(recipe.dataset),
         "test_images": len(test["image"]),
         "scores": test_scores(inference, test, recipe.seed),
     }

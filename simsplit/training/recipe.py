@@ -19,6 +19,7 @@ from pydantic import (
 
 from simsplit.errors import ScenarioError
 from simsplit.files import json_digest
+from simsplit.scenario.data import BARE, DataChoice, found_data, portable
 
 NETWORKS = ("multitask", "multitask_exit", "digits", "compressible")
 KINDS = (*NETWORKS, "bler_table", "latency", "codec_costs")
@@ -74,7 +75,7 @@ class NetRecipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["multitask", "multitask_exit", "digits", "compressible"]
-    dataset: str
+    dataset: DataChoice
     height: PositiveInt
     width: PositiveInt
     train_images: PositiveInt
@@ -160,7 +161,8 @@ class NetRecipe(BaseModel):
     @property
     def digest(self) -> str:
         """SHA-256 of the canonical recipe."""
-        return json_digest(self.model_dump(mode="json", exclude_defaults=True))
+        content = self.model_dump(mode="json", exclude_defaults=True)
+        return json_digest(content | {"dataset": portable(self.dataset)})
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
@@ -194,9 +196,21 @@ def parse_net_recipe(content: dict[str, Any]) -> NetRecipe:
         raise _first_mistake(error) from None
 
 
+def with_data(recipe: NetRecipe, beside: Path) -> NetRecipe:
+    """The recipe with its data set's path found; ``beside``: folder of the recipe's file.
+
+    Raises:
+        ScenarioError: There is no such data set; the error lists where it was looked for.
+    """
+    if isinstance(recipe.dataset, str):
+        return recipe
+    data = found_data(recipe.dataset, beside=beside, path="dataset")
+    return recipe.model_copy(update={"dataset": data})
+
+
 def _first_mistake(error: ValidationError) -> ScenarioError:
     first = error.errors(include_url=False)[0]
-    path = ".".join(str(part) for part in first["loc"])
+    path = ".".join(str(part) for part in first["loc"] if part != BARE)
     if first["type"] == "extra_forbidden":
         parts: dict[str, type[BaseModel]] = {"shares": Shares, "network": CompressibleNetwork}
         fields = parts.get(str(first["loc"][0]), NetRecipe).model_fields

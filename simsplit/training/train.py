@@ -31,7 +31,7 @@ from simsplit.seeds import one_thread
 from simsplit.tasks.datasets import Arrays, cached_arrays, open_dataset
 from simsplit.training.card import finish
 from simsplit.training.objectives import Criterion, class_weights_of
-from simsplit.training.recipe import NetRecipe, parse_net_recipe, read_mapping
+from simsplit.training.recipe import NetRecipe, parse_net_recipe, read_mapping, with_data
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads starve a shared machine
 
@@ -81,7 +81,7 @@ def train(
     _with_recipe(folder, file)
     if content["kind"] == "bler_table":
         return calibrate(content, folder, _without_loss(progress))
-    asked = parse_net_recipe(content)
+    asked = with_data(parse_net_recipe(content), file.parent)
     if max_steps is not None:
         asked = asked.model_copy(update={"steps": min(max_steps, asked.steps)})
     if asked.start_from is not None:

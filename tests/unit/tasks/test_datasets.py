@@ -11,6 +11,8 @@ from simsplit.errors import ScenarioError
 from simsplit.tasks import datasets, streets
 from simsplit.tasks.cache_folder import cache_directory
 from simsplit.tasks.datasets import SPLITS, STREETS_RANGES, TRAIN_RANGE, open_dataset
+from simsplit.tasks.sets.digits import digit_positions
+from simsplit.tasks.sets.streets import Streets
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +43,7 @@ def test_streets_have_their_own_size_when_none_is_given() -> None:
 
 def test_digit_splits_part_the_whole_set_by_class() -> None:
     pytest.importorskip("sklearn")
-    parts = [datasets._digit_positions(split) for split in SPLITS]
+    parts = [digit_positions(split) for split in SPLITS]
     assert sorted(np.concatenate(parts).tolist()) == list(range(1797))
     for split in SPLITS:
         data = open_dataset("digits", split)
@@ -76,7 +78,7 @@ def test_cache_gives_what_the_first_call_gave(monkeypatch: pytest.MonkeyPatch) -
     data = open_dataset("streets", "validation", height=32, width=64)
     first = datasets.cached_arrays(data, 3)
     made = data.arrays(range(3))
-    monkeypatch.setattr(datasets, "_streets", None)  # a second rendering would fail
+    monkeypatch.setattr(Streets, "read", None)  # a second rendering would fail
     again = datasets.cached_arrays(data, 3)
     for key in first:
         np.testing.assert_array_equal(first[key], again[key])
