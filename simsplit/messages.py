@@ -61,6 +61,8 @@ class Workload:
         tail: What requests of one batch at the server must share; empty: the operating point.
         coded: Shapes of what the operating point's codec codes; empty: it has none.
         answer_map: ``(H, W)`` of an answer that travels as a PNG; empty: it needs no coding.
+        range_coded: Of a trained code: symbols, channels and table entries of its range coder;
+            empty: it has none.
     """
 
     device: Operators
@@ -71,6 +73,7 @@ class Workload:
     tail: str = ""
     coded: tuple[tuple[int, ...], ...] = ()
     answer_map: tuple[int, ...] = ()
+    range_coded: tuple[int, ...] = ()
 
     @property
     def device_macs(self) -> float:

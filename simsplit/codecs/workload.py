@@ -61,6 +61,17 @@ def coding_of(spec: CodecSpec, shapes: Shapes, coded_bytes: float) -> Coding:
     return Coding(key, elements, coded_bytes, 0, channels, channels * 2**spec.bits)
 
 
+def range_coding(range_coded: tuple[int, ...], coded_bytes: float) -> Coding:
+    """What the range coder of a trained code does.
+
+    Args:
+        range_coded: Symbols, channels and table entries.
+        coded_bytes: Length of the payload.
+    """
+    symbols, channels, entries = range_coded
+    return Coding("entropy", symbols, coded_bytes, 0, channels, entries)
+
+
 def map_coding(shape: tuple[int, ...], coded_bytes: float) -> Coding:
     """What PNG does for a map of classes ``(H, W)``, the answer of a segmentation."""
     pixels = math.prod(shape)

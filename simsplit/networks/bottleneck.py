@@ -72,6 +72,7 @@ def add_quantisation_noise(latent: Tensor, bits: Tensor, generator: torch.Genera
         generator: Source of the noise.
     """
     noise = torch.rand(latent.shape, generator=generator, dtype=latent.dtype) - 0.5
+    noise = noise.to(latent.device)  # drawn on the CPU: the same numbers for every device
     return latent + noise * quantisation_step(latent, bits)
 
 

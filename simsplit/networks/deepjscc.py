@@ -17,7 +17,7 @@ Transmission With Deep Joint Source-Channel Coding", IEEE Trans. Wireless Commun
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -53,6 +53,8 @@ class JsccBottleneck(nn.Module):
         symbol_channels: Complex symbols per feature position.
         height, width: h and w of the feature.
         hidden_channels: Width of encoder and decoder.
+        kernel: Side of the convolutions; 1 where neighbours have nothing to say (vectors, tokens).
+        rectified: Features are never negative; False gives the decoder's last layer its sign.
     """
 
     def __init__(
@@ -62,14 +64,18 @@ class JsccBottleneck(nn.Module):
         height: int,
         width: int,
         hidden_channels: int = 64,
+        *,
+        kernel: Literal[1, 3] = 3,
+        rectified: bool = True,
     ) -> None:
         super().__init__()
-        self.grid = (symbol_channels, height, width)
-        self.enter = nn.Conv2d(feature_channels, hidden_channels, 3, padding=1)
+        self.grid, self.rectified = (symbol_channels, height, width), rectified
+        size: dict[str, int] = {"kernel_size": kernel, "padding": kernel // 2}
+        self.enter = nn.Conv2d(feature_channels, hidden_channels, **size)
         self.to_symbols = nn.Conv2d(hidden_channels, 2 * symbol_channels, 1)
-        self.from_symbols = nn.Conv2d(2 * symbol_channels, hidden_channels, 3, padding=1)
+        self.from_symbols = nn.Conv2d(2 * symbol_channels, hidden_channels, **size)
         self.gate_in = NoiseGate(symbol_channels, hidden_channels)
-        self.leave = nn.Conv2d(hidden_channels, feature_channels, 3, padding=1)
+        self.leave = nn.Conv2d(hidden_channels, feature_channels, **size)
         self.gate_out = NoiseGate(symbol_channels, feature_channels)
         self.symbol_order: Tensor | None
         self.register_buffer("symbol_order", None)  # weights of a plain code hold no such tensor
@@ -113,7 +119,8 @@ class JsccBottleneck(nn.Module):
         pairs = torch.cat([part.reshape(-1, *self.grid) for part in scaled.unbind(-1)], dim=1)
         noise = 2.0 * mmse.reshape(-1, *self.grid) - 1.0  # (B, S, h, w): -1 useless .. 1 clean
         hidden = torch.relu(self.gate_in(self.from_symbols(pairs), noise))
-        return torch.relu(self.gate_out(self.leave(hidden), noise))
+        feature: Tensor = self.gate_out(self.leave(hidden), noise)
+        return torch.relu(feature) if self.rectified else feature
 
 
 def unit_power(symbols: Tensor) -> Tensor:
@@ -177,7 +184,8 @@ def erase_tail(received: Tensor, noise_variance: Tensor, lengths: Tensor) -> tup
         noise_variance: ``(B, k)`` float32.
         lengths: ``(B,)`` symbols that stay.
     """
-    gone = torch.arange(received.shape[1]) >= lengths.unsqueeze(1)
+    places = torch.arange(received.shape[1], device=received.device)
+    gone = places >= lengths.to(received.device).unsqueeze(1)
     return received.masked_fill(gone, 0.0), noise_variance.masked_fill(gone, ERASED_NOISE_VARIANCE)
 
 
@@ -189,7 +197,7 @@ def awgn(symbols: Tensor, noise_variance: Tensor, generator: torch.Generator) ->
         noise_variance: ``(B, k)`` float32, σ² per complex symbol.
         generator: Source of the noise.
     """
-    parts = torch.randn((*symbols.shape, 2), generator=generator)
+    parts = torch.randn((*symbols.shape, 2), generator=generator).to(symbols.device)
     noise = torch.view_as_complex(parts * torch.sqrt(noise_variance / 2.0).unsqueeze(-1))
     return symbols + noise
 

@@ -25,17 +25,15 @@ from simsplit.messages import Outcome, Prepared, Scheme, ScoreRequest, Scores, W
 from simsplit.networks.artefact import load_artefact
 from simsplit.networks.inference import Inference
 from simsplit.operators import Operators, from_rows
-from simsplit.phy.analog import pad_erased, transmit
+from simsplit.pipeline.air import over_the_air
 from simsplit.pipeline.cache import Cache, ResultKey, Shared, by_way
 from simsplit.pipeline.checks import _check_exits, _check_schemes, _check_splits, _check_task
 from simsplit.pipeline.workloads import exit_workload, workloads
 from simsplit.scenario.operating_points import OperatingPoint, PictureCodecSpec, Task
-from simsplit.seeds import Cause, generator
 from simsplit.tasks.answers import answer_bits, lost_scores, task_scores
 from simsplit.tasks.datasets import Arrays, test_samples
 
 if TYPE_CHECKING:
-    from simsplit.messages import Delivery
     from simsplit.networks.artefact import Artefact
     from simsplit.networks.inference import Inference
 
@@ -324,29 +322,16 @@ class Pipeline:
         self, request: ScoreRequest
     ) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
         """Symbols as equalised and their noise variance, ``(k,)`` each."""
-        point, delivery = self.points[request.operating_point], request.delivery
+        point = self.points[request.operating_point]
         symbols = self._prepared_for(point.name).symbols
         assert symbols is not None
-        k, counts = symbols.shape[1], delivery.symbol_counts
-        sent = sum(counts)
-        if not 0 < sent <= k or (sent < k and point.airtime_s is None):
-            raise ScenarioError(f"a JSCC delivery carries {k} symbols", value=counts)
-        snr_db = np.repeat(np.array(delivery.symbol_snr_db), counts)
-        rng = generator(self.seed, delivery.request_id, Cause.ANALOG_NOISE)
-        heard = transmit(symbols[request.sample, :sent], snr_db, rng, **self._estimation(delivery))
-        return pad_erased(*heard, k)
-
-    def _estimation(self, delivery: Delivery) -> dict[str, Any]:
-        """How the receiver estimated the channel, as `simsplit.phy.analog.transmit` asks for it."""
-        if not any(delivery.symbol_error_variance):
-            return {}
-        pieces = np.arange(len(delivery.symbol_counts))
-        variance = np.array(delivery.symbol_error_variance)
-        return {
-            "csi_error_variance": np.repeat(variance, delivery.symbol_counts),
-            "piece_of": np.repeat(pieces, delivery.symbol_counts),
-            "equaliser": self.equaliser,
-        }
+        return over_the_air(
+            symbols[request.sample],
+            request.delivery,
+            self.seed,
+            equaliser=self.equaliser,
+            may_end_early=point.airtime_s is not None,
+        )
 
     def _outcomes(
         self, answers: Mapping[str, NDArray[Any]], samples: Sequence[int]

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from simsplit.errors import ArtefactError, ScenarioError, SimsplitError
 from simsplit.files import file_digest, text_digest
 from simsplit.scenario.bundled import hardware_file, model_card, model_dir
+from simsplit.scenario.codes import check_codes, code_digest, points_with_code, refer_codes
 from simsplit.scenario.data import DataSpec, data_name, find_data, is_same_data, truth_of
 from simsplit.scenario.devices import DeviceGroup
 from simsplit.scenario.edge import Edge
@@ -115,6 +116,8 @@ def digest(scenario: Scenario) -> str:
             network["weights"] = file_digest(Path(network["weights"]))
     for data in _data_on_disk(content):
         data["path"] = Path(data["path"]).name  # its files are an artefact of the run
+    for _, point in points_with_code(content):
+        point["code"] = code_digest(point["code"])
     for named in _named(content):
         if Path(named.value).is_absolute():
             named.spec[named.key] = _content_digest(named)
@@ -216,6 +219,7 @@ def _with_references(
     for spec in _data_on_disk(content):
         with collected.kept():
             spec["path"] = str(find_data(spec["path"], beside=folder, path="task.dataset.path"))
+    refer_codes(content, folder, collected)
     for named in _named(content):
         target = find_named(named.kind, named.value, folder)
         if target is None and named.kind is HARDWARE:
@@ -277,6 +281,7 @@ def _cross_check(scenario: Scenario, folder: Path | None, collected: Collected) 
     if any(point.network is None for point in scenario.operating_points):
         with collected.kept():
             _check_model(scenario, folder, collected)
+    check_codes(scenario, collected)
     for index, network in enumerate(scenario.networks):
         with collected.kept():
             _check_answer(scenario.task.dataset, network.answer, f"networks[{index}].answer")

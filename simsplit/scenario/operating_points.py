@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from simsplit.messages import Scheme
 from simsplit.scenario.data import DataChoice
-from simsplit.scenario.spec import Count, Name, Positive, Spec, Whole
+from simsplit.scenario.spec import Count, Name, Positive, Reference, Spec, Whole
 
 # --- task and network -------------------------------------------------------------------------
 
@@ -205,6 +205,9 @@ class OperatingPoint(Spec):
     ``jscc``: the feature as analog channel symbols; with ``airtime_s`` the device stops after that
     time on the air, and the first k symbols that got through count as an answer from
     ``min_symbols`` on (a nested code; the receiver takes the rest as erased).
+
+    ``code``: a trained code of a network of ``networks:`` (its folder's name). It decides the split
+    and the scheme, and takes the place of a codec.
     """
 
     name: Name
@@ -215,13 +218,24 @@ class OperatingPoint(Spec):
     airtime_s: Positive | None = None
     min_symbols: Count = 1
     network: Name | None = None
+    code: Reference | None = None
     of: Name | None = Field(None, description="The `split: every` point it came from.")
     exit: bool = Field(False, description="Scheme local: the model's early exit answers.")
 
+    @model_serializer(mode="wrap")
+    def _without_unused_code(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As always; ``code`` only if there is one, so that older digests hold."""
+        content: dict[str, Any] = dump(self)
+        if self.code is None:
+            content.pop("code", None)
+        return content
+
     @model_validator(mode="after")
     def _codec_fits_scheme(self) -> OperatingPoint:
-        allowed = _CODECS_OF_SCHEME[self.scheme]
         kind = None if self.codec is None else self.codec.kind
+        allowed = () if self.code is not None else _CODECS_OF_SCHEME[self.scheme]
+        if self.code is not None:
+            self._code_fits(kind)
         if allowed and kind not in allowed:
             raise ValueError(
                 f"scheme '{self.scheme}' needs a codec of kind {' | '.join(allowed)}, found {kind}"
@@ -239,9 +253,22 @@ class OperatingPoint(Spec):
         self._network_fits(kind)
         return self
 
+    def _code_fits(self, kind: str | None) -> None:
+        if kind is not None:
+            raise ValueError(f"a code takes the place of a codec; leave codec out (found {kind})")
+        if self.network is None:
+            raise ValueError("a code belongs to a network of `networks:`; say network: NAME")
+        if self.scheme not in (Scheme.SEPARATE, Scheme.JSCC) or self.split in (None, EVERY):
+            raise ValueError("a code has scheme 'separate' or 'jscc' and one split")
+
     def _network_fits(self, kind: str | None) -> None:
+        if self.code is not None:
+            return
         if self.network is not None and (self.scheme is Scheme.JSCC or kind == "entropy"):
-            raise ValueError("a network of `networks:` has no trained JSCC or entropy code")
+            raise ValueError(
+                "a network of `networks:` has no trained JSCC or entropy code; train one (a recipe "
+                "of kind: code) and name it: code: NAME"
+            )
         if self.network is not None and self.scheme is Scheme.SEPARATE and self.split is None:
             raise ValueError(f"scheme 'separate' of a network needs a split, or {EVERY}")
         if self.network is None and (kind == "tensor" or self.split == EVERY):

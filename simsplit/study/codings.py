@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from simsplit.codecs.workload import Coding, coding_of, map_coding
+from simsplit.codecs.workload import Coding, coding_of, map_coding, range_coding
 from simsplit.hardware.codec_costs import Side
 from simsplit.hardware.machine import Machine
 from simsplit.messages import Prepared, Scheme, Workload
@@ -60,6 +60,9 @@ def codings_of(point: OperatingPoint, work: Workload, prepared: Prepared) -> Cod
     if point.scheme is Scheme.LOCAL:
         return Codings(answers if point.send_result else (), is_local=True)
     spec = point.codec
+    if work.range_coded:
+        coded = (range_coding(work.range_coded, bits / 8) for bits in prepared.payload_bits)
+        return Codings(tuple(coded), answers)
     if spec is None:
         return Codings(answer=answers)
     sent = (coding_of(spec, work.coded, bits / 8) for bits in prepared.payload_bits)

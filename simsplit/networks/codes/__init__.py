@@ -1,0 +1,1 @@
+"""Trained codes at a cut of any network: contract, the kinds, and their artefacts on disk."""

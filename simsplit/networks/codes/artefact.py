@@ -1,0 +1,119 @@
+"""Trained codes on disk: a folder with ``card.json``, ``weights.safetensors``, ``recipe.yaml``.
+
+The weights are those of every part that the recipe changed: ``code.*`` always, ``head.*`` and
+``tail.*`` (the network before and behind the cut) where phases trained them. The card names the
+network that the code starts from, by its spec and a digest (`simsplit.scenario.codes.start_digest`).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from simsplit.errors import ArtefactError
+from simsplit.files import file_digest, whole_file
+from simsplit.networks.codes.build import cut_shape, make_code
+from simsplit.networks.codes.contract import AnalogCode, DigitalCode
+from simsplit.networks.cuts import cut
+from simsplit.networks.graph import Graph
+from simsplit.scenario.codes import RECIPE, WEIGHTS, CodeSpec, code_card, code_folder
+
+PARTS = ("code", "head", "tail")
+CODE_SPEC: TypeAdapter[CodeSpec] = TypeAdapter(CodeSpec)
+
+
+@dataclass(frozen=True)
+class TrainedCode:
+    """A code and the two halves of its network, as its recipe left them.
+
+    Attributes:
+        name: Of its folder.
+        card: See the module.
+        code, head, tail: In evaluation mode, without gradients.
+    """
+
+    name: str
+    card: Mapping[str, Any]
+    code: DigitalCode | AnalogCode
+    head: nn.Module
+    tail: nn.Module
+
+
+def write_code(folder: Path, parts: Mapping[str, nn.Module]) -> str:
+    """Writes ``weights.safetensors`` of the changed parts whole; gives its SHA-256."""
+    tensors = {
+        f"{part}.{key}": value.detach().cpu().contiguous().clone()
+        for part, module in parts.items()
+        for key, value in module.state_dict().items()
+    }
+    with whole_file(folder / WEIGHTS) as aside:
+        save_file(tensors, aside)
+    return file_digest(folder / WEIGHTS)
+
+
+def open_code(name: str, graph: Graph) -> TrainedCode:
+    """A code at its cut of the network that it was trained for.
+
+    Args:
+        name: Bundled name or absolute path.
+        graph: Of that network, at the size that the code was trained at.
+
+    Raises:
+        ArtefactError: Card or weights are missing, damaged, or do not belong together.
+        ScenarioError: The network has no such cut, or another shape there.
+    """
+    folder, card = code_folder(name), code_card(name)
+    states = _states(folder, card)
+    shape = cut_shape(graph, card["cut"])
+    try:
+        code = make_code(CODE_SPEC.validate_python(card["code"]), shape)
+        code.load_state_dict(states["code"])
+        head, tail = open_halves(graph, card["cut"], states)
+    except (RuntimeError, KeyError, TypeError, ValidationError) as error:
+        first = str(error).splitlines()[0]
+        raise _untrained(f"the weights do not fit the code ({first})", folder) from None
+    return TrainedCode(folder.name, card, _still(code), _still(head), _still(tail))
+
+
+def open_halves(
+    graph: Graph, name: str, states: Mapping[str, Mapping[str, Tensor]]
+) -> tuple[nn.Module, nn.Module]:
+    """The network's halves; those that have weights of their own are copies that hold them."""
+    halves = dict(zip(("head", "tail"), cut(graph, name), strict=True))
+    for part in ("head", "tail"):
+        if states.get(part):
+            halves[part] = copy.deepcopy(halves[part])
+            halves[part].load_state_dict(dict(states[part]))
+    return halves["head"], halves["tail"]
+
+
+def _states(folder: Path, card: Mapping[str, Any]) -> dict[str, dict[str, Tensor]]:
+    weights = folder / WEIGHTS
+    if file_digest(weights) != card["weights_digest"]:
+        raise _untrained("the weights are not those of card.json", folder)
+    try:
+        tensors = load_file(weights)
+    except SafetensorError as error:
+        raise _untrained(f"the weights cannot be read ({error})", folder) from None
+    states: dict[str, dict[str, Tensor]] = {part: {} for part in PARTS}
+    for key, value in tensors.items():
+        part, _, rest = key.partition(".")
+        states.setdefault(part, {})[rest] = value
+    return states
+
+
+def _still(module: Any) -> Any:
+    return module.eval().requires_grad_(False)
+
+
+def _untrained(message: str, folder: Path) -> ArtefactError:
+    command = f"simsplit train {folder / RECIPE}"
+    return ArtefactError(f"{message}; run `{command}`", path=str(folder / WEIGHTS))

@@ -1,0 +1,149 @@
+"""A stochastic bottleneck: latents rounded to integers, range coded with a learned prior.
+
+Ballé et al., "Variational Image Compression with a Scale Hyperprior" (ICLR 2018), the fully
+factorised model without hyperprior, for features as in Matsubara et al., "SC2" (TMLR 2023):
+uniform noise of width 1 in training, true rounding in use. The prior of each channel is a mixture
+of logistics; p(y) = F(y + 1/2) - F(y - 1/2). Its tables are integers, made once when training ends.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from simsplit.codecs.integers import IntegersCodec
+from simsplit.networks.codes.contract import DigitalCode, Noise, Passed, Shape, sized_by_data
+from simsplit.networks.codes.transforms import Form, Synthesis, analysis, strided
+from simsplit.scenario.codes import EntropicCodeSpec
+
+_MIXTURE = 3
+_TOTAL = 2**20  # what a table's entries sum to, about
+_MARGIN = 4  # integers beyond those that training pictures have
+_WIDEST = 1024  # entries of a table; what lies further out is escaped
+_STARTING_STEPS = 3.0  # deviation of a latent before the first step, in quantisation steps
+_LEAST = 1e-9  # probability; below, no gradient
+
+
+class LogisticMixture(nn.Module):
+    """Density of each of L channels: a mixture of logistic distributions."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(channels, _MIXTURE))
+        self.place = nn.Parameter(torch.linspace(-1.0, 1.0, _MIXTURE).repeat(channels, 1))
+        self.log_scale = nn.Parameter(torch.zeros(channels, _MIXTURE))
+
+    def start(self, latent: Tensor) -> None:
+        """Centres the components on the latents ``(N, L, h, w)`` that there are."""
+        rows = latent.transpose(0, 1).flatten(1)  # (L, N h w)
+        spread = rows.std(dim=1, keepdim=True).clamp_min(0.1)
+        with torch.no_grad():
+            offsets = torch.linspace(-1.0, 1.0, _MIXTURE, device=rows.device)
+            self.place.copy_(rows.mean(dim=1, keepdim=True) + spread * offsets)
+            self.log_scale.copy_((spread * 0.45).log().expand(-1, _MIXTURE))  # 0.55 = one logistic
+
+    def cumulative(self, values: Tensor) -> Tensor:
+        """F of values ``(L, n)``."""
+        scaled = (values.unsqueeze(2) - self.place.unsqueeze(1)) / self.log_scale.exp().unsqueeze(1)
+        weights = self.weight.softmax(dim=1).unsqueeze(1)
+        return (torch.sigmoid(scaled) * weights).sum(dim=2)
+
+    def probability(self, values: Tensor) -> Tensor:
+        """Of the unit interval around each of ``(L, n)`` values."""
+        return self.cumulative(values + 0.5) - self.cumulative(values - 0.5)
+
+
+class EntropicCode(DigitalCode):
+    """Feature ↔ integers ``(L, h, w)`` ↔ range-coded bytes."""
+
+    estimates_bits = True
+    table: Tensor  # (L, S + 1) int64 frequencies, the last one of the escape
+    low: Tensor  # (1,) int64, value of the first entry
+
+    def __init__(self, spec: EntropicCodeSpec, shape: Shape) -> None:
+        super().__init__(shape)
+        self.form = Form(shape)
+        self.latent_shape = (spec.channels, *strided(self.form, spec.stride))
+        self.down = analysis(self.form, spec.channels, spec.hidden, spec.stride)
+        self.log_gain = nn.Parameter(torch.zeros(spec.channels, 1, 1))
+        self.up = Synthesis(self.form, spec.channels, spec.hidden, spec.stride)
+        self.prior = LogisticMixture(spec.channels)
+        sized_by_data(self, "table", "low")
+
+    def encode(self, feature: Tensor) -> Tensor:
+        """Feature → latent ``(B, L, h, w)`` in quantisation steps."""
+        latent: Tensor = self.down(self.form.enter(feature)) * self.log_gain.exp()
+        return latent
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Integers as float32 → feature."""
+        return self.form.leave(self.up(latent / self.log_gain.exp()))
+
+    def through(self, feature: Tensor, noise: Noise, generator: torch.Generator) -> Passed:
+        """Uniform noise of width 1 in place of rounding; bits by the prior."""
+        latent = self.encode(feature)
+        jitter = (torch.rand(latent.shape, generator=generator) - 0.5).to(latent.device)
+        noisy = latent + jitter
+        return Passed(self.decode(noisy), self._bits(noisy))
+
+    def calibrate(self, feature: Tensor) -> None:
+        """Standardises the feature; latents and prior start a few steps wide."""
+        self.form.calibrate(feature)
+        with torch.no_grad():
+            spread = self.encode(feature).transpose(0, 1).flatten(1).std(dim=1)
+            self.log_gain.add_((_STARTING_STEPS / spread.clamp_min(1e-3)).log().view(-1, 1, 1))
+            self.prior.start(self.encode(feature))
+
+    def settle(self, feature: Tensor) -> None:
+        """Makes the integer tables from the prior, as wide as the training pictures' integers."""
+        integers = torch.round(self.encode(feature))
+        middle = int(integers.median())
+        low = max(int(integers.min()) - _MARGIN, middle - _WIDEST // 2)
+        high = min(int(integers.max()) + _MARGIN, middle + _WIDEST // 2)
+        self.table, self.low = self._table(low, high), torch.tensor([low])
+
+    def pack(self, latent: NDArray[Any]) -> bytes:
+        """Two bytes of checksum, then the range coder's words."""
+        return self._codec.encode(np.rint(latent).astype(np.int64))
+
+    def unpack(self, payload: bytes) -> NDArray[np.float32]:
+        """Payload → integers, as float32 for the decoder."""
+        return self._codec.decode(payload).astype(np.float32)
+
+    def information_bits(self, latent: NDArray[Any]) -> float:
+        """-log2 p of the integers under the tables."""
+        return self._codec.information_bits(np.rint(latent).astype(np.int64))
+
+    @property
+    def range_coded(self) -> tuple[int, int, int]:
+        """Symbols, channels, table entries."""
+        channels, height, width = self.latent_shape
+        return channels * height * width, channels, self.table.numel()
+
+    @property
+    def _codec(self) -> IntegersCodec:
+        return IntegersCodec(self.latent_shape, self.table.numpy(), int(self.low[0]))
+
+    def _bits(self, latent: Tensor) -> Tensor:
+        rows = latent.transpose(0, 1).flatten(1)  # (L, B h w)
+        bits = -torch.log2(self.prior.probability(rows).clamp_min(_LEAST))
+        return bits.view(len(rows), len(latent), -1).sum(dim=(0, 2))
+
+    def _table(self, low: int, high: int) -> Tensor:
+        values = torch.arange(low, high + 1, dtype=torch.float64).expand(len(self.table_rows), -1)
+        with torch.no_grad():
+            prior = self.prior.double()
+            inside = prior.probability(values)
+            escape = 1.0 - (prior.cumulative(values[:, -1:] + 0.5) - prior.cumulative(values[:, :1] - 0.5))
+            self.prior.float()
+        shares = torch.cat([inside, escape], dim=1)
+        return torch.round(shares * _TOTAL).clamp_min(1.0).to(torch.int64)
+
+    @property
+    def table_rows(self) -> range:
+        """One per latent channel."""
+        return range(self.latent_shape[0])
