@@ -69,6 +69,8 @@ class Operator:
 
 Operators = tuple[Operator, ...]
 
+OF_CODE = "code:"  # how names of a trained code's operators begin; no profile of a network has them
+
 
 def from_rows(rows: Iterable[Iterable[Any]]) -> Operators:
     """Operators from the lists that `Operator.row` writes."""

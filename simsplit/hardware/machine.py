@@ -13,7 +13,7 @@ from simsplit.hardware.predictor import LatencyModel, read_model
 from simsplit.hardware.profile import Profile
 from simsplit.hardware.profile_file import read_profile
 from simsplit.hardware.roofline import Hardware, load_hardware
-from simsplit.operators import Operators
+from simsplit.operators import OF_CODE, Operators
 from simsplit.scenario.bundled import model_dir
 
 
@@ -40,9 +40,12 @@ class Machine:
         if not work:
             return 0.0
         if self._profile is not None and network:
-            measured_s = self._profile.seconds(network, [o.name for o in work], batch)
+            code = tuple(o for o in work if o.name.startswith(OF_CODE))
+            names = [o.name for o in work if not o.name.startswith(OF_CODE)]
+            measured_s = self._profile.seconds(network, names, batch)
             if measured_s is not None:
-                return measured_s * self._slower(work, batch)
+                code_s = self.hardware.seconds(code, batch) if code else 0.0
+                return measured_s * self._slower(work, batch) + code_s
         return self.hardware.seconds(work, batch)
 
     def believed_s(self, work: Operators, network: str) -> float:

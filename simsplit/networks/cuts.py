@@ -127,18 +127,6 @@ def _named_cuts(graph: Graph) -> Iterator[tuple[str, int, tuple[Layout, ...]]]:
     yield OUTPUT, len(graph.steps), graph.answer.layouts
 
 
-def layouts_at(graph: Graph, name: str) -> tuple[Layout, ...]:
-    """Layouts of the tensors that cross a cut, for the example's batch of 1.
-
-    Raises:
-        ScenarioError: no such cut.
-    """
-    at = {other: layouts for other, _, layouts in _named_cuts(graph)}
-    if name not in at:
-        raise ScenarioError("no such cut", path="cut", value=name, choices=[*at])
-    return at[name]
-
-
 def _point(graph: Graph, name: str, at: int, layouts: tuple[Layout, ...]) -> SplitPoint:
     shape, before = tuple(graph.example_shape[1:]), graph.operators_before[at]
     carried = sum(layout.nbytes for layout in layouts)

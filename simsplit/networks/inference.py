@@ -6,7 +6,7 @@ one fixed shape, the last one filled up with zeros, on one thread, in float32.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -141,18 +141,32 @@ def _run(
 ) -> tuple[NDArray[Any], ...]:
     """``forward`` over batches of the fixed shape; one array per tensor it returns."""
     parts: list[tuple[NDArray[Any], ...]] = []
-    with one_thread(), torch.inference_mode():
-        for start in range(0, len(arrays[0]), FORWARD_BATCH):
-            rows = [array[start : start + FORWARD_BATCH] for array in arrays]
-            result = forward(*(_filled(part) for part in rows))
-            tensors = result if isinstance(result, tuple) else (result,)
-            parts.append(tuple(tensor[: len(rows[0])].numpy() for tensor in tensors))
+    for result, count in fixed_batches(forward, *arrays):
+        tensors = result if isinstance(result, tuple) else (result,)
+        parts.append(tuple(tensor[:count].numpy() for tensor in tensors))
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
 
-def _filled(part: NDArray[Any]) -> Tensor:
+def fixed_batches(
+    forward: Callable[..., Any], *arrays: NDArray[Any], size: int = FORWARD_BATCH
+) -> Iterator[tuple[Any, int]]:
+    """``forward`` over batches of one fixed size: what it returns, and how many rows of it count.
+
+    Args:
+        forward: Takes one tensor per array.
+        arrays: ``(N, ...)`` each.
+        size: Rows of a batch.
+    """
+    for start in range(0, len(arrays[0]), size):
+        rows = [array[start : start + size] for array in arrays]
+        with one_thread(), torch.inference_mode():
+            result = forward(*(_filled(part, size) for part in rows))
+        yield result, len(rows[0])
+
+
+def _filled(part: NDArray[Any], size: int) -> Tensor:
     """The rows, followed by zeros up to the fixed batch."""
-    batch = np.zeros((FORWARD_BATCH, *part.shape[1:]), part.dtype)
+    batch = np.zeros((size, *part.shape[1:]), part.dtype)
     batch[: len(part)] = part
     return torch.from_numpy(batch)
 

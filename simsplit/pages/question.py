@@ -164,6 +164,8 @@ def _points(scenario: Scenario) -> Table:
 
 def _point(point: OperatingPoint, scenario: Scenario) -> tuple[str, ...]:
     codec = "–" if point.codec is None else in_words(point.codec, whole=True)
+    if point.code is not None:
+        codec = f"code {shown(point.code)}"
     return (
         point.name,
         point.scheme,

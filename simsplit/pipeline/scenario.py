@@ -12,9 +12,11 @@ from simsplit.errors import SimsplitError
 from simsplit.files import file_digest, json_digest
 from simsplit.messages import Outcome, Prepared, ScoreRequest, Workload
 from simsplit.networks.opened import cut_names, every_cut, network_digest
+from simsplit.pipeline.coded import CodedPipeline
 from simsplit.pipeline.traced import NetworkPipeline
 from simsplit.pipeline.trained import Pipeline, PipelineSpec, open_pipeline
 from simsplit.scenario.bundled import model_files
+from simsplit.scenario.codes import code_digest, named_codes
 from simsplit.scenario.mistakes import mistake
 from simsplit.scenario.operating_points import EVERY, Network, OperatingPoint
 from simsplit.scenario.scenario import Scenario
@@ -67,6 +69,7 @@ class Pipelines:
         points: All operating points of the scenario.
         of_model: The pipeline of the scenario's model; None: no point uses it.
         of_networks: Those of ``networks:``, by name.
+        of_codes: Those of the same networks' points that have a trained code, by network.
     """
 
     def __init__(
@@ -74,9 +77,11 @@ class Pipelines:
         points: Sequence[OperatingPoint],
         of_model: Pipeline | None,
         of_networks: Mapping[str, NetworkPipeline],
+        of_codes: Mapping[str, CodedPipeline] | None = None,
     ) -> None:
         self.points = {point.name: point for point in points}
         self._of_model, self._of_networks = of_model, of_networks
+        self._of_codes = of_codes or {}
 
     def prepare(self, progress: Progress | None = None) -> dict[str, Prepared]:
         """Act one: every operating point over every sample."""
@@ -96,23 +101,27 @@ class Pipelines:
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Outcome]:
         """Act three, in the order asked."""
-        parts: dict[str | None, list[int]] = {}
+        parts: dict[tuple[str | None, bool], list[int]] = {}
         for index, request in enumerate(requests):
-            parts.setdefault(self.points[request.operating_point].network, []).append(index)
+            point = self.points[request.operating_point]
+            parts.setdefault((point.network, point.code is not None), []).append(index)
         outcomes: dict[int, Outcome] = {}
-        for network, indices in parts.items():
+        for (network, coded), indices in parts.items():
             asked = [requests[index] for index in indices]
-            outcomes |= zip(indices, self._scored(network, asked), strict=True)
+            outcomes |= zip(indices, self._scored(network, coded, asked), strict=True)
         return [outcomes[index] for index in range(len(requests))]
 
-    def _scored(self, network: str | None, requests: Sequence[ScoreRequest]) -> list[Outcome]:
+    def _scored(
+        self, network: str | None, coded: bool, requests: Sequence[ScoreRequest]
+    ) -> list[Outcome]:
         if network is not None:
-            return self._of_networks[network].score(requests)
+            return (self._of_codes if coded else self._of_networks)[network].score(requests)
         assert self._of_model is not None
         return self._of_model.score(requests)
 
-    def _network_of(self, name: str) -> NetworkPipeline:
-        return self._of_networks[str(self.points[name].network)]
+    def _network_of(self, name: str) -> NetworkPipeline | CodedPipeline:
+        point = self.points[name]
+        return (self._of_networks if point.code is None else self._of_codes)[str(point.network)]
 
 
 def open_pipelines(scenario: Scenario, models_dir: Path, cache_dir: Path | None) -> Pipelines:
@@ -144,7 +153,21 @@ def open_pipelines(scenario: Scenario, models_dir: Path, cache_dir: Path | None)
             )
         )
     of_networks = {n.name: _of_network(scenario, n, cache_dir) for n in scenario.networks}
-    return Pipelines(scenario.operating_points, of_model, of_networks)
+    of_codes = {
+        name: _of_codes(scenario, plain, cache_dir) for name, plain in of_networks.items()
+    }
+    return Pipelines(scenario.operating_points, of_model, of_networks, of_codes)
+
+
+def _of_codes(
+    scenario: Scenario, plain: NetworkPipeline, cache_dir: Path | None
+) -> CodedPipeline:
+    points = {name: point for name, point in plain.points.items() if point.code is not None}
+    equaliser = scenario.cell.estimation.equaliser
+    with _named(plain.network.name):
+        return CodedPipeline(
+            points, plain, seed=scenario.seed, equaliser=equaliser, cache_dir=cache_dir
+        )
 
 
 def _of_network(scenario: Scenario, network: Network, cache_dir: Path | None) -> NetworkPipeline:
@@ -188,5 +211,6 @@ def _all_that_decides(scenario: Scenario, models_dir: Path, cache_dir: Path | No
             [cell.estimation.equaliser, cell.fidelity, cell.outside_table],
             {name: file_digest(path) for name, path in files.items()},
             [network_digest(network) for network in scenario.networks],
+            [code_digest(code) for code in named_codes(scenario)],
         ]
     )

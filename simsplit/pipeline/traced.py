@@ -104,10 +104,23 @@ class NetworkPipeline:
         self._score_shared(set(keys))
         return [self._scored[key] for key in keys]
 
+    def inputs(self, images: Any) -> Any:
+        """The network's input for pictures, a uint8 tensor ``(B, H, W, C)``."""
+        return as_images(images)
+
+    def scores_of(self, output: Any, sample: int) -> Scores:
+        """What the network's output for one sample, batch of 1, is worth."""
+        return self._scores(self._answer_of(output), sample)
+
+    @property
+    def answer_bits(self) -> NDArray[np.int64]:
+        """Size of each sample's answer when it travels, ``(N,)``."""
+        return self._answer_bits
+
     # --- act one
 
     def _check(self, point: OperatingPoint) -> None:
-        if point.scheme is Scheme.SEPARATE and point.split not in self._cuts:
+        if point.split is not None and point.split not in self._cuts:
             path = f"operating_points.{point.name}.split"
             raise ScenarioError("no such cut", path=path, value=point.split, choices=[*self._cuts])
 

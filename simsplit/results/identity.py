@@ -13,6 +13,7 @@ from simsplit.hardware.codec_costs import default_costs_file
 from simsplit.hardware.machine import predictor_files
 from simsplit.hardware.roofline import load_hardware
 from simsplit.scenario.bundled import hardware_file, model_dir, model_files
+from simsplit.scenario.codes import code_files, named_codes, own_code_targets
 from simsplit.scenario.data import data_spec, is_on_disk
 from simsplit.scenario.load import digest as scenario_digest
 from simsplit.scenario.places import bler_table_file
@@ -103,6 +104,9 @@ def read_files(scenario: Scenario) -> dict[str, Path]:
     files = {"bler_table": bler_table_file()}
     if scenario.model is not None:
         files |= model_files(model_dir(scenario.model))
+    for name in named_codes(scenario):
+        label = Path(name).name
+        files |= {f"code.{label}.{what}": path for what, path in code_files(name).items()}
     names = {group.hardware for group in scenario.devices} | {scenario.edge.hardware}
     if scenario.edge.cloud is not None:
         names.add(scenario.edge.cloud.hardware)
@@ -132,6 +136,7 @@ def _source_digests(scenario: Scenario) -> dict[str, str]:
     """Of a user's own classes, all the files each is made of."""
     targets = [network.source for network in scenario.networks]
     targets += [g.policy.target for g in scenario.devices if isinstance(g.policy, Custom)]
+    targets += own_code_targets(scenario)
     digests = {f"source.{target}": source_digest(target) for target in targets}
     return {name: digest for name, digest in digests.items() if digest is not None}
 

@@ -143,7 +143,7 @@ def code_card(name: str) -> dict[str, Any]:
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
     except ValueError as error:
         raise ArtefactError(f"damaged card: {error}", value=str(folder / CARD)) from None
-    missing = {"network", "network_digest", "cut", "scheme", "code", "weights_digest"} - set(card)
+    missing = {"network", "network_digest", "cut", "scheme", "code", "nested", "weights_digest"} - set(card)
     if card.get("kind") != "code" or missing:
         wanted = f"lacks {', '.join(sorted(missing))}" if missing else "is not of kind: code"
         raise ArtefactError(f"the card {wanted}", value=str(folder / CARD))

@@ -21,6 +21,7 @@ from simsplit.phy.sizes import resource_elements
 from simsplit.scenario.bundled import model_card
 from simsplit.scenario.cell import Cell
 from simsplit.scenario.channel import TraceChannel
+from simsplit.scenario.codes import code_card, own_code_targets
 from simsplit.scenario.devices import DeviceGroup
 from simsplit.scenario.load import load
 from simsplit.scenario.operating_points import OperatingPoint
@@ -263,8 +264,10 @@ def _code_warnings(scenario: Scenario) -> Iterable[str]:
     """A JSCC code that was not trained to be cut short can be; its users should know."""
     card = model_card(scenario.model) if scenario.model is not None else {}
     for point in scenario.operating_points:
-        if point.airtime_s is not None and "prefixes" not in card:
-            yield f"{point.name}: the JSCC code of {scenario.model} is not nested; see airtime_s"
+        nested = "prefixes" in card if point.code is None else code_card(point.code)["nested"]
+        if point.airtime_s is not None and not nested:
+            whose = scenario.model if point.code is None else Path(point.code).name
+            yield f"{point.name}: the JSCC code of {whose} is not nested; see airtime_s"
 
 
 def _notes(scenario: Scenario) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from simsplit.networks.codes.contract import AnalogCode, DigitalCode, Shape
 from simsplit.networks.codes.custom import custom_code
 from simsplit.networks.codes.entropic import EntropicCode
 from simsplit.networks.codes.jscc import JsccCode
-from simsplit.networks.cuts import OUTPUT, layouts_at
+from simsplit.networks.cuts import OUTPUT, points
 from simsplit.networks.graph import Graph
 from simsplit.scenario.codes import (
     BottleneckCodeSpec,
@@ -50,9 +50,12 @@ def cut_shape(graph: Graph, cut: str) -> Shape:
     Raises:
         ScenarioError: No such cut, more than one tensor crosses it, or not one of float32.
     """
-    layouts = layouts_at(graph, cut)
+    layouts_by_cut = {p.name: p.layouts for p in points(graph) if p.name != OUTPUT}
+    if cut not in layouts_by_cut:
+        raise ScenarioError("no such cut", path="cut", value=cut, choices=[*layouts_by_cut])
+    layouts = layouts_by_cut[cut]
     one = len(layouts) == 1 and layouts[0].dtype == torch.float32 and layouts[0].shape[0] == 1
-    if cut == OUTPUT or not one:
+    if not one:
         crossing = ", ".join(f"{layout.dtype} {tuple(layout.shape)}" for layout in layouts)
         message = f"a code takes one float32 tensor; here cross {crossing}"
         raise ScenarioError(message, path="cut", value=cut)

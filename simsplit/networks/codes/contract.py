@@ -24,9 +24,10 @@ from torch import Tensor, nn
 
 from simsplit.messages import Scheme
 from simsplit.networks.costs import record
-from simsplit.operators import Operators
+from simsplit.operators import OF_CODE, Operators
 
 Shape = tuple[int, ...]
+ENCODE, DECODE = f"{OF_CODE}encode", f"{OF_CODE}decode"  # names of operators
 
 
 @dataclass(frozen=True)
@@ -121,10 +122,10 @@ class DigitalCode(Code):
 
     def operators(self) -> tuple[Operators, Operators]:
         """Of the transforms; range coding is charged by ``range_coded``."""
-        with torch.inference_mode():
+        with torch.no_grad():
             latent = self.encode(self._example())
-            encoder = record(self.encode, self._example(), name="encode")
-            return encoder, record(self.decode, latent, name="decode")
+            encoder = record(self.encode, self._example(), name=ENCODE)
+            return encoder, record(self.decode, latent, name=DECODE)
 
 
 class AnalogCode(Code):
@@ -140,11 +141,11 @@ class AnalogCode(Code):
 
     def operators(self) -> tuple[Operators, Operators]:
         """Of encoder (normalisation included) and decoder."""
-        with torch.inference_mode():
+        with torch.no_grad():
             symbols = self.encode(self._example())
             variance = torch.ones(symbols.shape)
-            encoder = record(self.encode, self._example(), name="encode")
-            return encoder, record(self.decode, symbols, variance, name="decode")
+            encoder = record(self.encode, self._example(), name=ENCODE)
+            return encoder, record(self.decode, symbols, variance, name=DECODE)
 
 
 def sized_by_data(code: nn.Module, *names: str) -> None:

@@ -32,12 +32,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from simsplit.errors import ScenarioError
-from simsplit.networks.codes.contract import AnalogCode, DigitalCode, Noise, Passed, Shape
+from simsplit.networks.codes.contract import (
+    DECODE,
+    ENCODE,
+    AnalogCode,
+    DigitalCode,
+    Noise,
+    Passed,
+    Shape,
+)
 from simsplit.networks.costs import Recorder, every_product_visible, record
 from simsplit.networks.deepjscc import awgn, training_noise_variance
 from simsplit.operators import Operators
 from simsplit.scenario.codes import CustomCodeSpec
-from simsplit.scenario.user_code import import_user_module
+from simsplit.scenario.user_code import import_target, users_code
 
 _POWER_TOLERANCE = 1e-3
 CLAUSES = {
@@ -69,35 +77,17 @@ def custom_code(spec: CustomCodeSpec, shape: Shape) -> DigitalCode | AnalogCode:
 
 
 def _built(spec: CustomCodeSpec, shape: Shape) -> Any:
-    make = _imported(spec.target)
+    make = import_target(spec.target, path="code.target", base=None)
     wants_shape = "shape" in inspect.signature(make).parameters
     options = {**spec.options, **({"shape": shape} if wants_shape else {})}
-    try:
+    with users_code("cannot be built with these options", "code.options", spec.options):
         own = make(**options)
-    except Exception as error:  # a user's own class may raise anything
-        message = f"cannot be built with these options: {type(error).__name__}: {error}"
-        raise ScenarioError(message, path="code.options", value=spec.options) from error
     names = ("forward",) if spec.channel else ("encode", "decode")
     missing = [name for name in names if not callable(getattr(own, name, None))]
     if missing:
         message = f"{spec.target} has no {' and no '.join(missing)}; see the contract of codes"
         raise ScenarioError(message, path="code.target", value=spec.target)
     return own.eval() if isinstance(own, nn.Module) else own
-
-
-def _imported(target: str) -> Callable[..., Any]:
-    module_name, _, name = target.partition(":")
-    try:
-        module = import_user_module(module_name)
-    except Exception as error:  # a user's own module may raise anything
-        message = f"the code's module cannot be imported: {type(error).__name__}: {error}"
-        raise ScenarioError(message, path="code.target", value=target) from error
-    make = getattr(module, name, None)
-    if not isinstance(make, type):
-        classes = [n for n, v in vars(module).items() if isinstance(v, type)]
-        message = f"{module_name} has no such class"
-        raise ScenarioError(message, path="code.target", value=name, choices=classes)
-    return make
 
 
 class OwnDigitalCode(DigitalCode):
@@ -147,10 +137,10 @@ class OwnDigitalCode(DigitalCode):
     def operators(self) -> tuple[Operators, Operators]:
         """Of what the class does in torch; its other work is not counted."""
         feature = torch.zeros(self.shape)
-        with torch.inference_mode():
-            encoder = record(lambda _: self.own.encode(feature), self._example(), name="encode")
+        with torch.no_grad():
+            encoder = record(lambda _: self.own.encode(feature), self._example(), name=ENCODE)
             payload = self.own.encode(feature)
-            decoder = record(lambda _: self.own.decode(payload), self._example(), name="decode")
+            decoder = record(lambda _: self.own.decode(payload), self._example(), name=DECODE)
         return encoder, decoder
 
     def _check(self) -> None:
@@ -206,7 +196,7 @@ class OwnAnalogCode(AnalogCode):
 
     def operators(self) -> tuple[Operators, Operators]:
         """Of the class's two halves."""
-        with torch.inference_mode():
+        with torch.no_grad():
             return self._pair.operators(self._example(), self)
 
     def _check(self) -> None:
@@ -243,8 +233,8 @@ class _Pair:
 
     def operators(self, example: Tensor, code: OwnAnalogCode) -> tuple[Operators, Operators]:
         symbols = code.encode(example)
-        encoder = record(code.encode, example, name="encode")
-        return encoder, record(code.decode, symbols, torch.ones(symbols.shape), name="decode")
+        encoder = record(code.encode, example, name=ENCODE)
+        return encoder, record(code.decode, symbols, torch.ones(symbols.shape), name=DECODE)
 
 
 class _Reached(Exception):  # noqa: N818 (no error: the symbols, on their way out)
@@ -288,15 +278,15 @@ class _Whole:
     def operators(self, example: Tensor, code: OwnAnalogCode) -> tuple[Operators, Operators]:
         received = self.encode(example)
         recorder = Recorder((*self.own.parameters(), *self.own.buffers()), batch=1)
-        recorder.name = "decode"
+        recorder.name = DECODE
 
         def channel(*_: object) -> Any:
             recorder.operators.clear()  # what ran until here is the encoder's
             return received
 
-        with every_product_visible(), recorder, self._played_by(channel):
+        with torch.no_grad(), every_product_visible(), recorder, self._played_by(channel):
             self.own(example)
-        return record(code.encode, example, name="encode"), tuple(recorder.operators)
+        return record(code.encode, example, name=ENCODE), tuple(recorder.operators)
 
     @contextmanager
     def _played_by(self, channel: Callable[..., Any]) -> Iterator[None]:

@@ -1,0 +1,253 @@
+"""What recipes of ``kind: network`` and ``kind: code`` may say: parts, phases, objectives, noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from simsplit.errors import ScenarioError
+from simsplit.files import json_digest
+from simsplit.networks.codes.contract import Noise
+from simsplit.scenario.codes import CodeSpec, EntropicCodeSpec, scheme_of
+from simsplit.messages import Scheme
+from simsplit.scenario.mistakes import mistake
+from simsplit.scenario.operating_points import Network
+from simsplit.scenario.places import find_file
+from simsplit.scenario.spec import Count, Fraction, Level, NonNegative, Number, Positive, Spec, Whole
+
+KINDS = ("network", "code")
+DEFAULT_RATE = 0.02  # weight of a bit per feature element where an entropic code's phase says none
+
+
+class NoisePhase(Spec):
+    """The air in training: AWGN of random SNR, block fading, lost blocks of symbols."""
+
+    snr_db: tuple[Level, Level] = (-5.0, 20.0)
+    fading_share: Fraction = 0.5
+    erasures: Annotated[Fraction, Field(lt=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.snr_db[0] > self.snr_db[1]:
+            raise ValueError(f"snr_db runs from low to high, found {list(self.snr_db)}")
+        return self
+
+    def noise(self) -> Noise:
+        """As codes take it."""
+        return Noise(self.snr_db, self.fading_share, self.erasures)
+
+
+class Distillation(Spec):
+    """Learning from a teacher: the untouched network itself, or another one.
+
+    ``nodes``: at these nodes behind the cut (of the teacher: ``teacher_nodes``, else of the same
+    names) the mean square error over the teacher's variance; at its output if none is named, for
+    classes the divergence of softened answers (Hinton et al., 2015).
+    """
+
+    weight: Positive = 1.0
+    nodes: tuple[str, ...] = ()
+    teacher_nodes: tuple[str, ...] = ()
+    teacher: dict[str, Any] | None = None
+    temperature: Positive = 1.0
+
+    @model_validator(mode="after")
+    def _paired(self) -> Self:
+        if self.teacher_nodes and len(self.teacher_nodes) != len(self.nodes):
+            raise ValueError("teacher_nodes must pair up with nodes")
+        return self
+
+
+class Objectives(Spec):
+    """Weights of what a phase minimises, summed.
+
+    ``task``: the loss of the declared answer. ``feature``: mean square error of the feature behind
+    the code over its variance. ``rate``: estimated bits per element of the feature. ``distill``: a
+    weight, or a `Distillation`.
+    """
+
+    task: NonNegative = 0.0
+    feature: NonNegative = 0.0
+    rate: NonNegative = 0.0
+    distill: Distillation | None = None
+
+    @field_validator("distill", mode="before")
+    @classmethod
+    def _weight_alone(cls, value: Any) -> Any:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return {"weight": value} if is_number else value
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not (self.task or self.feature or self.rate or self.distill):
+            raise ValueError("a phase minimises something: all objectives are 0")
+        return self
+
+
+class Phase(Spec):
+    """Steps with the same trained parts, objectives and noise; a new optimiser (AdamW) each.
+
+    ``only``: of the trained parts only parameters whose names begin so. ``schedule``: the learning
+    rate's, after a linear warm-up over ``warmup_steps``.
+    """
+
+    train: Annotated[
+        tuple[Literal["code", "head", "tail", "network"], ...], Field(min_length=1)
+    ] = ("code",)
+    steps: Count | None = None
+    epochs: Count | None = None
+    learning_rate: Positive = 1e-3
+    weight_decay: NonNegative = 1e-4
+    warmup_steps: Whole = 20
+    schedule: Literal["cosine", "polynomial", "constant"] = "cosine"
+    objectives: Objectives | None = None
+    noise: NoisePhase = NoisePhase()
+    only: tuple[str, ...] = ()
+
+    @field_validator("train", mode="before")
+    @classmethod
+    def _one_part(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _as_long_as_said(self) -> Self:
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError("say either steps or epochs")
+        return self
+
+    def step_count(self, pictures: int, batch: int) -> int:
+        """Optimiser steps; ten epochs if nothing is said."""
+        return self.steps or (self.epochs or 10) * max(1, pictures // batch)
+
+
+class _Recipe(Spec):
+    """What both kinds say: whose pictures, how many, and how the loop runs."""
+
+    network: Network
+    data: Any = Field(description="A data set, as `task.dataset` names it.")
+    height: Count
+    width: Count
+    train_images: Count = 1024
+    test_images: Count = 256
+    batch: Count = 32
+    seed: Whole = 1
+    flip: bool = False
+    precision: Literal["float32", "bfloat16"] = "float32"
+    checkpoint_steps: Count = 200
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical recipe."""
+        return json_digest(self.model_dump(mode="json"))
+
+
+class NetworkRecipe(_Recipe):
+    """Trains any network on any data set, from scratch or from its weights.
+
+    ``normalisation``: ``frozen`` leaves the batch statistics of the start as they are.
+    """
+
+    kind: Literal["network"]
+    phases: Annotated[tuple[Phase, ...], Field(min_length=1)]
+    normalisation: Literal["trained", "frozen"] = "trained"
+
+    @model_validator(mode="after")
+    def _of_a_network(self) -> Self:
+        for index, phase in enumerate(self.phases):
+            if phase.train != ("network",):
+                raise ValueError(f"phases[{index}]: kind network trains [network] only")
+            asked = phase.objectives
+            if asked is not None and (asked.feature or asked.rate):
+                raise ValueError(f"phases[{index}]: feature and rate are objectives of a code")
+            if asked is not None and asked.distill and asked.distill.nodes:
+                raise ValueError(f"phases[{index}]: kind network distils at its output only")
+        return self
+
+    def objectives(self, phase: Phase) -> Objectives:
+        """Of a phase, or the task alone."""
+        return phase.objectives or Objectives(task=1.0)
+
+
+class CodeRecipe(_Recipe):
+    """Puts a code at a cut of a network and trains it, maybe with the network's parts."""
+
+    kind: Literal["code"]
+    cut: Annotated[str, Field(min_length=1, max_length=200)]
+    code: CodeSpec
+    phases: tuple[Phase, ...] = (Phase(),)
+
+    @model_validator(mode="after")
+    def _of_a_code(self) -> Self:
+        digital = scheme_of(self.code) is Scheme.SEPARATE
+        for index, phase in enumerate(self.phases):
+            where = f"phases[{index}]"
+            if "network" in phase.train and len(phase.train) > 1 and set(phase.train) - {
+                "network",
+                "code",
+            }:
+                raise ValueError(f"{where}: network is head and tail already")
+            if digital and phase.noise != NoisePhase():
+                raise ValueError(f"{where}: noise is for codes of scheme jscc; leave it out")
+            asked = phase.objectives
+            if asked is not None and asked.rate and not self._estimates_bits:
+                raise ValueError(f"{where}: objective rate needs a code of kind entropic")
+            if asked is not None and asked.task and self.network.answer is None:
+                raise ValueError(f"{where}: objective task needs network.answer")
+        return self
+
+    @property
+    def _estimates_bits(self) -> bool:
+        return self.code.kind in ("entropic", "custom")
+
+    def objectives(self, phase: Phase) -> Objectives:
+        """Of a phase; else task (if there is an answer), feature and, of entropic codes, rate."""
+        if phase.objectives is not None:
+            return phase.objectives
+        rate = DEFAULT_RATE if isinstance(self.code, EntropicCodeSpec) else 0.0
+        return Objectives(task=float(self.network.answer is not None), feature=1.0, rate=rate)
+
+
+AnyRecipe = TypeVar("AnyRecipe", NetworkRecipe, CodeRecipe)
+
+
+def parse_phased_recipe(
+    content: Mapping[str, Any], folder: Path
+) -> NetworkRecipe | CodeRecipe:
+    """A checked recipe of ``kind: network`` or ``kind: code``; its files are absolute paths.
+
+    Args:
+        content: As the YAML says it.
+        folder: Of the recipe, where weights are looked for first.
+
+    Raises:
+        ScenarioError: Unknown key or bad value, with its path; no such weights.
+    """
+    resolved = dict(content)
+    if isinstance(resolved.get("network"), dict):
+        resolved["network"] = network_content(resolved["network"], folder, "network")
+    for index, phase in enumerate(_mappings(resolved.get("phases"))):
+        distill = (phase.get("objectives") or {}).get("distill")
+        if isinstance(distill, dict) and isinstance(distill.get("teacher"), dict):
+            where = f"phases[{index}].objectives.distill.teacher"
+            distill["teacher"] = network_content(distill["teacher"], folder, where)
+    model = NetworkRecipe if content.get("kind") == "network" else CodeRecipe
+    try:
+        return model.model_validate(resolved)
+    except ValidationError as error:
+        raise mistake(error, dict(content), model) from None
+
+
+def _mappings(items: Any) -> list[dict[str, Any]]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def network_content(network: Mapping[str, Any], folder: Path, path: str) -> dict[str, Any]:
+    """A network as a recipe says it: without a name, random unless it names weights."""
+    content: dict[str, Any] = {"name": "network", "weights": "random", **network}
+    weights = content["weights"]
+    if isinstance(weights, str) and weights != "random":
+        content["weights"] = str(find_file(weights, "weights", beside=folder, path=f"{path}.weights"))
+    return content
