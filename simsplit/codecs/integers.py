@@ -14,6 +14,7 @@ import zlib
 from typing import Any
 
 import numpy as np
+from constriction import stream
 from numpy.typing import NDArray
 
 from simsplit.codecs.contract import CodecError
@@ -50,8 +51,6 @@ class IntegersCodec:
 
     def encode(self, array: NDArray[np.integer[Any]]) -> bytes:
         """Integers of the agreed shape → payload; CodecError for other ones or beyond 16 bits."""
-        from constriction import stream
-
         symbols, escaped = self._symbols(array)
         encoder = stream.queue.RangeEncoder()
         for row, model in zip(symbols, self._models(), strict=True):
@@ -63,8 +62,6 @@ class IntegersCodec:
 
     def decode(self, payload: bytes) -> NDArray[np.int32]:
         """Payload → integers; CodecError if the checksum does not fit."""
-        from constriction import stream
-
         words = payload[_CHECK.size :]
         if len(words) % 4 or payload[: _CHECK.size] != _CHECK.pack(zlib.crc32(words) & 0xFFFF):
             raise CodecError("entropy-coded payload is damaged: checksum differs")
@@ -102,6 +99,4 @@ class IntegersCodec:
         return symbols.astype(np.int32), escaped.astype(np.int32)
 
     def _models(self) -> list[Any]:
-        from constriction import stream
-
         return [stream.model.Categorical(row, perfect=False) for row in self._probabilities]

@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from simsplit.files import arrays_digest
 from simsplit.messages import Outcome, Prepared, ScoreRequest, Scores, Workload
@@ -28,9 +30,6 @@ from simsplit.pipeline.cache import Cache, ResultKey, by_way
 from simsplit.pipeline.traced import NetworkPipeline
 from simsplit.scenario.codes import code_digest
 from simsplit.scenario.operating_points import OperatingPoint
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _CHUNK = 64  # JSCC requests decoded at once; bounds memory, changes nothing
 
@@ -145,9 +144,6 @@ class CodedPoint:
 
     def _row(self, output: Any, row: int) -> Any:
         """One sample's output, as if it had run alone."""
-        from torch import Tensor
-        from torch.utils._pytree import tree_map
-
         if self._batch == 1:
             return output
         return tree_map(lambda t: t[row : row + 1] if isinstance(t, Tensor) else t, output)

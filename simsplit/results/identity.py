@@ -13,7 +13,7 @@ from simsplit.hardware.codec_costs import default_costs_file
 from simsplit.hardware.machine import predictor_files
 from simsplit.hardware.roofline import load_hardware
 from simsplit.scenario.bundled import hardware_file, model_dir, model_files
-from simsplit.scenario.codes import code_files, named_codes, own_code_targets
+from simsplit.scenario.codes import code_files, code_target, named_codes
 from simsplit.scenario.data import data_spec, is_on_disk
 from simsplit.scenario.load import digest as scenario_digest
 from simsplit.scenario.places import bler_table_file
@@ -136,7 +136,7 @@ def _source_digests(scenario: Scenario) -> dict[str, str]:
     """Of a user's own classes, all the files each is made of."""
     targets = [network.source for network in scenario.networks]
     targets += [g.policy.target for g in scenario.devices if isinstance(g.policy, Custom)]
-    targets += own_code_targets(scenario)
+    targets += [target for target in map(code_target, named_codes(scenario)) if target]
     digests = {f"source.{target}": source_digest(target) for target in targets}
     return {name: digest for name, digest in digests.items() if digest is not None}
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 CARD = "card.json"
 RECIPE = "recipe.yaml"
 WEIGHTS = "weights.safetensors"
+_NEEDED = {"network", "network_digest", "cut", "scheme", "code", "nested", "weights_digest"}
 Stride = Literal[1, 2, 4, 8]
 Hidden = Annotated[int, Field(ge=1, le=4096, strict=True)]
 
@@ -143,7 +144,7 @@ def code_card(name: str) -> dict[str, Any]:
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
     except ValueError as error:
         raise ArtefactError(f"damaged card: {error}", value=str(folder / CARD)) from None
-    missing = {"network", "network_digest", "cut", "scheme", "code", "nested", "weights_digest"} - set(card)
+    missing = _NEEDED - set(card)
     if card.get("kind") != "code" or missing:
         wanted = f"lacks {', '.join(sorted(missing))}" if missing else "is not of kind: code"
         raise ArtefactError(f"the card {wanted}", value=str(folder / CARD))
@@ -253,9 +254,7 @@ def named_codes(scenario: Scenario) -> list[str]:
     return sorted({point.code for point in scenario.operating_points if point.code is not None})
 
 
-def own_code_targets(scenario: Scenario) -> list[str]:
-    """Classes of a user's own that the scenario's codes are made of."""
-    specs = [code_card(name)["code"] for name in named_codes(scenario)]
-    return [spec["target"] for spec in specs if spec.get("kind") == "custom"]
-
-
+def code_target(name: str) -> str | None:
+    """The class of a user's own that a code is made of; None: it is one of ours."""
+    spec = code_card(name)["code"]
+    return spec["target"] if spec.get("kind") == "custom" else None

@@ -7,6 +7,7 @@ from typing import Any
 
 from simsplit.errors import ScenarioError
 from simsplit.files import json_digest
+from simsplit.scenario.codes import code_target
 from simsplit.scenario.permission import HINT, is_said
 from simsplit.scenario.scenario import Scenario
 from simsplit.scenario.spec import Spec
@@ -17,7 +18,8 @@ from simsplit.scenario.yaml import yaml_path
 def targets(scenario: Spec) -> dict[str, str]:
     """Path in the YAML → ``package.module:Name``, of whatever a scenario (or part of it) names.
 
-    That is every ``target`` of a ``kind: custom``, and every network's ``source`` that is a class.
+    That is every ``target`` of a ``kind: custom`` (of trained codes too), and every network's
+    ``source`` that is a class.
     """
     return dict(_targets(scenario.model_dump(mode="json"), ()))
 
@@ -28,6 +30,9 @@ def _targets(node: Any, parts: tuple[str | int, ...]) -> Iterator[tuple[str, str
         value = node.get(key)
         if isinstance(value, str) and ":" in value:
             yield yaml_path((*parts, key)), value
+        if isinstance(node.get("code"), str) and "scheme" in node:  # an operating point's
+            target = code_target(node["code"])
+            yield from () if target is None else ((yaml_path((*parts, "code")), target),)
         for name, child in node.items():
             yield from _targets(child, (*parts, name))
     elif isinstance(node, Sequence) and not isinstance(node, str):

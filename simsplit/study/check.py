@@ -21,7 +21,7 @@ from simsplit.phy.sizes import resource_elements
 from simsplit.scenario.bundled import model_card
 from simsplit.scenario.cell import Cell
 from simsplit.scenario.channel import TraceChannel
-from simsplit.scenario.codes import code_card, own_code_targets
+from simsplit.scenario.codes import code_card
 from simsplit.scenario.devices import DeviceGroup
 from simsplit.scenario.load import load
 from simsplit.scenario.operating_points import OperatingPoint

@@ -1,22 +1,30 @@
-"""What recipes of ``kind: network`` and ``kind: code`` may say: parts, phases, objectives, noise."""
+"""Recipes of ``kind: network`` and ``kind: code``: parts, phases, objectives, noise."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from simsplit.errors import ScenarioError
 from simsplit.files import json_digest
+from simsplit.messages import Scheme
 from simsplit.networks.codes.contract import Noise
 from simsplit.scenario.codes import CodeSpec, EntropicCodeSpec, scheme_of
-from simsplit.messages import Scheme
+from simsplit.scenario.data import DataChoice, found_data
 from simsplit.scenario.mistakes import mistake
 from simsplit.scenario.operating_points import Network
 from simsplit.scenario.places import find_file
-from simsplit.scenario.spec import Count, Fraction, Level, NonNegative, Number, Positive, Spec, Whole
+from simsplit.scenario.spec import (
+    Count,
+    Fraction,
+    Level,
+    NonNegative,
+    Positive,
+    Spec,
+    Whole,
+)
 
 KINDS = ("network", "code")
 DEFAULT_RATE = 0.02  # weight of a bit per feature element where an entropic code's phase says none
@@ -127,7 +135,7 @@ class _Recipe(Spec):
     """What both kinds say: whose pictures, how many, and how the loop runs."""
 
     network: Network
-    data: Any = Field(description="A data set, as `task.dataset` names it.")
+    data: DataChoice
     height: Count
     width: Count
     train_images: Count = 1024
@@ -184,10 +192,7 @@ class CodeRecipe(_Recipe):
         digital = scheme_of(self.code) is Scheme.SEPARATE
         for index, phase in enumerate(self.phases):
             where = f"phases[{index}]"
-            if "network" in phase.train and len(phase.train) > 1 and set(phase.train) - {
-                "network",
-                "code",
-            }:
+            if "network" in phase.train and {"head", "tail"} & set(phase.train):
                 raise ValueError(f"{where}: network is head and tail already")
             if digital and phase.noise != NoisePhase():
                 raise ValueError(f"{where}: noise is for codes of scheme jscc; leave it out")
@@ -208,9 +213,6 @@ class CodeRecipe(_Recipe):
             return phase.objectives
         rate = DEFAULT_RATE if isinstance(self.code, EntropicCodeSpec) else 0.0
         return Objectives(task=float(self.network.answer is not None), feature=1.0, rate=rate)
-
-
-AnyRecipe = TypeVar("AnyRecipe", NetworkRecipe, CodeRecipe)
 
 
 def parse_phased_recipe(
@@ -235,9 +237,11 @@ def parse_phased_recipe(
             distill["teacher"] = network_content(distill["teacher"], folder, where)
     model = NetworkRecipe if content.get("kind") == "network" else CodeRecipe
     try:
-        return model.model_validate(resolved)
+        recipe = model.model_validate(resolved)
     except ValidationError as error:
         raise mistake(error, dict(content), model) from None
+    data = found_data(recipe.data, beside=folder, path="data")
+    return recipe if isinstance(recipe.data, str) else recipe.model_copy(update={"data": data})
 
 
 def _mappings(items: Any) -> list[dict[str, Any]]:
@@ -249,5 +253,6 @@ def network_content(network: Mapping[str, Any], folder: Path, path: str) -> dict
     content: dict[str, Any] = {"name": "network", "weights": "random", **network}
     weights = content["weights"]
     if isinstance(weights, str) and weights != "random":
-        content["weights"] = str(find_file(weights, "weights", beside=folder, path=f"{path}.weights"))
+        file = find_file(weights, "weights", beside=folder, path=f"{path}.weights")
+        content["weights"] = str(file)
     return content

@@ -2,7 +2,7 @@
 
 The weights are those of every part that the recipe changed: ``code.*`` always, ``head.*`` and
 ``tail.*`` (the network before and behind the cut) where phases trained them. The card names the
-network that the code starts from, by its spec and a digest (`simsplit.scenario.codes.start_digest`).
+network that the code starts from: its spec and `simsplit.scenario.codes.start_digest`.
 """
 
 from __future__ import annotations

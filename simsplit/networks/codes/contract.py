@@ -80,10 +80,10 @@ class Code(nn.Module, ABC):
     def through(self, feature: Tensor, noise: Noise, generator: torch.Generator) -> Passed:
         """What training does in place of coding and the air; all draws are the generator's."""
 
-    def calibrate(self, feature: Tensor) -> None:  # noqa: B027 (a code may need none)
+    def calibrate(self, feature: Tensor) -> None:
         """Sees features of training pictures ``(N, *shape)`` before the first step."""
 
-    def settle(self, feature: Tensor) -> None:  # noqa: B027
+    def settle(self, feature: Tensor) -> None:
         """Sees features of training pictures after the last step, in evaluation mode."""
 
     @abstractmethod

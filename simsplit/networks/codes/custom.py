@@ -237,7 +237,7 @@ class _Pair:
         return encoder, record(code.decode, symbols, torch.ones(symbols.shape), name=DECODE)
 
 
-class _Reached(Exception):  # noqa: N818 (no error: the symbols, on their way out)
+class _Reached(Exception):
     """The symbols have reached the channel."""
 
     def __init__(self, symbols: Any) -> None:

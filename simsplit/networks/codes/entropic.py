@@ -8,6 +8,7 @@ of logistics; p(y) = F(y + 1/2) - F(y - 1/2). Its tables are integers, made once
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -134,16 +135,12 @@ class EntropicCode(DigitalCode):
         return bits.view(len(rows), len(latent), -1).sum(dim=(0, 2))
 
     def _table(self, low: int, high: int) -> Tensor:
-        values = torch.arange(low, high + 1, dtype=torch.float64).expand(len(self.table_rows), -1)
+        channels = self.latent_shape[0]
+        values = torch.arange(low, high + 1, dtype=torch.float64).expand(channels, -1)
         with torch.no_grad():
-            prior = self.prior.double()
+            prior = copy.deepcopy(self.prior).cpu().double()
             inside = prior.probability(values)
-            escape = 1.0 - (prior.cumulative(values[:, -1:] + 0.5) - prior.cumulative(values[:, :1] - 0.5))
-            self.prior.float()
-        shares = torch.cat([inside, escape], dim=1)
+            below = prior.cumulative(values[:, :1] - 0.5)
+            above = 1.0 - prior.cumulative(values[:, -1:] + 0.5)
+        shares = torch.cat([inside, below + above], dim=1)
         return torch.round(shares * _TOTAL).clamp_min(1.0).to(torch.int64)
-
-    @property
-    def table_rows(self) -> range:
-        """One per latent channel."""
-        return range(self.latent_shape[0])
