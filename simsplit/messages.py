@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,10 +127,31 @@ class ScoreRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one request tells of the pooled scores of one answer (see tasks/evidence.py).
+
+    Attributes:
+        ending: Of the scores' names: ``_<name>`` of the answer, or empty.
+        values: By the names of the table in tasks/evidence.py.
+        is_lost: Nothing arrived: pixels and boxes of the truth are there, answered by nobody.
+        pool: Of a metric of the user's own: what makes one number of many requests' values.
+    """
+
+    ending: str
+    values: Mapping[str, NDArray[Any]]
+    is_lost: bool = False
+    pool: Callable[[Sequence[NDArray[Any]]], float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """Act three's result for one request: the task's metrics by name (see tasks/metrics.py)."""
+    """Act three's result for one request: the task's metrics by name (see tasks/metrics.py).
+
+    ``evidence``: what it tells of scores over many requests, one entry per answer that has any.
+    """
 
     scores: Scores
+    evidence: tuple[Evidence, ...] = field(default=(), compare=False)
 
     def as_dict(self) -> dict[str, float]:
         """Metric name → value."""

@@ -9,7 +9,7 @@ operating system's (``flock``), so that a process that is killed leaves none beh
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsplit.files import json_digest, whole_file
-from simsplit.messages import Prepared, Scores
+from simsplit.messages import Evidence, Outcome, Prepared
 from simsplit.scenario.operating_points import OperatingPoint
 from simsplit.sources import code_digest
 
@@ -95,24 +95,24 @@ class Cache:
                 _write_prepared(file, prepared)
         return prepared
 
-    def scores(
+    def outcomes(
         self,
         way: OperatingPoint | Shared,
         samples: Sequence[int],
-        score: Callable[[list[int]], Sequence[Scores]],
-    ) -> list[Scores]:
-        """Scores of the samples; those that the file lacks are worked out and added to it."""
+        score: Callable[[list[int]], Sequence[Outcome]],
+    ) -> list[Outcome]:
+        """Outcomes of the samples; those that the file lacks are worked out and added to it."""
         if self.folder is None:
             return list(score(list(samples)))
         content = way.value if isinstance(way, Shared) else _content(way)
         file = self.folder / "scored" / f"{self._key(content)}.npz"
         with _locked(file):
-            scores = _read_scores(file)
-            missing = [sample for sample in samples if sample not in scores]
+            outcomes = _read_outcomes(file)
+            missing = [sample for sample in samples if sample not in outcomes]
             if missing:
-                scores |= zip(missing, score(missing), strict=True)
-                _write_scores(file, scores)
-        return [scores[sample] for sample in samples]
+                outcomes |= zip(missing, score(missing), strict=True)
+                _write_outcomes(file, outcomes)
+        return [outcomes[sample] for sample in samples]
 
     def _key(self, content: object) -> str:
         return json_digest([code_digest(ENTRY), library_versions(), self.identity, content])[:24]
@@ -148,24 +148,53 @@ def _locked(file: Path) -> Iterator[None]:
 # --- files ------------------------------------------------------------------------------------
 
 
-def _read_scores(file: Path) -> dict[int, Scores]:
+def _read_outcomes(file: Path) -> dict[int, Outcome]:
     try:
         with np.load(file, allow_pickle=False) as stored:
-            names, samples, values = (stored[key] for key in ("names", "samples", "values"))
+            arrays = {key: stored[key] for key in stored.files}
+            names, samples, values = (arrays[key] for key in ("names", "samples", "values"))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return {}
+    evidence = _evidence_of(arrays)
     return {
-        int(sample): tuple((str(name), float(v)) for name, v in zip(names, row, strict=True))
+        int(sample): Outcome(
+            tuple((str(name), float(v)) for name, v in zip(names, row, strict=True)),
+            evidence.get(int(sample), ()),
+        )
         for sample, row in zip(samples, values, strict=True)
     }
 
 
-def _write_scores(file: Path, scores: dict[int, Scores]) -> None:
-    names = [name for name, _ in next(iter(scores.values()))]
-    values = np.array([[value for _, value in scores[sample]] for sample in scores], np.float64)
-    samples = np.array(list(scores), np.int64)
+def _evidence_of(arrays: Mapping[str, NDArray[Any]]) -> dict[int, tuple[Evidence, ...]]:
+    """Evidence by sample, of the arrays called ``evidence|<sample>|<ending>|<name>``."""
+    found: dict[int, dict[str, dict[str, NDArray[Any]]]] = {}
+    for key, array in arrays.items():
+        if key.startswith("evidence|"):
+            _, sample, ending, name = key.split("|")
+            found.setdefault(int(sample), {}).setdefault(ending, {})[name] = array
+    return {
+        sample: tuple(Evidence(ending, values) for ending, values in endings.items())
+        for sample, endings in found.items()
+    }
+
+
+def _write_outcomes(file: Path, outcomes: dict[int, Outcome]) -> None:
+    names = [name for name, _ in next(iter(outcomes.values())).scores]
+    rows = [[value for _, value in outcome.scores] for outcome in outcomes.values()]
+    evidence = {
+        f"evidence|{sample}|{one.ending}|{name}": array
+        for sample, outcome in outcomes.items()
+        for one in outcome.evidence
+        for name, array in one.values.items()
+    }
     with whole_file(file) as aside:
-        np.savez(aside, names=np.array(names, np.str_), samples=samples, values=values)
+        np.savez(
+            aside,
+            names=np.array(names, np.str_),
+            samples=np.array(list(outcomes), np.int64),
+            values=np.array(rows, np.float64),
+            **evidence,  # type: ignore[arg-type]
+        )
 
 
 def _read_prepared(file: Path) -> Prepared | None:

@@ -20,7 +20,7 @@ from simsplit.scenario.codes import code_digest, named_codes
 from simsplit.scenario.mistakes import mistake
 from simsplit.scenario.operating_points import EVERY, Network, OperatingPoint
 from simsplit.scenario.scenario import Scenario
-from simsplit.tasks.datasets import test_samples
+from simsplit.tasks.datasets import class_counts, test_samples
 
 Progress = Callable[[int, int], None]  # operating points done, all of them
 
@@ -176,7 +176,14 @@ def _of_network(scenario: Scenario, network: Network, cache_dir: Path | None) ->
     points = {p.name: p for p in scenario.operating_points if p.network == network.name}
     exact = scenario.cell.fidelity == "exact" or scenario.cell.outside_table == "exact"
     with _named(network.name):
-        return NetworkPipeline(network, points, truth, with_content=exact, cache_dir=cache_dir)
+        return NetworkPipeline(
+            network,
+            points,
+            truth,
+            with_content=exact,
+            cache_dir=cache_dir,
+            classes=class_counts(task.dataset, task.height_px, task.width_px),
+        )
 
 
 # --- kept open --------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from simsplit.codecs.picture import ImageCodec
 from simsplit.codecs.tensors import TensorsCodec
 from simsplit.errors import ScenarioError
 from simsplit.files import arrays_digest
-from simsplit.messages import Outcome, Prepared, Scheme, ScoreRequest, Scores, Workload
+from simsplit.messages import Outcome, Prepared, Scheme, ScoreRequest, Workload
 from simsplit.networks.cuts import cut
 from simsplit.networks.opened import _points, network_digest, open_graph
 from simsplit.networks.split_model import as_images
@@ -31,9 +31,9 @@ from simsplit.operators import network_key
 from simsplit.pipeline.cache import Cache, ResultKey, Shared, by_way
 from simsplit.scenario.operating_points import Network, OperatingPoint, PictureCodecSpec
 from simsplit.seeds import one_thread
-from simsplit.tasks import metrics
-from simsplit.tasks.answers import segmentation_counts
 from simsplit.tasks.datasets import Arrays
+from simsplit.tasks.outputs import Answer
+from simsplit.tasks.scorer import Scorer
 
 
 class NetworkPipeline:
@@ -45,6 +45,7 @@ class NetworkPipeline:
         truth: The task's samples; ``image`` uint8 ``(N, H, W, C)``.
         with_content: Make payloads even where sizes would do (exact fidelity).
         cache_dir: Where act one and the scores are kept between runs; None keeps nothing.
+        classes: How many classes the truth's arrays of labels have; what is missing is not checked.
     """
 
     def __init__(
@@ -55,8 +56,10 @@ class NetworkPipeline:
         *,
         with_content: bool = False,
         cache_dir: Path | None = None,
+        classes: Mapping[str, int] | None = None,
     ) -> None:
         self.network, self.points, self.truth = network, points, truth
+        self.scorer = Scorer(network, truth, classes or {})
         self.cache_dir = cache_dir
         self.height, self.width = truth["image"].shape[1:3]
         self.graph = open_graph(network, self.height, self.width)
@@ -173,19 +176,24 @@ class NetworkPipeline:
             raise ScenarioError(message, path=path, value=carried)
         return cut.shapes[0]
 
-    @cached_property
-    def _first_answer(self) -> NDArray[np.float32]:
-        return self._answer_of(self._run(self.graph.module, self.truth["image"][0]))
-
     @property
     def _answer_map(self) -> tuple[int, ...]:
         """Shape of the map that travels as a PNG; empty for a label and for what travels as is."""
+        if self.network.answer is not None:
+            return self.scorer.answer_map
         first = self._first_answer
         return first.shape[1:] if first.ndim == 3 else ()
 
     @cached_property
     def _answer_bits(self) -> NDArray[np.int64]:
-        """One class: as many whole bytes as count the classes; a map of classes: its PNG."""
+        """Sizes of the answers that the whole network gives (see `Scorer.bits`).
+
+        Of a network without an ``answer``, by the first tensor of its output: a vector is one
+        class, three dimensions are a map of classes, anything else travels as float32.
+        """
+        if self.network.answer is not None:
+            answers = (self._answers(self._whole(i), i) for i in range(self.samples))
+            return np.array([self.scorer.bits(answer) for answer in answers], np.int64)
         first = self._first_answer
         if first.ndim == 1:
             size = 8 * math.ceil(math.log2(max(2, len(first))) / 8)
@@ -196,10 +204,20 @@ class NetworkPipeline:
         codec = ImageCodec("png")
         return np.array([8 * len(codec.encode(m[..., None])) for m in maps], np.int64)
 
+    @cached_property
+    def _first_answer(self) -> NDArray[np.float32]:
+        return self._answer_of(self._whole(0))
+
     def _class_map(self, sample: int) -> NDArray[np.uint8]:
-        answer = self._answer_of(self._run(self.graph.module, self.truth["image"][sample]))
-        classes: NDArray[np.uint8] = answer.argmax(axis=0).astype(np.uint8)
-        return classes
+        classes: NDArray[np.uint8] = self._answer_of(self._whole(sample)).argmax(axis=0)
+        return classes.astype(np.uint8)
+
+    def _whole(self, sample: int) -> Any:
+        """The whole network's output for the original picture."""
+        return self._run(self.graph.module, self.truth["image"][sample])
+
+    def _answers(self, output: Any, sample: int) -> list[Answer]:
+        return self.scorer.read(output, sample)
 
     # --- act three
 
@@ -213,20 +231,24 @@ class NetworkPipeline:
 
     def _score_shared(self, keys: set[ResultKey]) -> None:
         for way, samples in by_way(keys - set(self._scored)).items():
-            outcomes = [Outcome(scores) for scores in self._scores_once(way, samples)]
+            outcomes = self._outcomes_once(way, samples)
             keys_of_way = (ResultKey(way, sample) for sample in samples)
             self._scored |= zip(keys_of_way, outcomes, strict=True)
 
-    def _scores_once(self, way: str | Shared, samples: Sequence[int]) -> list[Scores]:
-        """Scores of the samples, from the cache where any process has worked them out."""
+    def _outcomes_once(self, way: str | Shared, samples: Sequence[int]) -> list[Outcome]:
+        """Outcomes of the samples, from the cache where any process has worked them out."""
         if way is Shared.LOST:
-            return [self._lost_scores()] * len(samples)
+            return [self.scorer.lost(sample) for sample in samples]
 
-        def score(missing: Sequence[int]) -> list[Scores]:
-            return [self._scores(self._answer_of(self._received(way, s)), s) for s in missing]
+        def score(missing: Sequence[int]) -> list[Outcome]:
+            return [self.outcome_of(self._received(way, s), s) for s in missing]
 
         point = way if isinstance(way, Shared) else self.points[way]
-        return self._cache.scores(point, samples, score)
+        return self._cache.outcomes(point, samples, score)
+
+    def outcome_of(self, output: Any, sample: int) -> Outcome:
+        """What a network's output for a sample is worth."""
+        return self.scorer.outcome(self._answers(output, sample), sample)
 
     def _received(self, way: str | Shared, sample: int) -> Any:
         """The network's output on what arrived intact, or on the device."""
@@ -240,21 +262,6 @@ class NetworkPipeline:
         layouts = self._cuts[str(point.split)].layouts
         carried = [layout.to_tensor(a) for layout, a in zip(layouts, arrays, strict=True)]
         return self._run_tail(self._halves(str(point.split))[1], carried)
-
-    def _scores(self, answer: NDArray[np.float32], sample: int) -> Scores:
-        if self.network.answer == "label":
-            return (("accuracy", float(answer.argmax() == self.truth["label"][sample])),)
-        seen, target = answer.argmax(axis=0), self.truth["segmentation"][sample]
-        counts = segmentation_counts(seen.astype(np.uint8), target)
-        return (
-            ("miou", metrics.mean_iou(counts)),
-            ("pixel_accuracy", metrics.pixel_accuracy(counts)),
-        )
-
-    def _lost_scores(self) -> Scores:
-        if self.network.answer == "label":
-            return (("accuracy", 0.0),)
-        return (("miou", 0.0), ("pixel_accuracy", 0.0))
 
     # --- the network
 

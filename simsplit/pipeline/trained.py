@@ -21,7 +21,7 @@ from simsplit.codecs.build import check_formats, make_codec
 from simsplit.codecs.contract import Codec
 from simsplit.errors import ScenarioError
 from simsplit.files import arrays_digest
-from simsplit.messages import Outcome, Prepared, Scheme, ScoreRequest, Scores, Workload
+from simsplit.messages import Outcome, Prepared, Scheme, ScoreRequest, Workload
 from simsplit.networks.artefact import load_artefact
 from simsplit.networks.inference import Inference
 from simsplit.operators import Operators, from_rows
@@ -276,19 +276,19 @@ class Pipeline:
             outcomes = (
                 [self._lost(s) for s in samples]
                 if way is Shared.LOST
-                else [Outcome(scores) for scores in self._scores_once(way, samples)]
+                else self._outcomes_once(way, samples)
             )
             keys_of_way = (ResultKey(way, sample) for sample in samples)
             self._scored |= zip(keys_of_way, outcomes, strict=True)
 
-    def _scores_once(self, way: str | Shared, samples: Sequence[int]) -> list[Scores]:
-        """Scores of intact answers, from the cache where any process has worked them out."""
+    def _outcomes_once(self, way: str | Shared, samples: Sequence[int]) -> list[Outcome]:
+        """Outcomes of intact answers, from the cache where any process has worked them out."""
 
-        def score(missing: Sequence[int]) -> list[Scores]:
-            return [o.scores for o in self._outcomes(self._answers(way, missing), missing)]
+        def score(missing: Sequence[int]) -> list[Outcome]:
+            return self._outcomes(self._answers(way, missing), missing)
 
         point = way if isinstance(way, Shared) else self.points[way]
-        return self._cache.scores(point, samples, score)
+        return self._cache.outcomes(point, samples, score)
 
     def _answers(self, way: str | Shared, samples: Sequence[int]) -> dict[str, NDArray[Any]]:
         """Answers to an intact delivery, or made on the device."""

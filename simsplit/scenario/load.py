@@ -17,13 +17,14 @@ from pydantic import ValidationError
 
 from simsplit.errors import ArtefactError, ScenarioError, SimsplitError
 from simsplit.files import file_digest, text_digest
+from simsplit.scenario.answers import answers_of
 from simsplit.scenario.bundled import hardware_file, model_card, model_dir
 from simsplit.scenario.codes import check_codes, code_digest, points_with_code, refer_codes
 from simsplit.scenario.data import DataSpec, data_name, find_data, is_same_data, truth_of
 from simsplit.scenario.devices import DeviceGroup
 from simsplit.scenario.edge import Edge
 from simsplit.scenario.mistakes import Collected, located, mistake
-from simsplit.scenario.operating_points import EVERY
+from simsplit.scenario.operating_points import EVERY, Network
 from simsplit.scenario.places import (
     HARDWARE,
     MODEL,
@@ -284,7 +285,7 @@ def _cross_check(scenario: Scenario, folder: Path | None, collected: Collected) 
     check_codes(scenario, collected)
     for index, network in enumerate(scenario.networks):
         with collected.kept():
-            _check_answer(scenario.task.dataset, network.answer, f"networks[{index}].answer")
+            _check_answer(scenario.task.dataset, network, f"networks[{index}].answer")
 
 
 def _check_choice(
@@ -306,12 +307,20 @@ def _check_choice(
         _among(group.choice.exit, exits, f"{path}.exit", "operating point with exit: true")
 
 
-def _check_answer(data: str | DataSpec, answer: str | None, path: str) -> None:
+def _check_answer(data: str | DataSpec, network: Network, path: str) -> None:
+    """The data set has what the answers are held against, as far as it is known beforehand."""
     scored = {"label": "digits", "segmentation": "streets"}
     truth = truth_of(data)
-    if answer is not None and truth is not None and answer not in truth:
-        message = f"this answer is scored on dataset '{scored[answer]}'"
-        raise ScenarioError(message, path=path, value=answer)
+    for spec in answers_of(network.answer) if truth is not None else ():
+        key = spec.truth_key
+        if truth is None or key in (*truth, "", "image"):
+            continue
+        if isinstance(network.answer, str):
+            message = f"this answer is scored on dataset '{scored[network.answer]}'"
+            raise ScenarioError(message, path=path, value=network.answer)
+        what = f"an answer of kind '{spec.kind}' is held against '{key}'"
+        message = f"{what}; the truth of this data set: {', '.join(truth) or 'none'}"
+        raise ScenarioError(message, path=path, value=key)
 
 
 def _among(value: str, choices: Sequence[str], path: str, what: str) -> None:

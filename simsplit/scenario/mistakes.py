@@ -75,6 +75,8 @@ def located(error: SimsplitError, lines: Mapping[str, int], file: str) -> Simspl
 
 
 def _mistake(error: ErrorDetails, raw: Any, model: type[BaseModel], prefix: str) -> ScenarioError:
+    loc = tuple(part for part in error["loc"] if not str(part).startswith("("))  # forms of a key
+    error = {**error, "loc": loc}
     message, value, choices, tail = _in_words(error, model)
     path = yaml_path([*_without_tags(error["loc"], raw, model), *tail])
     path = ": ".join(part for part in (prefix, path) if part)

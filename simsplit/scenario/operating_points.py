@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from simsplit.messages import Scheme
+from simsplit.scenario.answers import Answers
 from simsplit.scenario.data import DataChoice
 from simsplit.scenario.spec import Count, Name, Positive, Reference, Spec, Whole
 
@@ -176,7 +177,8 @@ class Network(Spec):
     ``source``: a torchvision model, or a module's class as ``package.module:Name`` built with
     ``options``. ``weights``: ``random``, and then no accuracy is reported, or a local file
     (safetensors, or a state dict that torch loads with weights_only). ``leaves``: submodules that
-    are kept whole when the graph is traced. ``answer``: what its output is, if it is to be scored.
+    are kept whole when the graph is traced. ``answer``: what its output is, if it is to be scored
+    (see `simsplit.scenario.answers`).
     """
 
     name: Name
@@ -185,7 +187,7 @@ class Network(Spec):
     seed: Whole = 0
     leaves: tuple[str, ...] = ()
     options: dict[str, float | int | str | bool] = Field(default_factory=dict)
-    answer: Literal["label", "segmentation"] | None = None
+    answer: Answers | None = None
 
     @model_validator(mode="after")
     def _scored_with_weights(self) -> Network:

@@ -111,6 +111,12 @@ def class_names(name: str) -> tuple[str, ...]:
     return {"streets": CLASSES, "cityscapes": cityscapes.CLASSES}.get(name, ())
 
 
+def class_counts(data: str | DataSpec, height: int, width: int) -> dict[str, int]:
+    """How many classes a data set's arrays of labels have, by the array's name."""
+    heads = open_dataset(data, "test", height=height, width=width, where="task.dataset").heads
+    return {key: len(names) for key, names in heads.items()}
+
+
 def cached_arrays(dataset: Dataset, count: int) -> Arrays:
     """Give the first ``count`` samples, from disk when they were made before.
 
