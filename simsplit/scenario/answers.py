@@ -207,4 +207,4 @@ def answers_of(
         return (ClassificationAnswer(kind="classification"),)
     if answer == "segmentation":
         return (SegmentationAnswer(kind="segmentation"),)
-    return answer if isinstance(answer, tuple) else (answer,)  # type: ignore[return-value]
+    return answer if isinstance(answer, tuple) else (answer,)

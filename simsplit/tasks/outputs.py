@@ -148,7 +148,8 @@ def _class_map(values: NDArray[np.float32], wanted: Wanted) -> Array:
     logits = _of_classes(values[0], wanted)
     if len(logits) > MOST_CLASSES_OF_A_MAP:
         wanted.fail(f"{len(logits)} classes", f"at most {MOST_CLASSES_OF_A_MAP} in a map")
-    return logits.argmax(axis=0).astype(np.uint8)
+    classes: NDArray[np.uint8] = logits.argmax(axis=0).astype(np.uint8)
+    return classes
 
 
 def _sized(values: NDArray[np.float32], wanted: Wanted, *, resize: bool) -> NDArray[np.float32]:
@@ -172,13 +173,15 @@ def _disparity(values: NDArray[np.float32], wanted: Wanted) -> Array:
     plain = values[:, None] if values.ndim == 3 else values
     if plain.ndim != 4 or plain.shape[:2] != (1, 1):
         wanted.fail(f"float {values.shape}", _in_general(wanted))
-    return _sized(plain, wanted, resize=spec.resize)[0, 0]
+    disparities: Array = _sized(plain, wanted, resize=spec.resize)[0, 0]
+    return disparities
 
 
 def _regression(values: NDArray[np.float32], wanted: Wanted) -> Array:
     if values.shape != (1, *wanted.shape):
         wanted.fail(f"float {values.shape}", _in_general(wanted))
-    return values[0]
+    numbers: Array = values[0]
+    return numbers
 
 
 def _picture(values: NDArray[np.float32], wanted: Wanted) -> Array:
@@ -186,7 +189,8 @@ def _picture(values: NDArray[np.float32], wanted: Wanted) -> Array:
     if values.shape != (1, channels, height, width):
         wanted.fail(f"float {values.shape}", _in_general(wanted))
     scaled = (values[0].clip(0.0, 1.0) * np.float32(255.0)).round().astype(np.uint8)
-    return scaled.transpose(1, 2, 0)
+    picture: Array = scaled.transpose(1, 2, 0)
+    return picture
 
 
 def _boxes(output: Any, wanted: Wanted) -> dict[str, Array]:
