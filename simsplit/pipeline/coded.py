@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from simsplit.files import arrays_digest
-from simsplit.messages import Outcome, Prepared, ScoreRequest, Scores, Workload
+from simsplit.messages import Outcome, Prepared, ScoreRequest, Workload
 from simsplit.networks.codes.artefact import TrainedCode, open_code
 from simsplit.networks.codes.contract import AnalogCode, DigitalCode
 from simsplit.networks.inference import FORWARD_BATCH, fixed_batches
@@ -79,14 +79,14 @@ class CodedPoint:
             range_coded=coded if any(coded) else (),
         )
 
-    def intact_scores(self, samples: Sequence[int]) -> list[Scores]:
-        """Scores of digital payloads that arrived, from the cache where any process has them."""
-        return self._cache.scores(self.point, samples, self._scores_of_payloads)
+    def intact(self, samples: Sequence[int]) -> list[Outcome]:
+        """Outcomes of digital payloads that arrived, from the cache where any process has them."""
+        return self._cache.outcomes(self.point, samples, self._of_payloads)
 
-    def analog_scores(
+    def analog(
         self, requests: Sequence[ScoreRequest], seed: int, equaliser: Equaliser
-    ) -> Iterator[Scores]:
-        """Scores of JSCC requests, each under its own delivery."""
+    ) -> Iterator[Outcome]:
+        """Outcomes of JSCC requests, each under its own delivery."""
         symbols, ends = self.prepared.symbols, self.point.airtime_s is not None
         assert symbols is not None
         for start in range(0, len(requests), _CHUNK):
@@ -125,14 +125,14 @@ class CodedPoint:
 
     # --- act three
 
-    def _scores_of_payloads(self, samples: list[int]) -> list[Scores]:
+    def _of_payloads(self, samples: list[int]) -> list[Outcome]:
         assert isinstance(self.code, DigitalCode)
         payloads = self.prepared.payloads
         latents = np.stack([self.code.unpack(payloads[sample]) for sample in samples])
         return list(self._scored(samples, latents))
 
-    def _scored(self, samples: Sequence[int], *received: NDArray[Any]) -> Iterator[Scores]:
-        """Scores of what was received, ``(n, ...)`` each, for these samples."""
+    def _scored(self, samples: Sequence[int], *received: NDArray[Any]) -> Iterator[Outcome]:
+        """Outcomes of what was received, ``(n, ...)`` each, for these samples."""
 
         def forward(*tensors: Tensor) -> Any:
             return self.trained.tail(self.code.decode(*tensors))
@@ -140,7 +140,7 @@ class CodedPoint:
         remaining = iter(samples)
         for output, count in self._batches(forward, *received):
             for row in range(count):
-                yield self.plain.scores_of(self._row(output, row), next(remaining))
+                yield self.plain.outcome_of(self._row(output, row), next(remaining))
 
     def _row(self, output: Any, row: int) -> Any:
         """One sample's output, as if it had run alone."""
@@ -209,10 +209,10 @@ class CodedPipeline:
             return self.plain.score(requests)
         coded = self.coded[name]
         if isinstance(coded.code, AnalogCode):
-            return list(map(Outcome, coded.analog_scores(requests, self.seed, self.equaliser)))
+            return list(coded.analog(requests, self.seed, self.equaliser))
         keys = [ResultKey(name, request.sample) for request in requests]
         for samples in by_way(set(keys) - set(self._known)).values():
-            scores = coded.intact_scores(samples)
+            outcomes = coded.intact(samples)
             wanted = (ResultKey(name, sample) for sample in samples)
-            self._known |= zip(wanted, map(Outcome, scores), strict=True)
+            self._known |= zip(wanted, outcomes, strict=True)
         return [self._known[key] for key in keys]

@@ -111,9 +111,9 @@ class NetworkPipeline:
         """The network's input for pictures, a uint8 tensor ``(B, H, W, C)``."""
         return as_images(images)
 
-    def scores_of(self, output: Any, sample: int) -> Scores:
+    def outcome_of(self, output: Any, sample: int) -> Outcome:
         """What the network's output for one sample, batch of 1, is worth."""
-        return self._scores(self._answer_of(output), sample)
+        return self.scorer.outcome(self._answers(output, sample), sample)
 
     @property
     def answer_bits(self) -> NDArray[np.int64]:
@@ -245,10 +245,6 @@ class NetworkPipeline:
 
         point = way if isinstance(way, Shared) else self.points[way]
         return self._cache.outcomes(point, samples, score)
-
-    def outcome_of(self, output: Any, sample: int) -> Outcome:
-        """What a network's output for a sample is worth."""
-        return self.scorer.outcome(self._answers(output, sample), sample)
 
     def _received(self, way: str | Shared, sample: int) -> Any:
         """The network's output on what arrived intact, or on the device."""
