@@ -12,6 +12,7 @@ from simsplit.files import file_digest, json_digest
 from simsplit.networks.catalogue import open_network
 from simsplit.networks.cuts import input_size, points
 from simsplit.networks.graph import trace
+from simsplit.networks.preprocess import network_size, preprocess_of
 from simsplit.scenario.operating_points import EVERY, Network, OperatingPoint
 from simsplit.scenario.user_code import source_digest
 
@@ -41,13 +42,17 @@ def _graph(network_json: str, height: int, width: int, digest: str | None) -> Gr
 
 
 def open_graph(network: Network, height: int, width: int) -> Graph:
-    """The network's graph for pictures of a size; traced once per process.
+    """The network's graph for pictures of a size, as they circulate; traced once per process.
 
     Raises:
         ScenarioError, ArtefactError: Unknown network, weights that do not fit, no graph.
     """
-    nameless = network.model_copy(update={"name": "network", "answer": None})
+    unsaid = {"name": "network", "answer": None, "preprocess": None}
+    nameless = network.model_copy(update=unsaid)
     digest = source_digest(network.source)
+    if network.preprocess is not None:
+        path = f"networks.{network.name}.preprocess"
+        height, width = network_size(preprocess_of(network.preprocess, path), height, width, path)
     return _graph(nameless.model_dump_json(), height, width, digest)
 
 

@@ -26,7 +26,7 @@ from simsplit.files import arrays_digest
 from simsplit.messages import Outcome, Prepared, Scheme, ScoreRequest, Workload
 from simsplit.networks.cuts import cut
 from simsplit.networks.opened import _points, network_digest, open_graph
-from simsplit.networks.split_model import as_images
+from simsplit.networks.preprocess import check_whole, network_input, preprocess_of
 from simsplit.operators import network_key
 from simsplit.pipeline.cache import Cache, ResultKey, Shared, by_way
 from simsplit.scenario.operating_points import Network, OperatingPoint, PictureCodecSpec
@@ -59,10 +59,15 @@ class NetworkPipeline:
         classes: Mapping[str, int] | None = None,
     ) -> None:
         self.network, self.points, self.truth = network, points, truth
-        self.scorer = Scorer(network, truth, classes or {})
         self.cache_dir = cache_dir
         self.height, self.width = truth["image"].shape[1:3]
         self.graph = open_graph(network, self.height, self.width)
+        self._where = f"networks.{network.name}.preprocess"
+        said = network.preprocess
+        self._preprocess = None if said is None else preprocess_of(said, self._where)
+        self.scorer = Scorer(network, truth, classes or {}, self._scale)
+        if self._preprocess is not None:
+            check_whole(self._preprocess, (a.kind for a in self.scorer.answers), self._where)
         self._with_content = with_content or network.answer is not None
         self._cuts = {point.name: point for point in _points(self.graph)}
         self._prepared: dict[str, Prepared] = {}
@@ -85,7 +90,7 @@ class NetworkPipeline:
     def workload(self, name: str) -> Workload:
         """Operators on either side of the cut, named as the profile of the network names them."""
         point, whole = self.points[name], self.graph.operators
-        key = network_key(self.network.source, self.height, self.width)
+        key = network_key(self.network.source, *self.graph.example_shape[2:])
         tail = f"{self.network.name}/{point.split or point.scheme}"
         match point.scheme:
             case Scheme.LOCAL:
@@ -109,7 +114,14 @@ class NetworkPipeline:
 
     def inputs(self, images: Any) -> Any:
         """The network's input for pictures, a uint8 tensor ``(B, H, W, C)``."""
-        return as_images(images)
+        channels = self.graph.example_shape[1]
+        return network_input(images, self._preprocess, channels, self._where)
+
+    @property
+    def _scale(self) -> tuple[float, float]:
+        """(height, width) of the picture over those of the network's input."""
+        tall, wide = self.graph.example_shape[2:]
+        return self.height / tall, self.width / wide
 
     def outcome_of(self, output: Any, sample: int) -> Outcome:
         """What the network's output for one sample, batch of 1, is worth."""
@@ -269,7 +281,7 @@ class NetworkPipeline:
         import torch
 
         with one_thread(), torch.inference_mode():
-            return module(as_images(torch.from_numpy(np.array(image)[None])))
+            return module(self.inputs(torch.from_numpy(np.array(image)[None])))
 
     def _run_tail(self, tail: Any, carried: Sequence[Any]) -> Any:
         import torch

@@ -10,6 +10,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 from simsplit.messages import Scheme
 from simsplit.scenario.answers import Answers
 from simsplit.scenario.data import DataChoice
+from simsplit.scenario.preprocess import PreprocessChoice
 from simsplit.scenario.spec import Count, Name, Positive, Reference, Spec, Whole
 
 # --- task and network -------------------------------------------------------------------------
@@ -171,6 +172,9 @@ _CODECS_OF_SCHEME: Mapping[Scheme, tuple[str, ...]] = {
 EVERY = "every"  # a split that stands for all cuts of a network
 
 
+_LATER = ("preprocess",)  # keys of a network that older scenarios do not know
+
+
 class Network(Spec):
     """Any PyTorch network, cut where `simsplit splits` says it can be.
 
@@ -178,7 +182,8 @@ class Network(Spec):
     ``options``. ``weights``: ``random``, and then no accuracy is reported, or a local file
     (safetensors, or a state dict that torch loads with weights_only). ``leaves``: submodules that
     are kept whole when the graph is traced. ``answer``: what its output is, if it is to be scored
-    (see `simsplit.scenario.answers`).
+    (see `simsplit.scenario.answers`). ``preprocess``: what becomes of a picture before the network
+    sees it, or torchvision's name of weights whose preprocessing it is.
     """
 
     name: Name
@@ -188,6 +193,13 @@ class Network(Spec):
     leaves: tuple[str, ...] = ()
     options: dict[str, float | int | str | bool] = Field(default_factory=dict)
     answer: Answers | None = None
+    preprocess: PreprocessChoice | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As always; later keys only where they are said, so that older digests hold."""
+        content: dict[str, Any] = dump(self)
+        return {k: v for k, v in content.items() if k not in _LATER or v is not None}
 
     @model_validator(mode="after")
     def _scored_with_weights(self) -> Network:
