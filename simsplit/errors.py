@@ -62,6 +62,33 @@ class ScenarioError(SimsplitError):
     """The scenario (YAML, override or argument) says something impossible."""
 
 
+class ContractError(ScenarioError):
+    """A user's own class breaks the contract of its kind.
+
+    Args:
+        who: The class, or ``package.module:Name``.
+        kind: Of which contract, e.g. ``a codec``.
+        clause: Which sentence of the contract does not hold.
+        found: What was found instead.
+        path: Where in the YAML.
+        choices: What would have been right.
+    """
+
+    def __init__(
+        self,
+        who: str,
+        kind: str,
+        clause: str,
+        found: object = None,
+        *,
+        path: str = "",
+        choices: Sequence[str] = (),
+    ) -> None:
+        self.clause = clause
+        message = f"{who} breaks the contract of {kind}: {clause}"
+        super().__init__(message, path=path, value=found, choices=choices)
+
+
 class Mistakes(ScenarioError):
     """Several mistakes at once; what is asked of one is answered of the first.
 

@@ -27,6 +27,7 @@ class Cause(IntEnum):
     ENVIRONMENT_HEIGHT = 13
     POLICY = 14
     ACCESS = 15
+    CHANNEL = 16
 
 
 def device_streams(counts: Sequence[int]) -> list[int]:

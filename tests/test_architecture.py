@@ -32,6 +32,7 @@ ORDER = (
     "study",
     "figures",
     "pages",
+    "contracts",
     "cli",
 )
 RANK = {room: rank for rank, room in enumerate(ORDER)}
@@ -110,7 +111,7 @@ def _imports(path: Path) -> Iterator[Import]:
 
 def _room(path: Path) -> str:
     first = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    return "ground" if first in GROUND else "cli" if first == "__init__" else first
+    return "ground" if first in GROUND else "cli" if first in ("__init__", "__main__") else first
 
 
 def _module_file(module: str) -> Path | None:

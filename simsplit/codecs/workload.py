@@ -38,6 +38,8 @@ def codec_key(spec: CodecSpec) -> str:
     match spec.kind:
         case "webp" | "webp_tiles":
             return spec.kind.replace("webp", "webp_lossless") if spec.lossless else spec.kind
+        case "custom":
+            return spec.costs_like
         case "tensor":
             return f"tensor_{spec.dtype}"
         case _:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from simsplit.files import json_digest, whole_file
 from simsplit.messages import Evidence, Outcome, Prepared
 from simsplit.scenario.operating_points import OperatingPoint
+from simsplit.scenario.targets import targets_digest
 from simsplit.sources import code_digest
 
 ENTRY = "simsplit.pipeline.scenario"  # imports all that prepares and scores
@@ -119,7 +120,10 @@ class Cache:
 
 
 def _content(point: OperatingPoint) -> dict[str, Any]:
-    return point.model_dump(mode="json", exclude=_NAMES_OF_POINTS)
+    """What a point says that decides its payloads, with a user's own code as it is now."""
+    content = point.model_dump(mode="json", exclude=_NAMES_OF_POINTS)
+    own = targets_digest(point)
+    return content if own is None else content | {"own code": own}
 
 
 @lru_cache(maxsize=1)

@@ -20,6 +20,7 @@ from simsplit.scenario.codes import code_digest, named_codes
 from simsplit.scenario.mistakes import mistake
 from simsplit.scenario.operating_points import EVERY, Network, OperatingPoint
 from simsplit.scenario.scenario import Scenario
+from simsplit.scenario.targets import targets_digest
 from simsplit.tasks.datasets import class_counts, test_samples
 
 Progress = Callable[[int, int], None]  # operating points done, all of them
@@ -219,5 +220,6 @@ def _all_that_decides(scenario: Scenario, models_dir: Path, cache_dir: Path | No
             {name: file_digest(path) for name, path in files.items()},
             [network_digest(network) for network in scenario.networks],
             [code_digest(code) for code in named_codes(scenario)],
+            targets_digest(scenario),
         ]
     )

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simsplit.codecs.build import check_formats, make_codec
+from simsplit.codecs.build import check_formats, examine_own, is_own, make_codec
 from simsplit.codecs.picture import ImageCodec
 from simsplit.codecs.tensors import TensorsCodec
 from simsplit.errors import ScenarioError
@@ -29,7 +29,7 @@ from simsplit.networks.opened import _points, network_digest, open_graph
 from simsplit.networks.preprocess import check_whole, network_input, preprocess_of
 from simsplit.operators import network_key
 from simsplit.pipeline.cache import Cache, ResultKey, Shared, by_way
-from simsplit.scenario.operating_points import Network, OperatingPoint, PictureCodecSpec
+from simsplit.scenario.operating_points import Network, OperatingPoint
 from simsplit.seeds import one_thread
 from simsplit.tasks.datasets import Arrays
 from simsplit.tasks.outputs import Answer
@@ -75,6 +75,7 @@ class NetworkPipeline:
         check_formats({f"operating_points.{name}": point for name, point in points.items()})
         for point in points.values():
             self._check(point)
+        examine_own(self._codec(point) for point in points.values() if is_own(point))
 
     @property
     def samples(self) -> int:
@@ -174,9 +175,10 @@ class NetworkPipeline:
         if spec.kind == "tensor":
             cut = self._cuts[str(point.split)]
             return TensorsCodec(cut.shapes, spec.dtype, cut.types)
-        if isinstance(spec, PictureCodecSpec):
-            return make_codec(spec, self.truth["image"].shape[1:])
-        return make_codec(spec, self._single_shape(point))
+        path = f"operating_points.{point.name}.codec"
+        if point.scheme is Scheme.RAW:
+            return make_codec(spec, self.truth["image"].shape[1:], is_picture=True, path=path)
+        return make_codec(spec, self._single_shape(point), path=path)
 
     def _single_shape(self, point: OperatingPoint) -> tuple[int, ...]:
         cut = self._cuts[str(point.split)]

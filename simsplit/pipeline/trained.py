@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from simsplit.codecs.build import check_formats, make_codec
+from simsplit.codecs.build import check_formats, examine_own, is_own, make_codec
 from simsplit.codecs.contract import Codec
 from simsplit.errors import ScenarioError
 from simsplit.files import arrays_digest
@@ -29,7 +29,7 @@ from simsplit.pipeline.air import over_the_air
 from simsplit.pipeline.cache import Cache, ResultKey, Shared, by_way
 from simsplit.pipeline.checks import _check_exits, _check_schemes, _check_splits, _check_task
 from simsplit.pipeline.workloads import exit_workload, workloads
-from simsplit.scenario.operating_points import OperatingPoint, PictureCodecSpec, Task
+from simsplit.scenario.operating_points import OperatingPoint, Task
 from simsplit.tasks.answers import answer_bits, lost_scores, task_scores
 from simsplit.tasks.datasets import Arrays, test_samples
 
@@ -130,6 +130,7 @@ class Pipeline:
         sample (streets) or one byte (digits), the same for all operating points but those of an
         early exit: theirs is the exit's own answer.
         """
+        examine_own(self._codec(point) for point in self.points.values() if is_own(point))
         for done, name in enumerate(self.points):
             self._prepared_for(name)
             if progress is not None:
@@ -367,7 +368,11 @@ def point_codec(point: OperatingPoint, artefact: Artefact, picture_shape: tuple[
     if spec is None or spec.kind == "tensor":
         message = "this operating point has no codec of the model's own"
         raise ScenarioError(message, value=point.name)
-    is_picture = isinstance(spec, PictureCodecSpec)
+    is_picture = point.scheme is Scheme.RAW
     return make_codec(
-        spec, picture_shape if is_picture else artefact.model.latent_shape, artefact.tables
+        spec,
+        picture_shape if is_picture else artefact.model.latent_shape,
+        artefact.tables,
+        is_picture=is_picture,
+        path=f"operating_points.{point.name}.codec",
     )

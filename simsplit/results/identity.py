@@ -13,13 +13,13 @@ from simsplit.hardware.codec_costs import default_costs_file
 from simsplit.hardware.machine import predictor_files
 from simsplit.hardware.roofline import load_hardware
 from simsplit.scenario.bundled import hardware_file, model_dir, model_files
-from simsplit.scenario.codes import code_files, code_target, named_codes
+from simsplit.scenario.codes import code_files, named_codes
 from simsplit.scenario.data import data_spec, is_on_disk
 from simsplit.scenario.load import digest as scenario_digest
 from simsplit.scenario.places import bler_table_file
-from simsplit.scenario.policies import Custom
 from simsplit.scenario.scenario import Scenario
-from simsplit.scenario.user_code import source_digest
+from simsplit.scenario.targets import targets
+from simsplit.scenario.user_sources import source_digest
 from simsplit.sources import code_digest
 from simsplit.tasks.datasets import open_dataset
 
@@ -82,11 +82,11 @@ def artefact_digests(scenario: Scenario) -> dict[str, str]:
     """SHA-256 of everything besides the scenario that decides a result, by what it is.
 
     Every file that a run reads: the model's weights, card and recipe, the block error table,
-    hardware files with the profiles and predictors they name, a user's own modules with those they
-    import, names and sizes of a user's data set. And ``code``: every module of simsplit that a run
-    imports, found by syntax tree, since a result made by other code is another result. Files that
-    the scenario names (traces, weights of ``networks:``) are in its own digest. Each is read once
-    per process unless it changes.
+    hardware files with the profiles and predictors they name, a user's own modules with their
+    packages and all that these import, names and sizes of a user's data set. And ``code``: every
+    module of simsplit that a run imports, found by syntax tree, since a result made by other code
+    is another result. Files that the scenario names (traces, weights of ``networks:``) are in its
+    own digest. Each is read once per process unless it changes.
 
     Raises:
         ScenarioError, ArtefactError: A hardware file or the data set's folder says something wrong.
@@ -134,10 +134,8 @@ def _hardware_files(name: str) -> dict[str, Path]:
 
 def _source_digests(scenario: Scenario) -> dict[str, str]:
     """Of a user's own classes, all the files each is made of."""
-    targets = [network.source for network in scenario.networks]
-    targets += [g.policy.target for g in scenario.devices if isinstance(g.policy, Custom)]
-    targets += [target for target in map(code_target, named_codes(scenario)) if target]
-    digests = {f"source.{target}": source_digest(target) for target in targets}
+    own = sorted(set(targets(scenario).values()))
+    digests = {f"source.{target}": source_digest(target) for target in own}
     return {name: digest for name, digest in digests.items() if digest is not None}
 
 

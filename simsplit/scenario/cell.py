@@ -16,6 +16,7 @@ from simsplit.scenario.access import (
     check_k2,
 )
 from simsplit.scenario.channel import Channel, Fading, Multipath, NoFading
+from simsplit.scenario.custom import CustomSpec
 from simsplit.scenario.spec import (
     Count,
     Fraction,
@@ -190,8 +191,12 @@ class WeightedShare(_Scheduler):
     kind: Literal["weighted"]
 
 
+class CustomScheduler(_Scheduler, CustomSpec):
+    """A user's own order, one object per site and direction: see `simsplit.contracts.Scheduler`."""
+
+
 Scheduler = Annotated[
-    RoundRobin | ProportionalFair | MaxSnr | EarliestDeadline | WeightedShare,
+    RoundRobin | ProportionalFair | MaxSnr | EarliestDeadline | WeightedShare | CustomScheduler,
     Field(discriminator="kind"),
 ]
 
@@ -378,11 +383,12 @@ class Cell(Spec):
     @model_validator(mode="after")
     def _consistent(self) -> Cell:
         check_k2(self.access, self.subcarrier_spacing_hz, self.overhead.pdcch_symbols)
-        placeless = self.channel.kind in ("fixed_snr", "trace")
+        placeless = self.channel.kind in ("fixed_snr", "trace", "custom")
         if placeless and self.sites.kind != "single":
             raise ValueError(f"channel {self.channel.kind} knows no places: sites must be single")
-        if self.channel.kind == "fixed_snr" and self.power_control.kind != "full":
-            raise ValueError("fixed_snr has no path loss to compensate: power_control must be full")
+        if self.channel.kind in ("fixed_snr", "custom") and self.power_control.kind != "full":
+            message = "has no path loss to compensate: power_control must be full"
+            raise ValueError(f"{self.channel.kind} {message}")
         if self.demapper != "app" and self.fidelity != "exact":
             raise ValueError("the table was made with demapper app; max_log needs fidelity exact")
         is_eesm = isinstance(self.fading, Multipath) and self.fading.effective_sinr == "eesm"

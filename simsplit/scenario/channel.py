@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from simsplit.scenario.custom import CustomSpec
 from simsplit.scenario.spec import Fraction, Level, NonNegative, Number, Positive, Spec
 
 # --- large-scale channel ----------------------------------------------------------------------
@@ -141,6 +142,14 @@ class TraceChannel(Spec):
     offset_s: NonNegative = 0.0
 
 
+class CustomChannel(CustomSpec):
+    """A user's own process of Es/N0 over time, one object per device.
+
+    See `simsplit.contracts.SnrProcess`. Its level is the SNR of the grant, as with ``fixed_snr``;
+    ``fading`` comes on top.
+    """
+
+
 Channel = Annotated[
     FixedSnr
     | FreeSpace
@@ -150,7 +159,8 @@ Channel = Annotated[
     | Rma
     | InhOffice
     | InfHall
-    | TraceChannel,
+    | TraceChannel
+    | CustomChannel,
     Field(discriminator="kind"),
 ]
 Tr38901 = UmiStreetCanyon | Uma | Rma | InhOffice | InfHall

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from simsplit.scenario.custom import CustomSpec
 from simsplit.scenario.policies import Fixed, Policy, needs_deadline
 from simsplit.scenario.spec import (
     Fraction,
@@ -82,8 +83,17 @@ class TraceArrivals(Spec):
     file: str
 
 
+class CustomArrivals(CustomSpec):
+    """A user's own process, one object per device: see `simsplit.contracts.Arrivals`.
+
+    ``rate_hz``: its mean rate, if it is known, for what `simsplit check` expects.
+    """
+
+    rate_hz: Positive | None = None
+
+
 Arrivals = Annotated[
-    PoissonArrivals | PeriodicArrivals | TraceArrivals, Field(discriminator="kind")
+    PoissonArrivals | PeriodicArrivals | TraceArrivals | CustomArrivals, Field(discriminator="kind")
 ]
 
 

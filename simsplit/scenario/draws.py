@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from simsplit.messages import Scheme
 from simsplit.scenario.access import ConfiguredAccess, DynamicAccess
 from simsplit.scenario.channel import (
+    CustomChannel,
     FreeSpace,
     InfHall,
     InhOffice,
@@ -21,11 +22,12 @@ from simsplit.scenario.channel import (
     Tr38901,
     Uma,
 )
-from simsplit.scenario.devices import DeviceGroup, PeriodicArrivals, PoissonArrivals
+from simsplit.scenario.devices import CustomArrivals, DeviceGroup, PeriodicArrivals, PoissonArrivals
 from simsplit.scenario.scenario import Scenario
 
 PHASES = "arrival phases"
 ACCESS = "phases of access"
+OWN_ARRIVALS = "arrivals"
 # Longest distance in m at which line of sight is sure (TR 38.901 Table 7.4.2-1); in halls never.
 _SURE_LOS_M = {"umi_street_canyon": 18.0, "uma": 18.0, "rma": 10.0}
 _SURE_OFFICE_LOS_M = {"mixed": 1.2, "open": 5.0}
@@ -73,7 +75,14 @@ def _of_surroundings(
 
 
 def _of_time(scenario: Scenario) -> Iterator[str]:
-    """Of fading that stands still, of arrivals that repeat, and of slots for access."""
+    """Of fading that stands still, of arrivals that repeat, and of slots for access.
+
+    Of a user's own channel or arrivals nobody knows: each may hold something for a whole run.
+    """
+    if isinstance(scenario.cell.channel, CustomChannel):
+        yield "the channel"
+    if any(isinstance(group.arrivals, CustomArrivals) for group in scenario.devices):
+        yield OWN_ARRIVALS
     if any(_is_fading_frozen(scenario, group) for group in scenario.devices):
         yield "fading"
     if any(_has_phase(group) for group in scenario.devices):

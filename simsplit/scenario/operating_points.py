@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from simsplit.messages import Scheme
 from simsplit.scenario.answers import Answers
+from simsplit.scenario.custom import CustomSpec, named
 from simsplit.scenario.data import DataChoice
 from simsplit.scenario.preprocess import PreprocessChoice
 from simsplit.scenario.spec import Count, Name, Positive, Reference, Spec, Whole
@@ -148,6 +155,28 @@ class TensorCodecSpec(Spec):
     dtype: Literal["float32", "float16", "uint8"] = "float32"
 
 
+class CustomCodecSpec(CustomSpec):
+    """A user's own codec of pictures (raw scheme) or features: see `simsplit.contracts.Codec`.
+
+    ``costs_like``: the codec whose measured time it takes, for the same array and payload.
+    """
+
+    costs_like: Literal[
+        "png",
+        "jpeg",
+        "webp",
+        "avif",
+        "pixels",
+        "png_tiles",
+        "jpeg_tiles",
+        "webp_tiles",
+        "avif_tiles",
+        "tensor_float32",
+        "tensor_float16",
+        "tensor_uint8",
+    ]
+
+
 PictureCodecSpec = PngCodecSpec | JpegCodecSpec | WebpCodecSpec | AvifCodecSpec | PixelsCodecSpec
 FeatureCodecSpec = (
     PngTilesCodecSpec
@@ -157,7 +186,7 @@ FeatureCodecSpec = (
     | AdaptiveEntropyCodecSpec
 )
 CodecSpec = Annotated[
-    PictureCodecSpec | EntropyCodecSpec | FeatureCodecSpec | TensorCodecSpec,
+    PictureCodecSpec | EntropyCodecSpec | FeatureCodecSpec | TensorCodecSpec | CustomCodecSpec,
     Field(discriminator="kind"),
 ]
 
@@ -165,8 +194,8 @@ _FILES = ("png", "jpeg", "webp", "avif")
 _TILES = tuple(f"{file}_tiles" for file in _FILES)
 _CODECS_OF_SCHEME: Mapping[Scheme, tuple[str, ...]] = {
     Scheme.LOCAL: (),
-    Scheme.RAW: (*_FILES, "pixels"),
-    Scheme.SEPARATE: ("entropy", "adaptive_entropy", *_TILES, "tensor"),
+    Scheme.RAW: (*_FILES, "pixels", "custom"),
+    Scheme.SEPARATE: ("entropy", "adaptive_entropy", *_TILES, "tensor", "custom"),
     Scheme.JSCC: (),
 }
 EVERY = "every"  # a split that stands for all cuts of a network
@@ -187,7 +216,7 @@ class Network(Spec):
     """
 
     name: Name
-    source: Annotated[str, Field(min_length=1, max_length=200)]
+    source: Annotated[str, BeforeValidator(named), Field(min_length=1, max_length=200)]
     weights: Annotated[str, Field(min_length=1)]
     seed: Whole = 0
     leaves: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FunctionType
 from typing import Any, ParamSpec, TypeVar
 
 from simsplit.scenario.places import VARIABLE, search_path
@@ -80,12 +81,14 @@ def _is_on_path(file: Path) -> bool:
 # --- handed over ------------------------------------------------------------------------------
 
 
-def give(thing: Callable[..., Any]) -> str:
+def give(thing: Any) -> str:
     """Remember a class or function that was handed over in Python; ``package.module:Name`` of it.
 
     Raises:
         ValueError: It has no place of its own in a file, so that its changes could not be seen.
     """
+    if not isinstance(thing, type | FunctionType):
+        raise ValueError(f"is a {type(thing).__name__}: hand over its class, or its name as text")
     module, name = str(thing.__module__), thing.__qualname__
     if not name.isidentifier():
         raise ValueError(f"{name} does not stand at the top of a module")

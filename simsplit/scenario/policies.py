@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from simsplit.scenario.custom import Target
 from simsplit.scenario.spec import Fraction, Level, Name, NonNegative, Number, Positive, Spec
 
 
@@ -151,7 +152,7 @@ class Custom(Spec):
     """
 
     kind: Literal["custom"]
-    target: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
+    target: Target
     options: dict[str, float | int | str | bool] = Field(default_factory=dict)
     points: Points = ()
 

@@ -11,7 +11,8 @@ from simsplit.scenario.codes import code_target
 from simsplit.scenario.permission import HINT, is_said
 from simsplit.scenario.scenario import Scenario
 from simsplit.scenario.spec import Spec
-from simsplit.scenario.user_code import is_examined, is_ours, is_there, source_digest
+from simsplit.scenario.user_code import is_examined, is_ours
+from simsplit.scenario.user_sources import is_there, source_digest
 from simsplit.scenario.yaml import yaml_path
 
 

@@ -11,21 +11,22 @@ import importlib
 import re
 import signal
 import sys
-import sysconfig
 import typing
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
-from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
-from simsplit.errors import ScenarioError, SimsplitError
-from simsplit.files import Stamp, files_digest, stamp
+from simsplit.errors import ContractError, ScenarioError, SimsplitError
+from simsplit.files import Stamp, stamp
 from simsplit.scenario.permission import HINT, given, is_permitted
 from simsplit.scenario.places import VARIABLE, search_path
-from simsplit.sources import PACKAGE, Files, closure
+from simsplit.scenario.user_sources import is_installed, is_there
+from simsplit.scenario.user_sources import module_file as module_file
+from simsplit.scenario.user_sources import source_digest as source_digest
+from simsplit.scenario.user_sources import source_files as source_files
+from simsplit.sources import PACKAGE
 
 Base = type | tuple[type, ...] | None
 TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
@@ -84,6 +85,31 @@ def build_target(
         message = f"made a {type(thing).__name__}, which {_lack(type(thing), base)}"
         raise ScenarioError(f"{target} {message}", path=path, value=target)
     return thing
+
+
+def made_of(
+    thing: Any,
+    *args: Any,
+    contract: type,
+    kind: str,
+    options: Mapping[str, Any] | None = None,
+) -> tuple[Any, str]:
+    """What a check of a contract looks at: the object itself, or one made of a class; its name.
+
+    Raises:
+        ContractError: It lacks a method of the contract.
+        ScenarioError: It cannot be built.
+    """
+    made, who = thing, type(thing).__name__
+    if isinstance(thing, type | FunctionType):
+        who = thing.__name__
+        with users_code(f"{who} cannot be built", "", dict(options or {}) or None):
+            made = thing(*args, **dict(options or {}))
+    lacking = _lacking(type(made), contract)
+    if lacking:
+        clause = f"it has {' and '.join(f'{name}()' for name in lacking)}"
+        raise ContractError(who, kind, clause, f"{type(made).__name__} without")
+    return made, who
 
 
 @contextmanager
@@ -151,6 +177,7 @@ def _imported(target: str, path: str) -> Any:
     module_name, _, name = target.partition(":")
     if not is_examined(target) and is_there(module_name):
         raise ScenarioError(f"may not be imported; {HINT}", path=path, value=target)
+    _forget_changed(target)
     with users_code("cannot be imported", path, target):
         module = import_user_module(module_name)
     if not hasattr(module, name):
@@ -158,15 +185,6 @@ def _imported(target: str, path: str) -> Any:
         message = f"{module_name} has no such class"
         raise ScenarioError(message, path=path, value=name, choices=offered)
     return getattr(module, name)
-
-
-def is_there(name: str) -> bool:
-    """Whether there is such a module; nothing of it is executed."""
-    first = name.split(".")[0]
-    places = list(map(str, search_path()))
-    if first in sys.modules:
-        return True
-    return _spec(first, None) is not None or PathFinder.find_spec(first, places) is not None
 
 
 def _check_kind(thing: Any, target: str, path: str, base: Base) -> None:
@@ -222,6 +240,8 @@ def _names(base: Base) -> str:
 
 def _public_name(thing: type) -> str:
     """E.g. ``torch.nn.Module``: of the first package on the way to a class that has it."""
+    if thing.__module__.startswith(f"{PACKAGE}.") and getattr(thing, "_is_protocol", False):
+        return f"{PACKAGE}.contracts.{thing.__name__}"
     parts = thing.__module__.split(".")
     packages = (".".join(parts[:end]) for end in range(1, len(parts) + 1))
     for package in packages:
@@ -233,7 +253,7 @@ def _public_name(thing: type) -> str:
 def _may_make(function: FunctionType, base: Base) -> bool:
     """A user's own function may; a library's must be annotated with what is asked for."""
     file = Path(function.__code__.co_filename)
-    if file.is_file() and not _is_installed(file):
+    if file.is_file() and not is_installed(file):
         return True
     try:
         made = typing.get_type_hints(function).get("return")
@@ -257,7 +277,8 @@ def import_user_module(name: str) -> ModuleType:
         if folder not in sys.path:
             sys.path.append(folder)
     try:
-        return importlib.import_module(name)
+        with _no_bytecode():
+            return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise  # the module is there, another one that it needs is not
@@ -266,90 +287,35 @@ def import_user_module(name: str) -> ModuleType:
         raise ModuleNotFoundError(f"{message} ({folders})", name=error.name) from error
 
 
-def module_file(name: str) -> Path | None:
-    """The source file that importing a module would run; nothing is executed. None: no such file.
-
-    Unlike `importlib.util.find_spec`, which imports the packages that a module lies in.
-    """
-    parts = name.split(".")
-    if not all(part.isidentifier() for part in parts):
-        return None
-    spec = _spec(parts[0], None) or PathFinder.find_spec(parts[0], list(map(str, search_path())))
-    folders = [] if spec is None else list(spec.submodule_search_locations or ())
-    for end in range(2, len(parts) + 1):
-        spec, folders = _within(".".join(parts[:end]), folders)
-    if spec is None or spec.origin is None or not spec.has_location:
-        return None
-    return Path(spec.origin)
-
-
-def _within(name: str, folders: list[str]) -> tuple[ModuleSpec | None, list[str]]:
-    """A module in a package's folders, and the folders of the modules in it."""
-    if not folders:
-        return None, []
+@contextmanager
+def _no_bytecode() -> Iterator[None]:
+    """Compiled files are told by whole seconds and sizes: one of a moment ago may be stale."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
-        spec = _spec(name, folders)
-    except KeyError:  # a package without __init__.py asks for its parent, which is not imported
-        paths = (Path(folder) / name.rpartition(".")[2] for folder in folders)
-        return None, [str(path) for path in paths if path.is_dir()]
-    return spec, [] if spec is None else list(spec.submodule_search_locations or ())
+        yield
+    finally:
+        sys.dont_write_bytecode = before
 
 
-def _spec(name: str, folders: list[str] | None) -> ModuleSpec | None:
-    """What the interpreter's finders (installed packages, hooks of editable installs) say."""
-    for finder in sys.meta_path:
-        spec = finder.find_spec(name, folders)
-        if spec is not None:
-            return spec
-    return None
+_imported_files: dict[str, dict[str, tuple[Path, Stamp]]] = {}  # target → its files when imported
 
 
-# --- what a module is made of -----------------------------------------------------------------
+def _forget_changed(target: str) -> None:
+    """Modules of a user's whose files changed since they were imported are imported anew."""
+    before = _imported_files.get(target)
+    if before is not None and all(_is_as_before(*one) for one in before.values()):
+        return
+    now = {name: (path, stamp(path)) for name, path in source_files(target).items()}
+    if before is not None:
+        tops = {name.split(".")[0].split("/")[0].split(":")[0] for name in (*before, *now)}
+        for name in [name for name in sys.modules if name.split(".")[0] in tops - {PACKAGE}]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+    _imported_files[target] = now
 
 
-def source_digest(target: str) -> str | None:
-    """SHA-256 of `source_files` as they are now; None if there are none."""
-    files = source_files(target)
-    return files_digest(files) if files else None
-
-
-def source_files(target: str) -> Files:
-    """The files of ``package.module:Name`` and of what it imports that is no installed library.
-
-    That is: modules beside it, its package, anything else of the user's that importing it would
-    find, and of simsplit what it names. Nothing is executed. A module that is not there has no
-    files: it is told when it is opened.
-    """
-    name, colon, _ = target.partition(":")
-    file = module_file(name) if colon else None
-    if file is None:
-        return {}
-    where = (*sys.path, *map(str, search_path()))
-    return dict(_source_files(name, where, stamp(file)))
-
-
-@lru_cache(maxsize=64)
-def _source_files(name: str, where: tuple[str, ...], stamped: Stamp) -> Files:
-    own = name.split(".")[0]
-
-    def find(other: str) -> Path | None:
-        file = module_file(other)
-        if file is None or file.suffix != ".py":
-            return None
-        is_named = other.split(".")[0] in (own, PACKAGE)
-        return file if is_named or not _is_installed(file) else None
-
-    return closure([name], find)
-
-
-def _is_installed(file: Path) -> bool:
-    return any(folder in file.resolve().parents for folder in _library_folders())
-
-
-@lru_cache(maxsize=1)
-def _library_folders() -> tuple[Path, ...]:
-    """Of this environment, and of others that it reads too (``--system-site-packages``)."""
-    keys = ("stdlib", "platstdlib", "purelib", "platlib")
-    own = [sysconfig.get_path(key) for key in keys]
-    others = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
-    return tuple({Path(path).resolve() for path in (*own, *others)})
+def _is_as_before(path: Path, before: Stamp) -> bool:
+    try:
+        return stamp(path) == before
+    except OSError:  # it is gone
+        return False

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from simsplit.scenario.cell import AdaptiveMcs
-from simsplit.scenario.devices import DeviceGroup, PeriodicArrivals, PoissonArrivals
+from simsplit.scenario.devices import CustomArrivals, DeviceGroup, PeriodicArrivals, PoissonArrivals
 from simsplit.scenario.scenario import Scenario
 from simsplit.sim.device.arrivals import Recording
 
@@ -33,12 +33,17 @@ SPREAD_RUNS, MOST_SPREAD, MOST_SPREAD_DROPS = 2, 2000, 20
 
 
 def offered_hz(scenario: Scenario, group: DeviceGroup) -> float:
-    """Requests per second of the whole group; of recorded traffic those of replication 0."""
+    """Requests per second of the whole group; of recorded traffic those of replication 0.
+
+    NaN: of a user's own process that does not say its rate.
+    """
     arrivals = group.arrivals
     if isinstance(arrivals, PoissonArrivals):
         return group.count * arrivals.rate_hz
     if isinstance(arrivals, PeriodicArrivals):
         return group.count / arrivals.period_s
+    if isinstance(arrivals, CustomArrivals):
+        return math.nan if arrivals.rate_hz is None else group.count * arrivals.rate_hz
     path, samples = f"devices.{group.name}.arrivals.file", scenario.task.samples
     recorded = Recording(arrivals.file, path, group.name, group.count, samples).of(0)
     times_s = (time_s for device in recorded.values() for time_s in device.times_s)
@@ -49,7 +54,8 @@ def drops_of(scenario: Scenario) -> int:
     """How often places are drawn anew: until ``DEVICES`` stood somewhere."""
     wanted = math.ceil(DEVICES / sum(group.count for group in scenario.devices))
     if load_decides(scenario):
-        rate_hz = math.fsum(offered_hz(scenario, group) for group in scenario.devices)
+        rates_hz = (offered_hz(scenario, group) for group in scenario.devices)
+        rate_hz = math.fsum(rate_hz for rate_hz in rates_hz if rate_hz > 0)
         wanted = min(wanted, int(MOST_REQUESTS / (rate_hz * LOADED_S)) if rate_hz else wanted)
     most = MOST_SPREAD_DROPS if time_decides(scenario) else MOST_DROPS
     return min(most, max(FEWEST_DROPS, wanted))
@@ -83,7 +89,7 @@ def time_decides(scenario: Scenario) -> bool:
     cell = scenario.cell
     moves = any(group.mobility.kind != "static" for group in scenario.devices)
     learns = isinstance(cell.mcs, AdaptiveMcs) and cell.mcs.outer_loop is not None
-    return moves or learns or cell.channel.kind == "trace"
+    return moves or learns or cell.channel.kind in ("trace", "custom")
 
 
 def pilot(scenario: Scenario) -> tuple[DataFrame, list[dict[str, Any]]]:

@@ -23,6 +23,7 @@ from simsplit.scenario.permission import takes_permission
 from simsplit.scenario.scenario import Scenario
 from simsplit.scenario.targets import require_permission
 from simsplit.study.inputs import make_plans
+from simsplit.study.own_contracts import check_own
 from simsplit.study.simulate import simulate
 from simsplit.tasks.cache_folder import cache_directory
 
@@ -132,6 +133,7 @@ def run_replications(
     A replication depends on the seed and its number alone, not on how many there are, nor on how
     many processes (``workers``, see `run`) they are simulated in.
     """
+    check_own(scenario)
     tell = progress or (lambda act, done, total: None)
     pipeline = open_scenario_pipelines(scenario)
     prepared = pipeline.prepare(lambda done, total: tell("prepare", done, total))

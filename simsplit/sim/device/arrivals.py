@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simsplit.errors import ScenarioError
-from simsplit.scenario.devices import DeviceGroup, PeriodicArrivals, PoissonArrivals
+from simsplit.scenario.devices import (
+    CustomArrivals,
+    DeviceGroup,
+    PeriodicArrivals,
+    PoissonArrivals,
+)
+from simsplit.sim.device.own_arrivals import own_gaps_s
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -23,8 +29,14 @@ def arrival_gaps_s(
     """Seconds from one arrival of a device to its next, without end (a trace ends).
 
     ``trace_s``: recorded times of arrival, rising, for arrivals of kind ``trace``.
+
+    Raises:
+        ScenarioError: A user's own process that cannot be built, fails or breaks its contract.
     """
     spec = group.arrivals
+    if isinstance(spec, CustomArrivals):
+        yield from own_gaps_s(spec, rng, f"devices.{group.name}.arrivals")
+        return
     if isinstance(spec, PoissonArrivals):
         while True:
             yield float(rng.exponential(1.0 / spec.rate_hz))

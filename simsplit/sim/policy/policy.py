@@ -15,10 +15,8 @@ import numpy as np
 
 from simsplit.errors import ScenarioError
 from simsplit.scenario import policies as specs
-from simsplit.scenario.user_code import build_target, users_code
 from simsplit.sim.policy.bandit import Arms, EpsilonGreedy, Thompson
 from simsplit.sim.policy.knowledge import (
-    Chooser,
     Costs,
     Decision,
     Knowledge,
@@ -26,6 +24,7 @@ from simsplit.sim.policy.knowledge import (
     predicted_energy_j,
     predicted_latency_s,
 )
+from simsplit.sim.policy.own_policy import own_policy
 
 Score = Callable[[Costs, Knowledge], float]
 SCORES: Mapping[specs.Objective, Score] = {
@@ -158,66 +157,6 @@ def _deadline_s(knowledge: Knowledge) -> float:
     return knowledge.deadline_s
 
 
-# --- a user's own ------------------------------------------------------------------------------
-
-
-class CustomPolicy:
-    """Wraps a user's policy: names become decisions, and a point that it may not choose an error.
-
-    The user's class is built with (costs by point, options, rng); it has ``choose(knowledge,
-    sample)`` that gives a name or a `Decision`, and may have ``learn(point, reward)``.
-    """
-
-    def __init__(
-        self, spec: specs.Custom, costs: Mapping[str, Costs], rng: np.random.Generator, path: str
-    ) -> None:
-        self._spec, self._points, self._path = spec, tuple(costs), path
-        self._policy = _build(spec, costs, rng, path)
-        self._learn = getattr(self._policy, "learn", None)
-
-    def choose(self, knowledge: Knowledge, sample: int) -> Decision:
-        """The user's decision; ScenarioError if it names no point of its own or a wrong time."""
-        answer = self._answer(knowledge, sample)
-        decision = answer if isinstance(answer, Decision) else Decision(answer)
-        if decision.point not in self._points:
-            raise self._error("chose a point that it may not", decision.point, self._points)
-        if not 0.0 <= decision.exit_s < math.inf:
-            raise self._error("exit_s must be finite and not negative", decision.exit_s)
-        return decision
-
-    def _answer(self, knowledge: Knowledge, sample: int) -> str | Decision:
-        with users_code(f"{self._spec.target} failed to choose", self._path):
-            answer: str | Decision = self._policy.choose(knowledge, sample)
-        return answer
-
-    def learn(self, point: str, reward: float) -> None:
-        """Hand the reward on, if the user's policy learns."""
-        if self._learn is not None:
-            with users_code(f"{self._spec.target} failed to learn", self._path):
-                self._learn(point, reward)
-
-    def _error(self, message: str, value: object, choices: tuple[str, ...] = ()) -> ScenarioError:
-        return ScenarioError(
-            f"{self._spec.target} {message}", path=self._path, value=value, choices=choices
-        )
-
-
-def _build(
-    spec: specs.Custom, costs: Mapping[str, Costs], rng: np.random.Generator, path: str
-) -> Chooser:
-    options = dict(spec.options)
-    policy: Chooser = build_target(
-        spec.target,
-        dict(costs),
-        options,
-        rng,
-        path=f"{path}.target",
-        base=Chooser,
-        takes="(costs, options, rng)",
-    )
-    return policy
-
-
 # --- from spec to policy ----------------------------------------------------------------------
 
 
@@ -261,7 +200,7 @@ def build_policy(
         case specs.Bandit():
             return _bandit(spec, tuple(chosen), rng)
         case specs.Custom():
-            return CustomPolicy(spec, chosen, rng, path)
+            return own_policy(spec, chosen, rng, path)
 
 
 def _chosen(spec: specs.Policy, costs: Mapping[str, Costs], path: str) -> dict[str, Costs]:

@@ -24,6 +24,7 @@ from simsplit.phy.fading import thermal_noise_dbm
 from simsplit.phy.propagation import CorrelatedNormal
 from simsplit.scenario.cell import Cell, InterferenceMargin, NoInterference
 from simsplit.scenario.channel import (
+    CustomChannel,
     FixedSnr,
     FreeSpace,
     LogDistance,
@@ -134,7 +135,7 @@ def geometric(cell: Cell) -> Geometric:
         ScenarioError: The channel gives levels whatever the positions are.
     """
     spec = cell.channel
-    if isinstance(spec, FixedSnr | TraceChannel):
+    if isinstance(spec, FixedSnr | TraceChannel | CustomChannel):
         message = "this channel knows no places: there is no map of it; a map can be made of"
         raise ScenarioError(message, path="cell.channel.kind", value=spec.kind, choices=GEOMETRIC)
     return spec

@@ -21,7 +21,7 @@ from simsplit.scenario.cell import (
     InterferenceMargin,
     RadioDownlink,
 )
-from simsplit.scenario.channel import FixedSnr, Multipath, TraceChannel
+from simsplit.scenario.channel import CustomChannel, FixedSnr, Multipath, TraceChannel
 from simsplit.seeds import Cause
 from simsplit.sim.device.device import Device
 from simsplit.sim.radio.access import build_access
@@ -43,6 +43,7 @@ from simsplit.sim.radio.links import (
     subbands_of,
 )
 from simsplit.sim.radio.mobility import Path
+from simsplit.sim.radio.own_channel import own_level
 from simsplit.sim.radio.path_loss import Loss, build_losses, recorded_link, recorded_loss
 from simsplit.sim.radio.positions import Spot, Tracks, build_path, site_points
 from simsplit.sim.radio.power import LEVEL_DB, LevelPower, Power, build_power
@@ -112,7 +113,7 @@ class RadioLinks:
 
     def _losses(self, spot: Spot, path: Path) -> list[Loss]:
         spec, trace = self._cell.channel, self._inputs.trace
-        if isinstance(spec, FixedSnr) or self.is_level_given:
+        if isinstance(spec, FixedSnr | CustomChannel) or self.is_level_given:
             return []
         if isinstance(spec, TraceChannel):
             return [recorded_loss(spec, _needed(trace), spot.owner)]
@@ -132,6 +133,8 @@ class RadioLinks:
         cell, spec = self._cell, self._cell.channel
         if isinstance(spec, FixedSnr):
             return [GivenLevel(spec.snr_db)]
+        if isinstance(spec, CustomChannel):
+            return [own_level(spec, self._inputs.random(spot.owner, Cause.CHANNEL, 0))]
         if isinstance(spec, TraceChannel) and self.is_level_given:
             return [RecordedLevel(recorded_link(spec, _needed(self._inputs.trace), spot.owner))]
         noise_dbm = thermal_noise_dbm(12.0 * cell.subcarrier_spacing_hz, cell.noise_figure_db)
@@ -139,10 +142,10 @@ class RadioLinks:
 
 
 def is_level_given(cell: Cell, trace: ChannelTrace | None) -> bool:
-    """True if the channel gives Es/N0 itself: a fixed SNR, or a trace of SNR."""
+    """True if the channel gives Es/N0 itself: a fixed SNR, a trace of SNR, a user's own."""
     if isinstance(cell.channel, TraceChannel):
         return _needed(trace).value == "snr"
-    return isinstance(cell.channel, FixedSnr)
+    return isinstance(cell.channel, FixedSnr | CustomChannel)
 
 
 def _needed(trace: ChannelTrace | None) -> ChannelTrace:

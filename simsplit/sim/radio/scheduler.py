@@ -14,12 +14,12 @@ import math
 import operator
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simsplit.scenario.cell import (
+    CustomScheduler,
     EarliestDeadline,
     MaxSnr,
     ProportionalFair,
@@ -27,41 +27,11 @@ from simsplit.scenario.cell import (
     Scheduler,
     WeightedShare,
 )
+from simsplit.sim.radio import own_scheduler as own
+from simsplit.sim.radio.own_scheduler import Need, ReportedLevels
 
-ReportedLevels = Callable[[NDArray[np.int64], int], NDArray[np.float64]]
-"""(device numbers, slot) -> last reported Es/N0 of each in dB."""
-
-
-Need = Callable[[int], int]
-"""Device -> resource blocks that it asks for in this slot: those that are free, or fewer if they
-empty its buffer."""
-
-
-class Order(Protocol):
-    """The contract of every scheduler; devices by their index in the list of bearers."""
-
-    def add(self, device: int) -> None:
-        """The device has something new to send."""
-
-    def remove(self, device: int) -> None:
-        """It has not, or may not, any more."""
-
-    def pick(self, count: int, slot: int) -> Sequence[int]:
-        """At most ``count`` devices, the first one first; they stay in the order."""
-
-    def shares(self, picked: Sequence[int], need: Need, n_prb: int) -> Sequence[int]:
-        """The most resource blocks that each of the picked may have of ``n_prb`` free ones.
-
-        Grants are made one by one: a device gets no more than the earlier ones left, and no more
-        than it can use, and what it leaves of its share goes to those after it. The sum may
-        therefore exceed ``n_prb``; 0 is no grant in this slot.
-        """
-
-    def served(self, device: int, bits: float, n_prb: int) -> None:
-        """A grant went to the device in this slot."""
-
-    def __len__(self) -> int:
-        """Devices with something new to send."""
+Order = own.Scheduler
+"""The contract of every scheduler; devices by their index in the list of bearers."""
 
 
 class Turns:
@@ -344,7 +314,11 @@ def build_order(
     level_db: ReportedLevels,
     deadline_s: Callable[[int], float],
 ) -> Order:
-    """The order that a scenario asks for, over ``len(weights)`` devices."""
+    """The order that a scenario asks for, over ``len(weights)`` devices.
+
+    Raises:
+        ScenarioError: A user's own that cannot be built.
+    """
     match spec:
         case RoundRobin():
             return Turns()
@@ -356,3 +330,5 @@ def build_order(
             return Deadlines(deadline_s)
         case WeightedShare():
             return Airtime(weights)
+        case CustomScheduler():
+            return own.own_scheduler(spec, own.View(tuple(weights), level_db, deadline_s))

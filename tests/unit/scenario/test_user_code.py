@@ -36,6 +36,11 @@ def found(target: str) -> set[str]:
     return set(source_files(target))
 
 
+def modules(target: str) -> set[str]:
+    """Those by their names; a package's files are there by their ways too."""
+    return {name for name in found(target) if not {"/", ":"} & set(name)}
+
+
 def test_a_module_alone(own: Path) -> None:
     write(own, zz_alone="import json, numpy\nfrom torch import nn")
     assert found("zz_alone:Net") == {"zz_alone"}
@@ -95,16 +100,16 @@ def test_a_package_is_all_that_its_modules_import(own: Path) -> None:
         zz_pkg__sizes="pass",
         zz_beside="pass",
     )
-    of_package = ("net", "blocks", "shared", "deep", "deep.layers", "up", "sizes")
+    of_package = ("net", "blocks", "shared", "unused", "deep", "deep.layers", "up", "sizes")
     names = {f"zz_pkg.{name}" for name in of_package}
-    assert found("zz_pkg.net:Net") == {"zz_pkg", "zz_beside", *names}
+    assert modules("zz_pkg.net:Net") == {"zz_pkg", "zz_beside", *names}
 
 
 def test_a_package_that_hands_on_its_class(own: Path) -> None:
     package(own, "zz_pkg")
     (own / "zz_pkg" / "__init__.py").write_text("from .net import Net\nraise RuntimeError\n")
     write(own, zz_pkg__net="pass")
-    assert found("zz_pkg:Net") == {"zz_pkg", "zz_pkg.net"}
+    assert modules("zz_pkg:Net") == {"zz_pkg", "zz_pkg.net"}
 
 
 def test_libraries_are_not_a_users_own(own: Path) -> None:
@@ -167,3 +172,79 @@ def test_helpers_are_found_on_the_search_path_too(
     write(tmp_path / "b", zz_helper="K = 1")
     monkeypatch.setenv("SIMSPLIT_PATH", os.pathsep.join(str(tmp_path / name) for name in "ab"))
     assert found("zz_main:P") == {"zz_main", "zz_helper"}
+
+
+# --- all files of a package, and data ----------------------------------------------------------
+
+
+def test_every_file_of_a_package_counts(own: Path) -> None:
+    package(own, "zz_pkg")
+    write(own, zz_pkg__net="pass", zz_pkg__deep__late="import zz_far", zz_far="pass")
+    for name in ("table.json", "deep/raw.bin", ".hidden", "__pycache__/net.cpython-311.pyc"):
+        (own / "zz_pkg" / name).parent.mkdir(exist_ok=True)
+        (own / "zz_pkg" / name).write_text("1")
+    ways = {name for name in found("zz_pkg.net:Net") if "/" in name}
+    files = ("__init__.py", "net.py", "deep/late.py", "table.json", "deep/raw.bin")
+    assert ways == {f"zz_pkg/{name}" for name in files}
+    assert "zz_far" in found("zz_pkg.net:Net")  # which only a module beside it imports
+
+
+def test_a_package_that_is_imported_counts_as_a_whole(own: Path) -> None:
+    package(own, "zz_tools")
+    write(own, zz_main="import zz_tools", zz_tools__blocks="pass")
+    assert "zz_tools/blocks.py" in found("zz_main:P")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from pathlib import Path\nPath(__file__).parent / 'zz.json'",
+        "from pathlib import Path\nPath(__file__).with_name('zz.json')",
+        "import os\nos.path.join(os.path.dirname(__file__), 'zz.json')",
+        "import os\ndef f():\n    return os.path.dirname(__file__), 'zz_data/a.txt'",
+        "from pathlib import Path\nPath(__file__).parent / 'zz_data' / 'a.txt'",
+        "from pathlib import Path\nPath(__file__).with_suffix('.json')",
+    ],
+)
+def test_data_beside_a_module_counts_if_it_is_named(own: Path, line: str) -> None:
+    write(own, zz_main=line)
+    (own / "zz_data").mkdir()
+    for name in ("zz.json", "zz_main.json", "zz_data/a.txt"):
+        (own / name).write_text("1")
+    before = source_digest("zz_main:P")
+    for name in ("zz.json", "zz_main.json", "zz_data/a.txt"):
+        (own / name).write_text("22")
+    assert source_digest("zz_main:P") != before
+    assert len(found("zz_main:P")) == 2
+
+
+def test_other_files_beside_a_module_do_not_count(own: Path) -> None:
+    write(own, zz_main="x = 'zz.json'\ny = '..', '.', '/'")
+    (own / "zz.json").write_text("1")
+    assert found("zz_main:P") == {"zz_main"}
+
+
+def test_a_helpers_new_import_counts_at_once(own: Path) -> None:
+    write(own, zz_main="import zz_helper", zz_helper="pass", zz_later="pass")
+    assert found("zz_main:P") == {"zz_main", "zz_helper"}
+    write(own, zz_helper="import zz_later")
+    assert found("zz_main:P") == {"zz_main", "zz_helper", "zz_later"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from . import zz_part",
+        "from .zz_part import K",
+        "def f():\n    from .zz_part import K",
+        "import importlib\nimportlib.import_module('zz_pkg.zz_part')",
+        "import importlib\nimportlib.import_module('.zz_part', __package__)",
+        "import importlib\nimportlib.import_module(f'{__package__}.zz_{\"part\"}')",
+    ],
+)
+def test_a_part_of_the_package_counts_however_it_is_imported(own: Path, line: str) -> None:
+    package(own, "zz_pkg")
+    write(own, zz_pkg__net=line, zz_pkg__zz_part="K = 1")
+    before = source_digest("zz_pkg.net:Net")
+    write(own, zz_pkg__zz_part="K = 2")
+    assert source_digest("zz_pkg.net:Net") != before

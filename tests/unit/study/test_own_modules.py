@@ -119,9 +119,9 @@ def test_a_policy_that_fails_says_so(own: Path) -> None:
 
     from simsplit.scenario.policies import Custom
     from simsplit.sim.decisions import NOTHING
-    from simsplit.sim.policy.policy import CustomPolicy
+    from simsplit.sim.policy.policy import build_policy
 
     spec = Custom(kind="custom", target="own_nets:Chooser")
-    policy = CustomPolicy(spec, {}, np.random.default_rng(0), "devices.phone.policy")
+    policy = build_policy(spec, {}, np.random.default_rng(0), path="devices.phone.policy")
     with pytest.raises(ScenarioError, match="nothing to choose from"):
         policy.choose(NOTHING, 0)
