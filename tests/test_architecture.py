@@ -178,7 +178,7 @@ def _may_hide(name: str, module: str) -> bool:
     """
     first = module.split(".")[0]
     if first == "simsplit":
-        return name.startswith(("cli/", "study/")) or name == "__init__.py"
+        return name.startswith(("cli/", "study/")) or name in ("__init__.py", "__main__.py")
     return first in HEAVY or name.startswith("cli/") or name == "__init__.py"
 
 

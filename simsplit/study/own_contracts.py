@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from simsplit.errors import ContractError
-from simsplit.scenario.cell import CustomScheduler
 from simsplit.scenario.channel import CustomChannel
 from simsplit.scenario.custom import CustomSpec
 from simsplit.scenario.devices import CustomArrivals
 from simsplit.scenario.scenario import Scenario
+from simsplit.scenario.schedulers import CustomScheduler
 from simsplit.scenario.user_code import import_target
 from simsplit.sim.device.own_arrivals import Arrivals, check_arrivals
 from simsplit.sim.radio.own_channel import SnrProcess, check_channel

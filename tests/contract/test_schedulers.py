@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from orders import LEVELS_DB, full, order
-from simsplit.scenario.cell import (
+from simsplit.scenario.schedulers import (
     EarliestDeadline,
     MaxSnr,
     ProportionalFair,

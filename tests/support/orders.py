@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from simsplit.scenario.cell import Scheduler
+from simsplit.scenario.schedulers import Scheduler
 from simsplit.sim.radio.scheduler import Order, build_order
 
 LEVELS_DB = np.array([3.0, 12.0, 7.0, 12.0, -5.0])

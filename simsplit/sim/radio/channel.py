@@ -18,7 +18,8 @@ import simpy
 from numpy.typing import NDArray
 
 from simsplit.phy.mcs import Mcs
-from simsplit.scenario.cell import AdaptiveMcs, FixedMcs, ProportionalFair
+from simsplit.scenario.cell import AdaptiveMcs, FixedMcs
+from simsplit.scenario.schedulers import ProportionalFair
 from simsplit.sim.radio.adaptation import Elements, Reports, build_adaptation
 from simsplit.sim.radio.control import ControlBlocks
 from simsplit.sim.radio.grants import Grants

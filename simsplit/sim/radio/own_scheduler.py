@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsplit.errors import ContractError, ScenarioError, SimsplitError
-from simsplit.scenario.cell import CustomScheduler
+from simsplit.scenario.schedulers import CustomScheduler
 from simsplit.scenario.user_code import build_target, made_of
 
 KIND = "a scheduler"

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from simsplit.scenario.cell import (
+from simsplit.scenario.schedulers import (
     CustomScheduler,
     EarliestDeadline,
     MaxSnr,
