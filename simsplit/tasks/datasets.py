@@ -6,6 +6,7 @@ what each gives in `simsplit.tasks.sets.contract`.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
@@ -15,26 +16,24 @@ from numpy.typing import NDArray
 
 from simsplit.errors import ScenarioError
 from simsplit.files import text_digest, whole_file
-from simsplit.scenario.data import (
-    NAMES,
-    CityscapesData,
-    DataSpec,
-    DigitsData,
-    PhotographsData,
-    StreetsData,
-    data_name,
-    found_data,
-)
+from simsplit.scenario.data import NAMES, DataSpec, data_name, found_data
 from simsplit.sources import code_digest
 from simsplit.tasks import cityscapes
 from simsplit.tasks.cache_folder import cache_directory
 from simsplit.tasks.canvas import CLASSES
 from simsplit.tasks.contact_sheet import contact_sheet
 from simsplit.tasks.sets.cityscapes import open_cityscapes
-from simsplit.tasks.sets.contract import SPLITS, Arrays, Dataset, Split
+from simsplit.tasks.sets.coco import open_coco
+from simsplit.tasks.sets.contract import SPLITS, Arrays, DataError, Dataset, Split
+from simsplit.tasks.sets.custom import open_custom
 from simsplit.tasks.sets.digits import open_digits
+from simsplit.tasks.sets.image_folder import open_image_folder
+from simsplit.tasks.sets.kitti import open_kitti
+from simsplit.tasks.sets.npz import open_npz
 from simsplit.tasks.sets.photographs import open_photographs
+from simsplit.tasks.sets.shapes import open_shapes
 from simsplit.tasks.sets.streets import DEFAULT_SIZE_PX, RANGES, TRAIN_RANGE, open_streets
+from simsplit.tasks.sets.voc import open_voc
 
 __all__ = [
     "DATASETS",
@@ -54,6 +53,19 @@ __all__ = [
 
 DATASETS = NAMES
 STREETS_RANGES = RANGES
+_OPENERS: Mapping[str, Callable[..., Dataset]] = {
+    "streets": open_streets,
+    "shapes": open_shapes,
+    "digits": open_digits,
+    "photographs": open_photographs,
+    "image_folder": open_image_folder,
+    "coco": open_coco,
+    "voc": open_voc,
+    "cityscapes": open_cityscapes,
+    "kitti": open_kitti,
+    "npz": open_npz,
+    "custom": open_custom,
+}
 
 
 def open_dataset(
@@ -86,22 +98,10 @@ def open_dataset(
     if split not in SPLITS:
         raise ScenarioError("unknown split", value=split, choices=SPLITS)
     spec = found_data(data, beside=beside, path=where)
-    return _opened(spec, cast(Split, split), height, width, where)
-
-
-def _opened(
-    spec: DataSpec, split: Split, height: int | None, width: int | None, where: str
-) -> Dataset:
-    match spec:
-        case StreetsData():
-            return open_streets(split, height, width, where)
-        case DigitsData():
-            return open_digits(split, height, width, where)
-        case PhotographsData():
-            return open_photographs(split, height, width, where)
-        case CityscapesData():
-            return open_cityscapes(spec, split, height, width, where)
-    raise ScenarioError("this kind is not built yet", path=f"{where}.kind", value=spec.kind)
+    try:
+        return _OPENERS[spec.kind](spec, cast(Split, split), height, width, where)
+    except DataError as error:
+        raise error.below(where) from None
 
 
 def class_names(name: str) -> tuple[str, ...]:

@@ -51,7 +51,14 @@ class DataError(ScenarioError):
         choices: Sequence[str] = (),
     ) -> None:
         said = message if file is None else f"{file}: {message}"
+        self.file = file
         super().__init__(said, path=key, value=value, choices=choices)
+
+    def of(self, name: object) -> DataError:
+        """The same error, with the file or sample that it is about if it names none."""
+        if self.file is None:
+            self.message = f"{name}: {self.message}"
+        return self
 
     def below(self, where: str) -> DataError:
         """The same error, its path counted from the YAML's top: ``task.dataset.path``."""

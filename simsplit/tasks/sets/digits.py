@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simsplit.errors import ScenarioError
+from simsplit.scenario.data import DigitsData
 from simsplit.tasks.sets.contract import Arrays, Dataset, Split
 
 
@@ -28,12 +29,14 @@ class Digits(Dataset):
         return {"image": image[here], "label": label[here]}
 
 
-def open_digits(split: Split, height: int | None, width: int | None, where: str) -> Digits:
+def open_digits(
+    spec: DigitsData, split: Split, height: int | None, width: int | None, where: str
+) -> Digits:
     """A split; the size is 8 x 8 px."""
     if (height or 8, width or 8) != (8, 8):
         raise ScenarioError("digits are 8 x 8 px", value=(height, width))
     return Digits(
-        name="digits",
+        name=spec.kind,
         split=split,
         length=len(digit_positions(split)),
         image_shape=(8, 8, 1),

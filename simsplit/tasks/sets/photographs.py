@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simsplit.errors import ScenarioError
+from simsplit.scenario.data import PhotographsData
 from simsplit.tasks import photographs
 from simsplit.tasks.sets.contract import Arrays, Dataset, Split
 
@@ -27,13 +28,13 @@ class Photographs(Dataset):
 
 
 def open_photographs(
-    split: Split, height: int | None, width: int | None, where: str
+    spec: PhotographsData, split: Split, height: int | None, width: int | None, where: str
 ) -> Photographs:
     """The test split, the only one there is; 224 x 224 px if no size is given."""
     if split != "test":
         raise ScenarioError("photographs have a test split only", value=split)
     return Photographs(
-        name="photographs",
+        name=spec.kind,
         split=split,
         length=photographs.LENGTH,
         image_shape=(height or 224, width or 224, 3),

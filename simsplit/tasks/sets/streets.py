@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simsplit.errors import ScenarioError
+from simsplit.scenario.data import StreetsData
 from simsplit.tasks import streets
 from simsplit.tasks.canvas import CLASSES
 from simsplit.tasks.sets.contract import Arrays, Dataset, Split
@@ -58,14 +59,16 @@ class Streets(Dataset):
         return arrays
 
 
-def open_streets(split: Split, height: int | None, width: int | None, where: str) -> Streets:
+def open_streets(
+    spec: StreetsData, split: Split, height: int | None, width: int | None, where: str
+) -> Streets:
     """A split at a size of at least 16 x 16 px; 64 x 128 if none is given."""
     tall, wide = DEFAULT_SIZE_PX
     tall, wide = tall if height is None else height, wide if width is None else width
     if min(tall, wide) < 16:
         raise ScenarioError("streets need at least 16 x 16 px", value=(tall, wide))
     return Streets(
-        name="streets",
+        name=spec.kind,
         split=split,
         length=len(TRAIN_RANGE) if split == "train" else len(RANGES[split]),
         image_shape=(tall, wide, 3),

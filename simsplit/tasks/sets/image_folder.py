@@ -1,0 +1,122 @@
+"""One folder of pictures per class.
+
+    top/<class>/*.jpg                      divided as ``split`` says, see `tasks.sets.splits`
+    top/{train,validation,test}/<class>/*  splits as folders; ``val`` and ``valid`` are validation
+
+Classes are the folders' names in alphabetical order, the same in all splits, or those of
+``classes`` in its order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from simsplit.scenario.data import ImageFolderData
+from simsplit.tasks.sets.contract import DataError, Split
+from simsplit.tasks.sets.fit import Sample
+from simsplit.tasks.sets.pictures import picture_files, read_picture
+from simsplit.tasks.sets.samples import SampleSet, settings_of, shape_of
+from simsplit.tasks.sets.splits import divided, mixed, split_path, split_paths
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFolder(SampleSet):
+    """``image`` and ``label``."""
+
+    files: tuple[Path, ...] = field(repr=False)
+    labels: tuple[int, ...] = field(repr=False)
+
+    def sample(self, position: int) -> Sample:
+        """The picture and the number of its class."""
+        image = read_picture(self.files[position], self.image_shape[-1])
+        return {"image": image, "label": np.int64(self.labels[position])}
+
+    def files_of(self, position: int) -> tuple[Path, ...]:
+        """The picture."""
+        return (self.files[position],)
+
+
+def open_image_folder(
+    spec: ImageFolderData, split: Split, height: int | None, width: int | None, where: str
+) -> ImageFolder:
+    """A split of a folder of classes.
+
+    Raises:
+        DataError: No classes, an empty class folder, splits with other classes, an empty split.
+    """
+    top = Path(spec.path)
+    if not top.is_dir():
+        raise DataError("this is a file; a folder with one folder per class is expected", file=top)
+    folders = split_paths(top)
+    for name, folder in folders.items():
+        _check_classes(folder, class_folders(next(iter(folders.values()))), name)
+    here = split_path(top, folders, split) if folders else top
+    names = _classes(here, spec.classes)
+    files, labels = _listed(here, names)
+    relative = [file.relative_to(here).as_posix() for file in files]
+    chosen: Sequence[int] = (
+        mixed(relative, spec.split.seed)
+        if folders
+        else divided(relative, labels, spec.split)[split]
+    )
+    if not chosen:
+        raise DataError(f"the {split} split is empty", file=top, key="split")
+    first = read_picture(files[chosen[0]], spec.channels).shape
+    return ImageFolder(
+        name="image_folder",
+        split=split,
+        length=len(chosen),
+        image_shape=shape_of(height, width, spec.channels, (first[0], first[1])),
+        heads={"label": names},
+        where=where,
+        fit=spec.fit,
+        settings=settings_of(spec),
+        files=tuple(files[i] for i in chosen),
+        labels=tuple(labels[i] for i in chosen),
+    )
+
+
+def class_folders(folder: Path) -> list[str]:
+    """Names of the folders in a folder, hidden ones left out.
+
+    Raises:
+        DataError: There are none.
+    """
+    if not folder.is_dir():
+        raise DataError("this is a file; a folder of classes is expected", file=folder)
+    names = sorted(e.name for e in folder.iterdir() if e.is_dir() and not e.name.startswith("."))
+    if not names:
+        raise DataError("there is no class folder; expected is one folder per class", file=folder)
+    return names
+
+
+def _check_classes(folder: Path, expected: list[str], split: str) -> None:
+    names = class_folders(folder)
+    for name in sorted(set(names) ^ set(expected)):
+        verb = "has a class that another split lacks" if name in names else "lacks a class"
+        raise DataError(f"the {split} split {verb}", file=folder, value=name)
+
+
+def _classes(folder: Path, wanted: tuple[str, ...] | None) -> tuple[str, ...]:
+    there = class_folders(folder)
+    for index, name in enumerate(wanted or ()):
+        if name not in there:
+            key = f"classes[{index}]"
+            raise DataError("no such class folder", file=folder, key=key, value=name, choices=there)
+    return wanted or tuple(there)
+
+
+def _listed(folder: Path, names: Sequence[str]) -> tuple[list[Path], list[int]]:
+    files: list[Path] = []
+    labels: list[int] = []
+    for label, name in enumerate(names):
+        inside = picture_files(folder / name)
+        if not inside:
+            raise DataError("the class folder holds no pictures", file=folder / name)
+        files += inside
+        labels += [label] * len(inside)
+    return files, labels
