@@ -154,15 +154,11 @@ def open_pipelines(scenario: Scenario, models_dir: Path, cache_dir: Path | None)
             )
         )
     of_networks = {n.name: _of_network(scenario, n, cache_dir) for n in scenario.networks}
-    of_codes = {
-        name: _of_codes(scenario, plain, cache_dir) for name, plain in of_networks.items()
-    }
+    of_codes = {name: _of_codes(scenario, plain, cache_dir) for name, plain in of_networks.items()}
     return Pipelines(scenario.operating_points, of_model, of_networks, of_codes)
 
 
-def _of_codes(
-    scenario: Scenario, plain: NetworkPipeline, cache_dir: Path | None
-) -> CodedPipeline:
+def _of_codes(scenario: Scenario, plain: NetworkPipeline, cache_dir: Path | None) -> CodedPipeline:
     points = {name: point for name, point in plain.points.items() if point.code is not None}
     equaliser = scenario.cell.estimation.equaliser
     with _named(plain.network.name):

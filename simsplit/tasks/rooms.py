@@ -63,8 +63,11 @@ def picture(
     """
     seen = layers(scale, form, orientation, size)
     surfaces = zip((seen.floor, seen.wall, seen.thing), hues, strict=True)
-    total = sum(light[..., None] * colour(HUES[hue]) for light, hue in surfaces)
-    return np.rint(np.asarray(total) * 255).clip(0, 255).astype(np.uint8)
+    total = np.zeros((size, size, 3))
+    for light, hue in surfaces:
+        total += light[..., None] * colour(HUES[hue])
+    pixels: NDArray[np.uint8] = np.rint(total * 255).clip(0, 255).astype(np.uint8)
+    return pixels
 
 
 @lru_cache(maxsize=480)

@@ -194,4 +194,3 @@ def constant_of(spec: AnswerSpec, truth: Truth) -> Array | None:
             return np.broadcast_to(colour, pictures.shape[1:])
         case _:
             return None
-

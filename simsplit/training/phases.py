@@ -215,9 +215,7 @@ class CodeRecipe(_Recipe):
         return Objectives(task=float(self.network.answer is not None), feature=1.0, rate=rate)
 
 
-def parse_phased_recipe(
-    content: Mapping[str, Any], folder: Path
-) -> NetworkRecipe | CodeRecipe:
+def parse_phased_recipe(content: Mapping[str, Any], folder: Path) -> NetworkRecipe | CodeRecipe:
     """A checked recipe of ``kind: network`` or ``kind: code``; its files are absolute paths.
 
     Args:

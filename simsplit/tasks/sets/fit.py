@@ -128,7 +128,8 @@ def nearest(values: NDArray[Any], place: Placement, around: Any) -> NDArray[Any]
 
 def _centres(start: float, end: float, count: int, most: int) -> NDArray[np.intp]:
     centres = start + (np.arange(count) + 0.5) * ((end - start) / count)
-    return np.minimum(np.floor(centres + 1e-9), most - 1).astype(np.intp)
+    places: NDArray[np.intp] = np.minimum(np.floor(centres + 1e-9), most - 1).astype(np.intp)
+    return places
 
 
 # --- boxes ------------------------------------------------------------------------------------
