@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from simsplit.cli.terminal import app, guarded, print_json, print_table
+from simsplit.cli.terminal import AllowCodeOption, app, guarded, print_json, print_table
 
 
 @app.command()
@@ -54,19 +54,40 @@ def list_() -> None:
 @app.command()
 @guarded
 def data(
-    name: str,
-    show: Annotated[Path, typer.Option("--show", help="Contact sheet to write (PNG).")],
+    name: Annotated[str, typer.Argument(help="Bundled name, folder or file, or scenario.")],
+    show: Annotated[
+        Path | None, typer.Option("--show", help="Contact sheet to write (PNG).")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Read every sample; list faults and classes.")
+    ] = False,
+    split: Annotated[str, typer.Option("--split", help="Of the contact sheet.")] = "test",
+    fit: Annotated[
+        str | None, typer.Option("--fit", help="Of a folder: resize, crop or pad (default).")
+    ] = None,
+    allow_code: AllowCodeOption = False,
 ) -> None:
-    """Draw a contact sheet of a dataset."""
+    """Draw a contact sheet of a dataset with its truth, or check all of it."""
     from PIL import Image
 
     from simsplit.errors import ScenarioError
     from simsplit.files import whole_file
-    from simsplit.tasks.datasets import contact_sheet, open_dataset
+    from simsplit.tasks.datasets import contact_sheet
+    from simsplit.tasks.survey import named_data, surveyed, table_of, tell_faults
 
-    if show.suffix != ".png":
+    if show is None and not check:
+        raise ScenarioError("nothing to do: say --show FILE.png, --check, or both")
+    if show is not None and show.suffix != ".png":
         raise ScenarioError("a contact sheet's file ends in", value=show.name, choices=[".png"])
-    sheet = Image.fromarray(contact_sheet(open_dataset(name, "test")))
-    with whole_file(show) as aside:
-        sheet.save(aside, format="PNG")
-    typer.echo(f"Contact sheet: {show}")
+    if fit not in (None, "resize", "crop", "pad"):
+        raise ScenarioError("no such fit", value=fit, choices=["resize", "crop", "pad"])
+    chosen = named_data(name, fit=fit)
+    if check:
+        surveys = surveyed(chosen)
+        print_table(name, ["split", "samples", "head", "per class"], list(table_of(surveys)))
+        tell_faults(chosen, surveys)
+    if show is not None:
+        sheet = Image.fromarray(contact_sheet(chosen.opened(split)))
+        with whole_file(show) as aside:
+            sheet.save(aside, format="PNG")
+        typer.echo(f"Contact sheet: {show}")

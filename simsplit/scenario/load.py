@@ -21,6 +21,7 @@ from simsplit.scenario.answers import answers_of
 from simsplit.scenario.bundled import hardware_file, model_card, model_dir
 from simsplit.scenario.codes import check_codes, code_digest, points_with_code, refer_codes
 from simsplit.scenario.data import DataSpec, data_name, find_data, is_same_data, truth_of
+from simsplit.scenario.data_layouts import own_by_name
 from simsplit.scenario.devices import DeviceGroup
 from simsplit.scenario.edge import Edge
 from simsplit.scenario.mistakes import Collected, located, mistake
@@ -217,6 +218,9 @@ def _with_references(
             with collected.kept():
                 weights = find_file(file, "weights", beside=folder, path=f"{path}.weights")
                 network["weights"] = str(weights)
+    task = content.get("task")
+    if isinstance(task, dict) and (own := own_by_name(task.get("dataset"))) is not None:
+        task["dataset"] = own
     for spec in _data_on_disk(content):
         with collected.kept():
             spec["path"] = str(find_data(spec["path"], beside=folder, path="task.dataset.path"))

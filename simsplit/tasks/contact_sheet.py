@@ -10,6 +10,7 @@ from simsplit.tasks.sets.cityscapes import Cityscapes
 from simsplit.tasks.sets.contract import Arrays, Dataset
 from simsplit.tasks.sets.digits import Digits
 from simsplit.tasks.sets.streets import Streets
+from simsplit.tasks.truth_tiles import tile
 
 _SHEET_BOXES = ((0, 0, 255), (255, 0, 0), (255, 255, 0))
 
@@ -18,8 +19,9 @@ def contact_sheet(dataset: Dataset, count: int | None = None) -> NDArray[np.uint
     """Draw the first samples as one uint8 (h, w, 3) picture; 12, or all of a smaller split.
 
     Streets: two columns of image with boxes | classes in colour | disparity (brighter is nearer).
-    Digits: a grid, each with its label beneath. Photographs: a grid. Cityscapes: two columns of
-    image | classes | disparity. Raises IndexError for a count beyond the split.
+    Digits: a grid, each with its label beneath. Cityscapes: two columns of image | classes |
+    disparity. Others: a grid of image with boxes | classes | disparity, as far as there are, with
+    the classes' names beneath. Raises IndexError for a count beyond the split.
     """
     count = min(12, dataset.capacity) if count is None else count
     if not 0 < count <= dataset.capacity:
@@ -31,7 +33,12 @@ def contact_sheet(dataset: Dataset, count: int | None = None) -> NDArray[np.uint
             return _grid(_cityscapes_rows(dataset.arrays(range(count))), columns=2)
         case Streets():
             return _grid([_street_row(dataset.scene(i)) for i in range(count)], columns=2)
-    return _grid(list(dataset.arrays(range(count))["image"]), columns=4)
+    return _grid(_tiles(dataset, dataset.arrays(range(count))), columns=4)
+
+
+def _tiles(dataset: Dataset, arrays: Arrays) -> list[NDArray[np.uint8]]:
+    rows = [{key: values[i] for key, values in arrays.items()} for i in range(len(arrays["image"]))]
+    return [tile(row, dataset.heads) for row in rows]
 
 
 def _grid(tiles: list[NDArray[np.uint8]], columns: int) -> NDArray[np.uint8]:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from simsplit.files import file_digest
 from simsplit.scenario.data import CocoData
 from simsplit.tasks.metrics import IGNORED
-from simsplit.tasks.sets.contract import DataError, Split
+from simsplit.tasks.sets.contract import DataError, NoSplit, Split
 from simsplit.tasks.sets.fit import Sample
 from simsplit.tasks.sets.masks import mask_of
 from simsplit.tasks.sets.pictures import read_picture
@@ -144,8 +144,10 @@ def _annotation_file(top: Path, split: Split) -> tuple[Path, bool]:
             )
         return files[0], True
     chosen = of_split[split] or (of_split["validation"] if split == "test" else [])
+    if not chosen:
+        raise NoSplit(f"there is no {split} split", file=folder, value=[f.name for f in files])
     if len(chosen) != 1:
-        names = [file.name for file in chosen or files]
+        names = [file.name for file in chosen]
         raise DataError(f"one file of the {split} split is expected", file=folder, value=names)
     return chosen[0], False
 

@@ -66,6 +66,10 @@ class DataError(ScenarioError):
         return self
 
 
+class NoSplit(DataError):
+    """The data set has splits of its own, but not this one."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dataset(ABC):
     """One split of one data set; samples are named by their position in it, from 0.

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simsplit.errors import ScenarioError
 from simsplit.scenario.data import PhotographsData
 from simsplit.tasks import photographs
-from simsplit.tasks.sets.contract import Arrays, Dataset, Split
+from simsplit.tasks.sets.contract import Arrays, Dataset, NoSplit, Split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +31,7 @@ def open_photographs(
 ) -> Photographs:
     """The test split, the only one there is; 224 x 224 px if no size is given."""
     if split != "test":
-        raise ScenarioError("photographs have a test split only", value=split)
+        raise NoSplit("photographs have a test split only", key="", value=split)
     return Photographs(
         name=spec.kind,
         split=split,

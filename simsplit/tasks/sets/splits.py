@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from simsplit.scenario.data import Shares
-from simsplit.tasks.sets.contract import SPLITS, DataError, Split
+from simsplit.tasks.sets.contract import SPLITS, DataError, NoSplit, Split
 
 FOLDERS: dict[str, tuple[str, ...]] = {
     "train": ("train", "training"),
@@ -42,7 +42,7 @@ def split_path(top: Path, paths: dict[str, Path], split: Split) -> Path:
     """
     if split not in paths:
         there = ", ".join(path.name for path in paths.values())
-        raise DataError(f"there is no {split} split, only {there}", file=top)
+        raise NoSplit(f"there is no {split} split, only {there}", file=top)
     return paths[split]
 
 

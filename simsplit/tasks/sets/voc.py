@@ -21,7 +21,7 @@ import numpy as np
 
 from simsplit.scenario.data import VocData
 from simsplit.tasks.metrics import IGNORED
-from simsplit.tasks.sets.contract import DataError, Split
+from simsplit.tasks.sets.contract import DataError, NoSplit, Split
 from simsplit.tasks.sets.fit import Sample
 from simsplit.tasks.sets.pictures import ENDINGS, check_there, read_class_map, read_picture
 from simsplit.tasks.sets.samples import SampleSet, settings_of, shape_of
@@ -117,7 +117,7 @@ def _listed(top: Path, split: Split, masks: bool) -> list[str]:
     lists = {"train": ["train"], "validation": ["val"], "test": ["test", "val"]}[split]
     file = next((folder / f"{n}.txt" for n in lists if (folder / f"{n}.txt").is_file()), None)
     if file is None:
-        raise DataError(f"there is no list {lists[-1]}.txt", file=folder)
+        raise NoSplit(f"there is no list {lists[-1]}.txt", file=folder)
     names = [
         line.split()[0] for line in file.read_text(encoding="utf-8").splitlines() if line.strip()
     ]
