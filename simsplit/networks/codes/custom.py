@@ -24,7 +24,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -58,6 +58,23 @@ CLAUSES = {
 }
 
 
+class Coder(Protocol):
+    """What the class of a code must have."""
+
+    def encode(self, feature: Tensor) -> bytes | Tensor:
+        """Clauses 1 and 3."""
+
+    def decode(self, received: Any) -> Tensor:
+        """Clauses 2 and 5."""
+
+
+class ChannelInside(Protocol):
+    """What the class of a code with ``channel: PATH`` must have."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features ``(B, *shape)`` → features, through the channel that it holds."""
+
+
 def broken(number: int, target: str, value: object) -> ScenarioError:
     """The error that says which clause of the contract a class breaks."""
     message = f"{target} breaks clause {number} of codes: {CLAUSES[number]}"
@@ -77,7 +94,8 @@ def custom_code(spec: CustomCodeSpec, shape: Shape) -> DigitalCode | AnalogCode:
 
 
 def _built(spec: CustomCodeSpec, shape: Shape) -> Any:
-    make = import_target(spec.target, path="code.target", base=None)
+    base = ChannelInside if spec.channel else Coder
+    make = import_target(spec.target, path="code.target", base=base)
     wants_shape = "shape" in inspect.signature(make).parameters
     options = {**spec.options, **({"shape": shape} if wants_shape else {})}
     with users_code("cannot be built with these options", "code.options", spec.options):
