@@ -63,19 +63,11 @@ class ScenarioError(SimsplitError):
 
 
 class ContractError(ScenarioError):
-    """A user's own class breaks the contract of its kind.
+    """A user's own class breaks the contract of its kind; see `broken`."""
 
-    Args:
-        who: The class, or ``package.module:Name``.
-        kind: Of which contract, e.g. ``a codec``.
-        clause: Which sentence of the contract does not hold.
-        found: What was found instead.
-        path: Where in the YAML.
-        choices: What would have been right.
-    """
-
-    def __init__(
-        self,
+    @classmethod
+    def broken(
+        cls,
         who: str,
         kind: str,
         clause: str,
@@ -83,10 +75,19 @@ class ContractError(ScenarioError):
         *,
         path: str = "",
         choices: Sequence[str] = (),
-    ) -> None:
-        self.clause = clause
+    ) -> ContractError:
+        """The error that says which clause.
+
+        Args:
+            who: The class, or ``package.module:Name``.
+            kind: Of which contract, e.g. ``a codec``.
+            clause: Which sentence of the contract does not hold.
+            found: What was found instead.
+            path: Where in the YAML.
+            choices: What would have been right.
+        """
         message = f"{who} breaks the contract of {kind}: {clause}"
-        super().__init__(message, path=path, value=found, choices=choices)
+        return cls(message, path=path, value=found, choices=choices)
 
 
 class Mistakes(ScenarioError):

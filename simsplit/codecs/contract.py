@@ -107,7 +107,7 @@ class CheckedCodec:
                 raise self._broken("decode gives the same array for the same bytes")
 
     def _broken(self, clause: str, found: object = None) -> ContractError:
-        return ContractError(self._who, KIND, clause, found, path=self._path)
+        return ContractError.broken(self._who, KIND, clause, found, path=self._path)
 
 
 def check_codec(

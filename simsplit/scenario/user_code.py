@@ -108,7 +108,7 @@ def made_of(
     lacking = _lacking(type(made), contract)
     if lacking:
         clause = f"it has {' and '.join(f'{name}()' for name in lacking)}"
-        raise ContractError(who, kind, clause, f"{type(made).__name__} without")
+        raise ContractError.broken(who, kind, clause, f"{type(made).__name__} without")
     return made, who
 
 

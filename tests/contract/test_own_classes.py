@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,12 @@ def test_an_example_is_short(module: str) -> None:
     """Lines of code: blank ones and the module's docstring do not count."""
     lines = (EXAMPLES / f"{module}.py").read_text().splitlines()[1:]
     assert len([line for line in lines if line.strip()]) <= MOST_LINES
+
+
+def test_the_error_survives_another_process() -> None:
+    error = ContractError.broken("Own", "a codec", "encode gives bytes", "str", path="a.b")
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == str(error) and again.path == "a.b" and again.value == "str"
 
 
 # --- what breaks a contract ---------------------------------------------------------------------

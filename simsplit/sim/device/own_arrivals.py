@@ -58,11 +58,11 @@ def checked_gaps_s(own: Arrivals, who: str, path: str = "") -> Iterator[float]:
             return
         if not _is_number(gap_s):
             clause = "every gap is a number of seconds, finite and at least 0"
-            raise ContractError(who, KIND, clause, gap_s, path=path)
+            raise ContractError.broken(who, KIND, clause, gap_s, path=path)
         at_once = 0 if gap_s > 0 else at_once + 1
         if at_once > MOST_AT_ONCE:
             clause = f"no more than {MOST_AT_ONCE} gaps of 0 s in a row"
-            raise ContractError(who, KIND, clause, path=path)
+            raise ContractError.broken(who, KIND, clause, path=path)
         yield float(gap_s)
 
 
@@ -84,6 +84,8 @@ def check_arrivals(thing: Any, options: Mapping[str, Any] | None = None) -> None
         own, who = made_of(thing, rng, contract=Arrivals, kind=KIND, options=options)
         runs.append(list(itertools.islice(checked_gaps_s(own, who), _LOOKED_AT)))
     if not runs[0]:
-        raise ContractError(who, KIND, "there is at least one arrival", "none")
+        raise ContractError.broken(who, KIND, "there is at least one arrival", "none")
     if runs[0] != runs[-1]:
-        raise ContractError(who, KIND, "it draws from its rng alone: the same rng, the same gaps")
+        raise ContractError.broken(
+            who, KIND, "it draws from its rng alone: the same rng, the same gaps"
+        )

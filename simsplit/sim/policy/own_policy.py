@@ -58,7 +58,9 @@ class CustomPolicy:
             raise ScenarioError(message, path=self._path) from error
 
     def _error(self, clause: str, found: object, choices: Sequence[str] = ()) -> ContractError:
-        return ContractError(self._who, KIND, clause, found, path=self._path, choices=choices)
+        return ContractError.broken(
+            self._who, KIND, clause, found, path=self._path, choices=choices
+        )
 
 
 def _is_time(value: Any) -> bool:
@@ -128,7 +130,7 @@ def check_policy(
         runs.append(_chosen(CustomPolicy(own, points, who)))
     if runs[0] != runs[-1]:
         clause = "it draws from its rng alone: the same rng, the same choices"
-        raise ContractError(who, KIND, clause)
+        raise ContractError.broken(who, KIND, clause)
 
 
 def _chosen(policy: CustomPolicy) -> list[Decision]:

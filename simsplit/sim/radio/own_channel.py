@@ -50,7 +50,7 @@ class OwnLevel:
         is_real = isinstance(level_db, int | float | np.integer | np.floating)
         if not is_real or not LOWEST_DB <= level_db <= HIGHEST_DB:
             clause = "snr_db gives a number of dB in [-200, 200]"
-            raise ContractError(self._who, KIND, clause, level_db, path=self._path)
+            raise ContractError.broken(self._who, KIND, clause, level_db, path=self._path)
         return float(level_db)
 
 
@@ -75,6 +75,10 @@ def check_channel(thing: Any, options: Mapping[str, Any] | None = None) -> None:
         level = OwnLevel(own, who)
         runs.append([level.gain_db(time_s) for time_s in times_s])
         if [level.gain_db(time_s) for time_s in reversed(times_s)] != runs[-1][::-1]:
-            raise ContractError(who, KIND, "the same time has the same level, in whatever order")
+            raise ContractError.broken(
+                who, KIND, "the same time has the same level, in whatever order"
+            )
     if runs[0] != runs[-1]:
-        raise ContractError(who, KIND, "it draws from its rng alone: the same rng, the same levels")
+        raise ContractError.broken(
+            who, KIND, "it draws from its rng alone: the same rng, the same levels"
+        )

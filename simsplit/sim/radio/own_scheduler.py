@@ -146,7 +146,7 @@ class CheckedScheduler:
             raise ScenarioError(message, path=self._path) from error
 
     def _broken(self, clause: str, found: object) -> ContractError:
-        return ContractError(self._who, KIND, clause, found, path=self._path)
+        return ContractError.broken(self._who, KIND, clause, found, path=self._path)
 
 
 def own_scheduler(spec: CustomScheduler, view: View) -> CheckedScheduler:
@@ -183,7 +183,7 @@ def check_scheduler(thing: Any, options: Mapping[str, Any] | None = None) -> Non
     for device in (0, 4):
         order.remove(device)
     if list(order.pick(3, 30)) or len(order):
-        raise ContractError(who, KIND, "an emptied order picks nobody")
+        raise ContractError.broken(who, KIND, "an emptied order picks nobody")
 
 
 def _serve(order: CheckedScheduler, slots: Sequence[int]) -> None:

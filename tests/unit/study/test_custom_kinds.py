@@ -222,8 +222,8 @@ def test_bad_inputs(folder: Path, override: str, texts: list[str]) -> None:
 
 def test_own_objects_are_refused_with_a_reason(folder: Path) -> None:
     raw = scenario()
-    raw["cell"]["channel"]["target"] = object.__new__(Exception)
-    with pytest.raises(ScenarioError):
+    raw["cell"]["channel"]["target"] = ValueError("no class")
+    with pytest.raises(ScenarioError, match=r"cell\.channel\.target"):
         load(raw)
     raw["cell"]["channel"]["target"] = lambda rng: None
     with pytest.raises(ScenarioError, match="top of a module"):

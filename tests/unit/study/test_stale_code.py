@@ -100,7 +100,7 @@ def test_a_resumed_sweep_runs_its_points_anew(own: Path, tmp_path: Path) -> None
     file.write_text(yaml.safe_dump(scenario(own)))
     axes = {"seed": [1, 2]}
     before = simsplit.sweep(file, axes, out=tmp_path / "s", workers=2)
-    assert before["accuracy"].min() > 0.9
+    assert before["score_accuracy"].min() > 0.9
     (own / "sign.py").write_text("SIGN = -1.0\n")
     after = simsplit.sweep(file, axes, out=tmp_path / "s", workers=2)
-    assert (after["accuracy"] == 0.0).all()
+    assert (after["score_accuracy"] == 0.0).all()
