@@ -40,6 +40,7 @@ def as_yaml(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+_MOST_DIGITS = 308  # before the point: those of a float
 MOST_VALUES = 10_000
 MOST_POINTS = 100_000
 # columns of every table
@@ -261,13 +262,14 @@ def stepped(parts: Sequence[str], text: str) -> list[Value]:
         low, high, step = (Decimal(part.strip()) for part in parts)
     except InvalidOperation:
         raise ScenarioError("low:high:step must be numbers", value=text) from None
-    if not all(number.is_finite() for number in (low, high, step)):
+    numbers = (low, high, step)
+    if not all(n.is_finite() and abs(n.adjusted()) <= _MOST_DIGITS for n in numbers):
         raise ScenarioError("low:high:step must be finite", value=text)
     if step == 0 or (high - low) / step < 0:
         raise ScenarioError("the step must lead from low to high", value=text)
     count = int((high - low) / step) + 1
     if count > MOST_VALUES:
         raise ScenarioError(f"more than {MOST_VALUES} values on one axis", value=text)
-    numbers = [low + step * position for position in range(count)]
+    values = [low + step * position for position in range(count)]
     whole = all(number == number.to_integral_value() for number in (low, step))
-    return [int(number) if whole else float(number) for number in numbers]
+    return [int(value) if whole else float(value) for value in values]

@@ -31,7 +31,9 @@ from simsplit.scenario.axes import (
     stepped,
     zipped,
 )
+from simsplit.scenario.yaml import parse_yaml
 
+_MOST_DIGITS = 308  # before the point: those of a float
 _CALL = re.compile(r"\s*(\w+)\s*\(([^()]*)\)\s*")
 _CONDITIONAL = re.compile(r"(.*\S)\s+if\s+(.+)", re.DOTALL)
 
@@ -130,14 +132,12 @@ def _numbers(text: str, inside: str, count: int) -> list[float]:
 
 
 def _written(text: str, right: str) -> list[Value]:
-    import yaml
-
     values: list[Value] = []
     for part in _parted(right, ","):
         number = _number(part)
         try:
-            value = yaml.safe_load(part) if number is None else number
-        except yaml.YAMLError:
+            value = parse_yaml(part, text) if number is None else number
+        except ScenarioError:
             raise ScenarioError("not a value in YAML's flow style", path=text, value=part) from None
         if ":" in part and isinstance(value, int | float):  # base 60 in YAML 1.1
             raise ScenarioError("a range reads low:high:step", path=text, value=part.strip())
@@ -155,7 +155,7 @@ def _number(text: str) -> Value | None:
         number = Decimal(text.strip())
     except InvalidOperation:
         return None
-    if not number.is_finite():
+    if not number.is_finite() or number.adjusted() > _MOST_DIGITS:
         return None
     is_whole = number == number.to_integral_value() and not set(text) & set(".eE")
     return int(number) if is_whole else float(number)

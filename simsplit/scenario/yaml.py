@@ -30,6 +30,9 @@ def copied(node: Any) -> Any:
     return [copied(item) for item in node] if isinstance(node, list | tuple) else node
 
 
+_OF_TAGS = (LookupError, AttributeError, TypeError)  # PyYAML's, of ``!!bool x``, ``!!int ''`` …
+
+
 class _Loader(yaml.SafeLoader):
     """SafeLoader that refuses a key said twice."""
 
@@ -120,9 +123,14 @@ def parse_yaml(text: str, where: str) -> Any:
         mark = error.problem_mark or error.context_mark
         position = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise ScenarioError(f"not valid YAML{position}: {error.problem}", path=where) from None
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError, *_OF_TAGS) as error:
+        is_tag = isinstance(error, _OF_TAGS)
+        first = "a tag and its value do not fit" if is_tag else _first_line(error)
         raise ScenarioError(f"not valid YAML: {first}", path=where) from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _guard(text: str, where: str) -> None:

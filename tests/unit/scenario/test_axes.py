@@ -20,7 +20,7 @@ from simsplit.scenario.axis_text import axes_from_text, axis_from_text, parse_ax
 from simsplit.scenario.bundled import bundled_sweeps
 from simsplit.scenario.load import load
 from simsplit.scenario.sweeps import read_sweep, sweep_path
-from simsplit.scenario.yaml import override
+from simsplit.scenario.yaml import override, parse_yaml
 from simsplit.study import search
 
 SNR = "cell.channel.snr_db"
@@ -290,3 +290,18 @@ def test_a_scenario_is_no_sweep_file() -> None:
     from simsplit.scenario.bundled import scenarios_dir
 
     assert sweep_path(scenarios_dir() / "urban_5g.yaml") is None and sweep_path("urban_5g") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2020-99-99,1", "0x_,1", "0:1e999999999:1", "0:1:1e-999999999", f"{'9' * 5000},1"],
+)
+def test_what_no_number_or_date_can_be_is_refused(text: str) -> None:
+    with pytest.raises(ScenarioError):
+        axis_from_text(f"seed={text}")
+
+
+@pytest.mark.parametrize("value", ["!!bool x", "!!int ''", "!!timestamp x", "!!float ''"])
+def test_a_tag_that_does_not_fit_its_value_is_refused(value: str) -> None:
+    with pytest.raises(ScenarioError, match="a tag and its value do not fit"):
+        parse_yaml(value, "seed")
