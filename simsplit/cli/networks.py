@@ -146,6 +146,7 @@ def train(
     ] = None,
     max_steps: Annotated[int | None, typer.Option("--max-steps", min=1)] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Of a network's training.")] = 1,
+    device: Annotated[str, typer.Option(help="cpu, cuda or mps: kinds network and code.")] = "cpu",
     allow_code: AllowCodeOption = False,
 ) -> None:
     """Fit what a recipe describes: a network, or a table of block errors."""
@@ -158,6 +159,7 @@ def train(
             max_steps=max_steps,
             progress=lambda i, n, _: progress("fit", i, n),
             threads=threads,
+            device=device,
         )
     typer.echo(f"Fitted: {folder}")
 

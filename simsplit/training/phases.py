@@ -27,6 +27,7 @@ from simsplit.scenario.spec import (
 )
 
 KINDS = ("network", "code")
+UNTRAINED = "untrained"  # weights of a network that its own recipe trains from the seed
 DEFAULT_RATE = 0.02  # weight of a bit per feature element where an entropic code's phase says none
 
 
@@ -234,6 +235,9 @@ def parse_phased_recipe(content: Mapping[str, Any], folder: Path) -> NetworkReci
             where = f"phases[{index}].objectives.distill.teacher"
             distill["teacher"] = network_content(distill["teacher"], folder, where)
     model = NetworkRecipe if content.get("kind") == "network" else CodeRecipe
+    if model is NetworkRecipe and isinstance(resolved.get("network"), dict):
+        weights = resolved["network"]["weights"]
+        resolved["network"]["weights"] = UNTRAINED if weights == "random" else weights
     try:
         recipe = model.model_validate(resolved)
     except ValidationError as error:

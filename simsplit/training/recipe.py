@@ -22,7 +22,7 @@ from simsplit.files import json_digest
 from simsplit.scenario.data import BARE, DataChoice, found_data, portable
 
 NETWORKS = ("multitask", "multitask_exit", "digits", "compressible")
-KINDS = (*NETWORKS, "bler_table", "latency", "codec_costs")
+KINDS = (*NETWORKS, "bler_table", "latency", "codec_costs", "network", "code")
 
 
 class Shares(BaseModel):

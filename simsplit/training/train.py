@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import time
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,14 +27,17 @@ from simsplit.scenario.bundled import model_files, models_dir, own_folder
 from simsplit.scenario.places import MODEL, find_file, find_named, referred
 from simsplit.seeds import one_thread
 from simsplit.tasks.datasets import Arrays, cached_arrays, open_dataset
+from simsplit.training.batches import Batch, drawn, rate_factor
 from simsplit.training.card import finish
+from simsplit.training.loop import open_course, train_phases
 from simsplit.training.objectives import Criterion, class_weights_of
+from simsplit.training.phases import KINDS as PHASED
+from simsplit.training.phases import parse_phased_recipe
 from simsplit.training.recipe import NetRecipe, parse_net_recipe, read_mapping, with_data
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads starve a shared machine
 
 Progress = Callable[[int, int, float], None]  # step, steps, loss
-Batch = dict[str, Tensor]
 CHECKPOINT = "checkpoint.pt"
 MEASURED = {"latency": make, "codec_costs": make_codec_costs}
 
@@ -48,6 +49,7 @@ def train(
     progress: Progress | None = None,
     out: str | Path | None = None,
     threads: int = 1,
+    device: str = "cpu",
 ) -> Path:
     """Fit what a recipe describes and write it beside the recipe; resumes from a checkpoint.
 
@@ -61,6 +63,7 @@ def train(
         out: Where to write instead; a copy of the recipe goes there too.
         threads: Of a network's training. Sums depend on their number, so weights are the same bit
             for bit only with the same one.
+        device: ``cpu``, ``cuda`` or ``mps``, for recipes of kind network and code.
 
     Returns:
         The folder that holds the weights (or table) and ``card.json``.
@@ -78,6 +81,13 @@ def train(
         return folder
     if out is None and max_steps is not None:
         folder = folder / f"partial-{max_steps}"
+    if content["kind"] in PHASED:
+        phased = parse_phased_recipe(content, file.parent)
+        course = open_course(phased, device, max_steps)
+        return train_phases(course, _with_recipe(folder, file), content, progress, threads)
+    if device != "cpu":
+        message = "only recipes of kind network and code train elsewhere than on the cpu"
+        raise ScenarioError(message, path="device", value=device)
     _with_recipe(folder, file)
     if content["kind"] == "bler_table":
         return calibrate(content, folder, _without_loss(progress))
@@ -278,42 +288,14 @@ def take_step(run: Fitting, data: Batch) -> float:
 
 
 def schedule(run: Fitting) -> float:
-    """Learning-rate factor: linear warm-up, then half a cosine, or a power of 0.9, to zero."""
-    warm, done = min(1.0, (run.step + 1) / max(1, run.recipe.warmup_steps)), min(1.0, run.done)
-    if run.recipe.schedule == "polynomial":
-        return float(warm * (1.0 - done) ** 0.9)
-    return warm * 0.5 * (1.0 + math.cos(math.pi * done))
+    """Learning-rate factor, see `simsplit.training.batches.rate_factor`."""
+    return rate_factor(run.recipe.schedule, run.step, run.recipe.warmup_steps, run.done)
 
 
 def draw_batch(data: Batch, run: Fitting, generator: torch.Generator) -> Batch:
-    """The step's images: epoch permutations cut into batches, each image flipped or not."""
-    size, count = run.recipe.batch, len(next(iter(data.values())))
-    per_epoch = max(1, count // size)
-    epoch, number = divmod(run.step, per_epoch)
-    order = np.random.default_rng((run.recipe.seed, epoch)).permutation(count)
-    chosen = torch.from_numpy(order[number * size : (number + 1) * size].copy())
-    batch = {name: values[chosen] for name, values in data.items()}
-    if run.recipe.flip:
-        flipped = torch.rand(len(chosen), generator=generator) < 0.5
-        batch = _flip_all(batch, flipped)
-    return batch
-
-
-def _flip_all(batch: Batch, flipped: Tensor) -> Batch:
-    """Mirrors the chosen rows; features of a frozen trunk come mirrored beforehand."""
-    ready = ("feature", "mirrored")
-    done = {name: _flip(part, flipped) for name, part in batch.items() if name not in ready}
-    if "feature" in batch:
-        rows = flipped.view(-1, 1, 1, 1)
-        done["feature"] = torch.where(rows, batch["mirrored"], batch["feature"])
-    return done
-
-
-def _flip(values: Tensor, flipped: Tensor) -> Tensor:
-    """Mirrors the chosen rows of ``(B, H, W, ...)`` left to right; labels stay."""
-    if values.ndim < 3:
-        return values
-    return torch.where(flipped.view(-1, *[1] * (values.ndim - 1)), values.flip(2), values)
+    """The step's images, see `simsplit.training.batches.drawn`."""
+    flip_by = generator if run.recipe.flip else None
+    return drawn(data, run.step, run.recipe.batch, run.recipe.seed, flip_by)
 
 
 def _loss(run: Fitting, batch: Batch, generator: torch.Generator) -> Tensor:

@@ -1,0 +1,70 @@
+"""What every training loop shares: which pictures a step sees, and how fast it learns."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Batch = dict[str, Tensor]
+_POWER = 0.9  # of the polynomial schedule
+
+
+def rate_factor(schedule: str, step: int, warmup_steps: int, done: float) -> float:
+    """Learning-rate factor: linear warm-up, then as said, to zero or constant.
+
+    Args:
+        schedule: ``cosine``, ``polynomial`` or ``constant``.
+        step: From 0.
+        warmup_steps: Of the linear part.
+        done: Share of the schedule that lies behind.
+    """
+    warm, done = min(1.0, (step + 1) / max(1, warmup_steps)), min(1.0, done)
+    match schedule:
+        case "constant":
+            return warm
+        case "polynomial":
+            return float(warm * (1.0 - done) ** _POWER)
+    return warm * 0.5 * (1.0 + math.cos(math.pi * done))
+
+
+def drawn(
+    data: Batch, step: int, size: int, seed: int, flip_by: torch.Generator | None = None
+) -> Batch:
+    """A step's rows: epoch permutations cut into batches, each picture mirrored or not.
+
+    Args:
+        data: ``(N, ...)`` each; see `mirrored`.
+        step: From 0.
+        size: Rows of a batch.
+        seed: Of the permutations.
+        flip_by: Source of the draws of mirroring; None mirrors nothing.
+    """
+    count = len(next(iter(data.values())))
+    epoch, number = divmod(step, max(1, count // size))
+    order = np.random.default_rng((seed, epoch)).permutation(count)
+    chosen = torch.from_numpy(order[number * size : (number + 1) * size].copy())
+    batch = {name: values[chosen] for name, values in data.items()}
+    if flip_by is None:
+        return batch
+    return mirrored(batch, torch.rand(len(chosen), generator=flip_by) < 0.5)
+
+
+def mirrored(batch: Batch, flipped: Tensor) -> Batch:
+    """Mirrors the chosen rows; features of a frozen trunk come mirrored beforehand."""
+    ready = ("feature", "mirrored")
+    done = {name: _flip(part, flipped) for name, part in batch.items() if name not in ready}
+    if "feature" in batch:
+        feature = batch["feature"]
+        rows = flipped.view(-1, *[1] * (feature.ndim - 1))
+        done["feature"] = torch.where(rows, batch["mirrored"], feature)
+    return done
+
+
+def _flip(values: Tensor, flipped: Tensor) -> Tensor:
+    """Mirrors the chosen rows of ``(B, H, W, ...)`` left to right; labels stay."""
+    if values.ndim < 3:
+        return values
+    return torch.where(flipped.view(-1, *[1] * (values.ndim - 1)), values.flip(2), values)

@@ -1,0 +1,179 @@
+"""What a trained network or code is worth: its artefact, scored by its own pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors.torch import save_file
+
+from simsplit.files import arrays_digest, file_digest, whole_file
+from simsplit.messages import Delivery, Scheme, ScoreRequest
+from simsplit.networks.artefact import write_card
+from simsplit.networks.codes.artefact import CODE_SPEC, write_code
+from simsplit.networks.codes.contract import AnalogCode, DigitalCode
+from simsplit.operators import total_macs
+from simsplit.pipeline.coded import CodedPipeline
+from simsplit.pipeline.traced import NetworkPipeline
+from simsplit.scenario.codes import WEIGHTS, start_digest
+from simsplit.scenario.data import portable
+from simsplit.scenario.operating_points import Network, OperatingPoint
+from simsplit.tasks.datasets import Arrays
+from simsplit.training.card import SNRS_DB, interval, versions
+from simsplit.training.phases import UNTRAINED, CodeRecipe, NetworkRecipe
+
+if TYPE_CHECKING:
+    from simsplit.training.courses import CodeCourse, NetworkCourse
+
+LOCAL, CODED = "local", "coded"
+
+
+def finish_network(
+    course: NetworkCourse, folder: Path, test: Arrays, facts: Mapping[str, Any]
+) -> None:
+    """Writes weights and card of a trained network."""
+    recipe, module = course.recipe, course.parts["network"]
+    tensors = {k: v.detach().contiguous().clone() for k, v in module.state_dict().items()}
+    with whole_file(folder / WEIGHTS) as aside:
+        save_file(tensors, aside)
+    network = recipe.network.model_copy(update={"weights": str((folder / WEIGHTS).resolve())})
+    card = {
+        "kind": "network",
+        "network": _network(recipe.network),
+        "weights_digest": file_digest(folder / WEIGHTS),
+        **_common(recipe, test, facts),
+        "parameters": sum(p.numel() for p in module.parameters()),
+        "scores": {"direct": _direct(network, test)},
+    }
+    write_card(folder, card)
+
+
+def finish_code(course: CodeCourse, folder: Path, test: Arrays, facts: Mapping[str, Any]) -> None:
+    """Writes weights and card of a trained code."""
+    recipe, code = course.recipe, course.code
+    digest = write_code(folder, {part: course.parts[part] for part in course.changed})
+    encoder, decoder = code.operators()
+    nested = isinstance(code, AnalogCode) and code.is_nested
+    card = {
+        "kind": "code",
+        "code": CODE_SPEC.dump_python(recipe.code, mode="json"),
+        "scheme": code.scheme.value,
+        "nested": nested,
+        "cut": recipe.cut,
+        "shape": list(code.shape),
+        "network": _network(recipe.network),
+        "network_digest": start_digest(recipe.network),
+        "changed": list(course.changed),
+        "weights_digest": digest,
+        **_common(recipe, test, facts),
+        "parameters": sum(p.numel() for p in code.parameters()),
+        "macs": {"encode": total_macs(encoder), "decode": total_macs(decoder)},
+    }
+    write_card(folder, card)
+    pipeline = _opened(recipe, folder, test)
+    write_card(folder, card | _rate(pipeline) | _scores(pipeline, code))
+
+
+def _network(network: Network) -> dict[str, Any]:
+    """As a card remembers it: weights by digest, no paths."""
+    content = network.model_dump(mode="json", exclude={"name"})
+    known = content["weights"] in ("random", UNTRAINED)
+    content["weights"] = "random" if known else file_digest(Path(content["weights"]))
+    return content
+
+
+def _common(
+    recipe: NetworkRecipe | CodeRecipe, test: Arrays, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    seconds = float(facts["seconds"])
+    return {
+        "data": portable(recipe.data),
+        "data_digest": arrays_digest(test),
+        "height": recipe.height,
+        "width": recipe.width,
+        "test_images": len(test["image"]),
+        "seed": recipe.seed,
+        "recipe_digest": facts["recipe_digest"],
+        "trained": {
+            "steps": facts["steps"],
+            "minutes": round(seconds / 60.0, 2),
+            "threads": facts["threads"],
+            "device": facts["device"],
+        },
+        "versions": versions(),
+    }
+
+
+def _opened(recipe: CodeRecipe, folder: Path, test: Arrays) -> CodedPipeline:
+    """The pipeline of the code just written, over the test pictures."""
+    at = folder.resolve()
+    point = OperatingPoint(
+        name=CODED,
+        network=recipe.network.name,
+        code=str(at),
+        split=recipe.cut,
+        scheme=Scheme.JSCC if recipe.code.kind == "jscc" else _scheme(recipe),
+    )
+    points = {CODED: point, LOCAL: _local(recipe.network)}
+    plain = NetworkPipeline(recipe.network, points, test)
+    return CodedPipeline({CODED: point}, plain, seed=recipe.seed)
+
+
+def _scheme(recipe: CodeRecipe) -> Scheme:
+    return Scheme(getattr(recipe.code, "scheme", Scheme.SEPARATE))
+
+
+def _local(network: Network) -> OperatingPoint:
+    return OperatingPoint(name=LOCAL, network=network.name, scheme=Scheme.LOCAL)
+
+
+def _direct(network: Network, test: Arrays) -> dict[str, Any]:
+    """Scores of the whole network on the pictures themselves; empty without an answer."""
+    plain = NetworkPipeline(network, {LOCAL: _local(network)}, test)
+    return _summary(plain, LOCAL, [Delivery(i, True) for i in range(plain.samples)])
+
+
+def _summary(
+    pipeline: NetworkPipeline | CodedPipeline, point: str, deliveries: Sequence[Delivery]
+) -> dict[str, Any]:
+    requests = [ScoreRequest(point, i, delivery) for i, delivery in enumerate(deliveries)]
+    rows = [outcome.as_dict() for outcome in pipeline.score(requests)]
+    return {name: interval(row[name] for row in rows) for name in (rows[0] if rows else {})}
+
+
+def _rate(pipeline: CodedPipeline) -> dict[str, Any]:
+    """Symbols of a transmission; or real bytes of a payload against -log2 p of its symbols."""
+    coded = pipeline.coded[CODED]
+    if isinstance(coded.code, AnalogCode):
+        source = int(np.prod(coded.code.shape))
+        return {"channel_uses": coded.code.symbol_count, "source_values": source}
+    assert isinstance(coded.code, DigitalCode)
+    bits = coded.prepared.payload_bits
+    information = np.array([coded.code.information_bits(row) for row in coded.encoded()])
+    rate: dict[str, Any] = {"payload_bits": interval(map(float, bits))}
+    if np.isfinite(information).all() and information.sum() > 0:
+        ratio = float(bits.sum() / information.sum())
+        rate |= {"information_bits": interval(information), "payload_over_information": ratio}
+    return rate
+
+
+def _scores(pipeline: CodedPipeline, code: DigitalCode | AnalogCode) -> dict[str, Any]:
+    """The network without the code, and with it: as bytes, or at several SNRs over AWGN."""
+    network = pipeline.plain.network
+    if network.answer is None:
+        return {"scores": {}}
+    count = pipeline.plain.samples
+    scores = {"direct": _direct(network, pipeline.plain.truth)}
+    if isinstance(code, DigitalCode):
+        coded = _summary(pipeline, CODED, [Delivery(i, True) for i in range(count)])
+        return {"scores": scores | {CODED: coded}}
+    for snr_db in SNRS_DB:
+        sent = [_awgn(i, code.symbol_count, snr_db) for i in range(count)]
+        scores[f"jscc_{snr_db}_db"] = _summary(pipeline, CODED, sent)
+    return {"scores": scores}
+
+
+def _awgn(request: int, symbols: int, snr_db: float) -> Delivery:
+    return Delivery(request, True, symbol_counts=(symbols,), symbol_snr_db=(float(snr_db),))

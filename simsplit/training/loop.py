@@ -1,0 +1,262 @@
+"""One resumable loop over phases: recipe → trained parts → artefact.
+
+A step's randomness depends on (seed, step) alone, and a checkpoint holds every part and the
+optimiser's state, so that a killed training goes on to the very bytes of an undisturbed one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from simsplit.errors import ArtefactError, ScenarioError
+from simsplit.files import json_digest, remove_asides, whole_file
+from simsplit.seeds import one_thread
+from simsplit.tasks.datasets import Arrays, cached_arrays, open_dataset
+from simsplit.training.batches import Batch, drawn, rate_factor
+from simsplit.training.code_card import finish_code, finish_network
+from simsplit.training.courses import CodeCourse, Course, NetworkCourse
+from simsplit.training.phases import CodeRecipe, NetworkRecipe, Phase
+
+Progress = Callable[[int, int, float], None]  # step, steps, loss
+CHECKPOINT = "checkpoint.pt"
+DEVICES = ("cpu", "cuda", "mps")
+_LARGEST_GRADIENT = 5.0  # norm over all trained parameters
+
+
+@dataclass
+class Loop:
+    """A training between two steps.
+
+    Attributes:
+        course: What is trained.
+        device: Where.
+        lengths: Steps of every phase.
+    """
+
+    course: Course
+    device: str
+    lengths: tuple[int, ...]
+    step: int = 0
+    elapsed_s: float = 0.0
+    phase: int = -1  # whose optimiser this is
+    optimizer: torch.optim.Optimizer | None = None
+
+    @property
+    def steps(self) -> int:
+        """Of all phases."""
+        return sum(self.lengths)
+
+    def place(self) -> tuple[int, int]:
+        """Phase of the next step, and its number within."""
+        before = 0
+        for index, length in enumerate(self.lengths):
+            if self.step < before + length:
+                return index, self.step - before
+            before += length
+        raise IndexError("all phases are done")
+
+
+def open_course(
+    recipe: NetworkRecipe | CodeRecipe, device: str, max_steps: int | None
+) -> Loop:
+    """A training at step 0.
+
+    Raises:
+        ScenarioError: Network, cut, code or device are not as the recipe says.
+    """
+    _check_device(device)
+    data = open_dataset(
+        recipe.data, "train", height=recipe.height, width=recipe.width, where="data"
+    )
+    count = min(recipe.train_images, data.capacity)
+    lengths = [phase.step_count(count, recipe.batch) for phase in recipe.phases]
+    course = NetworkCourse(recipe) if isinstance(recipe, NetworkRecipe) else CodeCourse(recipe)
+    return Loop(course, device, _shortened(lengths, max_steps))
+
+
+def _shortened(lengths: list[int], most: int | None) -> tuple[int, ...]:
+    """All phases shorter by the same factor, so that at most so many steps are left."""
+    total = sum(lengths)
+    if most is None or total <= most:
+        return tuple(lengths)
+    return tuple(max(1, length * most // total) for length in lengths)
+
+
+def _check_device(device: str) -> None:
+    there = {"cpu": True, "cuda": torch.cuda.is_available()}
+    there["mps"] = torch.backends.mps.is_available()
+    if device not in DEVICES:
+        raise ScenarioError("no such device", path="device", value=device, choices=DEVICES)
+    if not there[device]:
+        usable = [name for name in DEVICES if there[name]]
+        message = "this machine has no such device, or this PyTorch cannot use it"
+        raise ScenarioError(message, path="device", value=device, choices=usable)
+
+
+def train_phases(
+    loop: Loop,
+    folder: Path,
+    content: Mapping[str, Any],
+    progress: Progress | None = None,
+    threads: int = 1,
+) -> Path:
+    """Takes all steps, from a checkpoint if there is one, and writes the artefact.
+
+    Args:
+        loop: As `open_course` gives it.
+        folder: Of the artefact.
+        content: The recipe as it was read, whose digest goes into the card.
+        progress: Called after every step.
+        threads: Of PyTorch.
+
+    Raises:
+        ArtefactError: The checkpoint is another recipe's, or of another number of threads.
+    """
+    recipe, course = loop.course.recipe, loop.course
+    with one_thread(threads):
+        remove_asides(folder)
+        arrays = _arrays(recipe, "train", recipe.train_images)
+        data = course.prepare(arrays)
+        for part in course.parts.values():
+            part.to(loop.device)
+        if (folder / CHECKPOINT).exists():
+            restore(loop, folder / CHECKPOINT)
+        fit(loop, data, folder / CHECKPOINT, progress)
+        for part in course.parts.values():
+            part.to("cpu").eval().requires_grad_(False)
+    course.settle(arrays)
+    facts = {"steps": loop.step, "seconds": loop.elapsed_s, "threads": threads}
+    facts |= {"device": loop.device, "recipe_digest": json_digest(content)}
+    test = _arrays(recipe, "test", recipe.test_images)
+    if isinstance(course, CodeCourse):
+        finish_code(course, folder, test, facts)
+    elif isinstance(course, NetworkCourse):
+        finish_network(course, folder, test, facts)
+    return folder
+
+
+def _arrays(recipe: NetworkRecipe | CodeRecipe, split: str, most: int) -> Arrays:
+    size = {"height": recipe.height, "width": recipe.width}
+    dataset = open_dataset(recipe.data, split, where="data", **size)
+    return cached_arrays(dataset, min(most, dataset.capacity if split == "train" else len(dataset)))
+
+
+def fit(loop: Loop, data: Batch, checkpoint: Path, progress: Progress | None) -> None:
+    """Takes steps until all phases are done, leaving checkpoints."""
+    recipe = loop.course.recipe
+    while loop.step < loop.steps:
+        began_s = time.monotonic()
+        loss = take_step(loop, data)
+        loop.elapsed_s += time.monotonic() - began_s
+        if loop.step % recipe.checkpoint_steps == 0 or loop.step == loop.steps:
+            save(loop, checkpoint)
+        if progress is not None:
+            progress(loop.step, loop.steps, loss)
+
+
+def take_step(loop: Loop, data: Batch) -> float:
+    """One optimiser step; at a phase's first one its parts and optimiser are set up."""
+    recipe, (index, number) = loop.course.recipe, loop.place()
+    phase = recipe.phases[index]
+    optimizer = begin(loop, index)
+    generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + loop.step)
+    batch = drawn(data, loop.step, recipe.batch, recipe.seed, generator if recipe.flip else None)
+    batch = {name: values.to(loop.device) for name, values in batch.items()}
+    done = number / loop.lengths[index]
+    for group in optimizer.param_groups:
+        factor = rate_factor(phase.schedule, number, phase.warmup_steps, done)
+        group["lr"] = phase.learning_rate * factor
+    with torch.autocast(loop.device, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+        loss = loop.course.loss(phase, batch, generator)
+    if not bool(torch.isfinite(loss)):
+        message = f"the loss is {float(loss)} at step {loop.step}; lower learning_rate"
+        raise ScenarioError(message, path=f"phases[{index}].learning_rate")
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    trained = [p for group in optimizer.param_groups for p in group["params"]]
+    torch.nn.utils.clip_grad_norm_(trained, _LARGEST_GRADIENT)
+    optimizer.step()
+    loop.step += 1
+    return float(loss.detach())
+
+
+def begin(loop: Loop, index: int) -> torch.optim.Optimizer:
+    """The optimiser of a phase; a new one when the phase begins."""
+    if loop.phase == index and loop.optimizer is not None:
+        return loop.optimizer
+    phase = loop.course.recipe.phases[index]
+    for part in loop.course.parts.values():
+        part.requires_grad_(False)
+    loop.course.set_modes(phase)
+    trained = [p.requires_grad_(True) for p in _trained(loop.course.parts, phase)]
+    if not trained:
+        message = "nothing to train: these parts have no such parameters"
+        value = list(phase.only or phase.train)
+        raise ScenarioError(message, path=f"phases[{index}]", value=value)
+    loop.optimizer = torch.optim.AdamW(
+        trained, lr=phase.learning_rate, weight_decay=phase.weight_decay
+    )
+    loop.phase = index
+    return loop.optimizer
+
+
+def _trained(parts: Mapping[str, nn.Module], phase: Phase) -> Iterator[nn.Parameter]:
+    """Parameters of a phase's parts; ``network`` is head and tail where the network is cut."""
+    wanted = set(phase.train)
+    if "network" in wanted and "network" not in parts:
+        wanted |= {"head", "tail"}
+    for name, part in parts.items():
+        if name in wanted:
+            for key, parameter in part.named_parameters():
+                own = key.removeprefix("net.")
+                if parameter.is_floating_point() and (not phase.only or own.startswith(phase.only)):
+                    yield parameter
+
+
+# --- checkpoints ------------------------------------------------------------------------------
+
+
+def save(loop: Loop, checkpoint: Path) -> None:
+    """Write a checkpoint, whole or not at all."""
+    assert loop.optimizer is not None
+    state = {
+        "recipe": loop.course.recipe.digest,
+        "lengths": list(loop.lengths),
+        "step": loop.step,
+        "phase": loop.phase,
+        "elapsed_s": loop.elapsed_s,
+        "threads": torch.get_num_threads(),
+        "parts": {name: part.state_dict() for name, part in loop.course.parts.items()},
+        "optimizer": loop.optimizer.state_dict(),
+    }
+    with whole_file(checkpoint) as aside:
+        torch.save(state, aside)
+
+
+def restore(loop: Loop, checkpoint: Path) -> None:
+    """Continue from a checkpoint; nothing in it is executed.
+
+    Raises:
+        ArtefactError: It belongs to another recipe, or was made on another number of threads.
+    """
+    state = torch.load(checkpoint, map_location=loop.device, weights_only=True)
+    threads = state.get("threads")
+    if threads != torch.get_num_threads():
+        message = f"checkpoint of a training on {threads} threads: go on with --threads {threads}"
+        raise ArtefactError(message, path=str(checkpoint))
+    wanted = (loop.course.recipe.digest, list(loop.lengths))
+    if (state.get("recipe"), state.get("lengths")) != wanted:
+        message = "checkpoint of another recipe; delete it to start anew"
+        raise ArtefactError(message, path=str(checkpoint))
+    for name, part in loop.course.parts.items():
+        part.load_state_dict(state["parts"][name])
+    loop.step, loop.elapsed_s = int(state["step"]), float(state["elapsed_s"])
+    if loop.step < loop.steps and loop.place()[0] == state["phase"]:
+        begin(loop, state["phase"]).load_state_dict(state["optimizer"])
