@@ -20,7 +20,7 @@ from simsplit.pipeline.traced import NetworkPipeline
 from simsplit.scenario.codes import WEIGHTS, start_digest
 from simsplit.scenario.data import portable
 from simsplit.scenario.operating_points import Network, OperatingPoint
-from simsplit.tasks.datasets import Arrays
+from simsplit.tasks.datasets import Arrays, class_counts
 from simsplit.training.card import SNRS_DB, interval, versions
 from simsplit.training.phases import UNTRAINED, CodeRecipe, NetworkRecipe
 
@@ -117,7 +117,8 @@ def _opened(recipe: CodeRecipe, folder: Path, test: Arrays) -> CodedPipeline:
         scheme=Scheme.JSCC if recipe.code.kind == "jscc" else _scheme(recipe),
     )
     points = {CODED: point, LOCAL: _local(recipe.network)}
-    plain = NetworkPipeline(recipe.network, points, test)
+    classes = class_counts(recipe.data, recipe.height, recipe.width)
+    plain = NetworkPipeline(recipe.network, points, test, classes=classes)
     return CodedPipeline({CODED: point}, plain, seed=recipe.seed)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,13 +19,15 @@ from simsplit.networks.cuts import cut
 from simsplit.networks.graph import Graph
 from simsplit.networks.inference import fixed_batches
 from simsplit.networks.opened import open_graph
-from simsplit.networks.split_model import as_images
+from simsplit.networks.preprocess import network_input, network_size, preprocess_of
 from simsplit.scenario.operating_points import Network
-from simsplit.tasks.datasets import Arrays
+from simsplit.tasks.datasets import Arrays, class_counts
+from simsplit.tasks.scorer import Scorer
+from simsplit.tasks.wanted import Wanted
 from simsplit.training.batches import Batch
 from simsplit.training.losses import (
-    TRUTH,
     NodeReader,
+    check_trainable,
     nodes_distillation,
     output_distillation,
     relative_error,
@@ -70,11 +72,48 @@ class Course(Protocol):
         """Training or evaluation mode of every part."""
 
 
-def truth_rows(arrays: Arrays, *, with_image: bool) -> Batch:
-    """The arrays that losses read, and maybe the pictures, without copies."""
-    wanted = {n for n in arrays if n in TRUTH or n.startswith("label_")}
-    names = [*sorted(wanted), *(["image"] if with_image else [])]
-    return {name: torch.from_numpy(np.ascontiguousarray(arrays[name])) for name in names}
+class Pupil:
+    """The network of a recipe: its input for pictures, and the answers it is trained on.
+
+    Raises:
+        ScenarioError: An answer that cannot be trained, though a phase asks for it.
+    """
+
+    def __init__(self, recipe: NetworkRecipe | CodeRecipe, channels: int) -> None:
+        network = recipe.network
+        self.network, self._recipe, self._channels = network, recipe, channels
+        said = network.preprocess
+        self._preprocess = None if said is None else preprocess_of(said, "network.preprocess")
+        if any(recipe.objectives(phase).task for phase in recipe.phases):
+            check_trainable(network)
+        self.wanted: Sequence[Wanted] = ()
+
+    def rows(self, arrays: Arrays, *, with_image: bool) -> Batch:
+        """Truth of the declared answers, and maybe the pictures, without copies.
+
+        Raises:
+            ScenarioError: The data lack the truth, or have another number of classes.
+        """
+        recipe = self._recipe
+        counts = class_counts(recipe.data, recipe.height, recipe.width)
+        self.wanted = Scorer(self.network, arrays, counts).wanted
+        names = {name for one in self.wanted for name in (one.spec.truth_key, "clean")}
+        names |= {"image"} if with_image else set()
+        return {n: torch.from_numpy(np.ascontiguousarray(arrays[n])) for n in names & set(arrays)}
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """``(h, w)`` of the network's input."""
+        height, width = self._recipe.height, self._recipe.width
+        if self._preprocess is None:
+            return height, width
+        return network_size(self._preprocess, height, width, "network.preprocess")
+
+    def inputs(self, images: Tensor, like: nn.Module) -> Tensor:
+        """What the network sees of pictures ``(B, H, W, C)``, where a module's parameters are."""
+        seen = network_input(images.cpu(), self._preprocess, self._channels, "network.preprocess")
+        parameter = next(like.parameters(), None)
+        return seen if parameter is None else seen.to(parameter.device)
 
 
 def whole_graph(network: Network, height: int, width: int) -> Graph:
@@ -95,10 +134,12 @@ class NetworkCourse:
 
     def __init__(self, recipe: NetworkRecipe) -> None:
         self.recipe, network = recipe, recipe.network
+        self.pupil = Pupil(recipe, channels=3)
+        height, width = self.pupil.size
         module = open_network(
             network.source,
-            height=recipe.height,
-            width=recipe.width,
+            height=height,
+            width=width,
             weights="random" if network.weights == UNTRAINED else Path(network.weights),
             seed=recipe.seed,
             leaves=network.leaves,
@@ -110,7 +151,7 @@ class NetworkCourse:
 
     def prepare(self, arrays: Arrays) -> Batch:
         """Pictures and truth."""
-        return truth_rows(arrays, with_image=True)
+        return self.pupil.rows(arrays, with_image=True)
 
     def set_modes(self, phase: Phase) -> None:
         """Training mode, unless statistics of normalisation are to stay as they are."""
@@ -118,11 +159,12 @@ class NetworkCourse:
 
     def loss(self, phase: Phase, batch: Batch, generator: torch.Generator) -> Tensor:
         """Task and teacher."""
-        asked, images = self.recipe.objectives(phase), as_images(batch["image"])
+        asked = self.recipe.objectives(phase)
+        images = self.pupil.inputs(batch["image"], self.parts["network"])
         output = self.parts["network"](images)
         total = torch.zeros((), device=images.device)
         if asked.task:
-            total = total + asked.task * task_loss(self.recipe.network, output, batch)
+            total = total + asked.task * task_loss(self.pupil.wanted, output, batch)
         if asked.distill is not None:
             teacher = self._teachers[self.recipe.phases.index(phase)].to(images.device)
             with torch.no_grad():
@@ -156,6 +198,7 @@ class CodeCourse:
     def __init__(self, recipe: CodeRecipe) -> None:
         self.recipe = recipe
         self.graph = whole_graph(recipe.network, recipe.height, recipe.width)
+        self.pupil = Pupil(recipe, self.graph.example_shape[1])
         shape = cut_shape(self.graph, recipe.cut)
         self.code = make_code(recipe.code, shape, recipe.seed)
         self._original = cut(self.graph, recipe.cut)
@@ -181,7 +224,7 @@ class CodeCourse:
             self.code.calibrate(torch.from_numpy(features))
         cached = self._features_fit(arrays)
         foreign = any(teacher.sees_pictures for teacher in self._teachers.values())
-        data = truth_rows(arrays, with_image=not cached or foreign)
+        data = self.pupil.rows(arrays, with_image=not cached or foreign)
         if cached:
             data["feature"] = torch.from_numpy(self._features(arrays["image"]))
             if self.recipe.flip:
@@ -212,7 +255,7 @@ class CodeCourse:
         elif asked.task:
             output = self.parts["tail"](passed.feature)
         if asked.task:
-            total = total + asked.task * task_loss(self.recipe.network, output, batch)
+            total = total + asked.task * task_loss(self.pupil.wanted, output, batch)
         return total
 
     def settle(self, arrays: Arrays) -> None:
@@ -223,12 +266,13 @@ class CodeCourse:
     def _feature(self, batch: Batch) -> Tensor:
         if "feature" in batch:
             return batch["feature"]
-        feature: Tensor = self.parts["head"](as_images(batch["image"]))[0]
+        images = self.pupil.inputs(batch["image"], self.parts["tail"])
+        feature: Tensor = self.parts["head"](images)[0]
         return feature
 
     def _features(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        head = self.parts["head"]
-        batches = fixed_batches(lambda rows: head(as_images(rows))[0], images, size=_BATCH)
+        head, inputs = self.parts["head"], self.pupil.inputs
+        batches = fixed_batches(lambda rows: head(inputs(rows, head))[0], images, size=_BATCH)
         return np.concatenate([rows[:count].numpy() for rows, count in batches])
 
     def _features_fit(self, arrays: Arrays) -> bool:
@@ -270,7 +314,8 @@ class _Teacher:
         with torch.no_grad():
             if self.sees_pictures or "feature" not in batch:
                 whole = self._whole.to(feature.device)
-                wanted, there = _read(whole, theirs, as_images(batch["image"]))
+                images = self.course.pupil.inputs(batch["image"], whole)
+                wanted, there = _read(whole, theirs, images)
             else:
                 tail = self._tail.to(feature.device)
                 wanted, there = _read(tail, theirs, batch["feature"])

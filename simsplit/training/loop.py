@@ -168,7 +168,7 @@ def take_step(loop: Loop, data: Batch) -> float:
     optimizer = begin(loop, index)
     generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + loop.step)
     batch = drawn(data, loop.step, recipe.batch, recipe.seed, generator if recipe.flip else None)
-    batch = {name: values.to(loop.device) for name, values in batch.items()}
+    batch = {n: v if n == "image" else v.to(loop.device) for n, v in batch.items()}
     done = number / loop.lengths[index]
     for group in optimizer.param_groups:
         factor = rate_factor(phase.schedule, number, phase.warmup_steps, done)

@@ -11,11 +11,20 @@ from torch.nn import functional
 from torch.utils._pytree import tree_leaves
 
 from simsplit.errors import ScenarioError
+from simsplit.scenario.answers import (
+    ClassificationAnswer,
+    CustomAnswer,
+    DetectionAnswer,
+    DisparityAnswer,
+    ReconstructionAnswer,
+    SegmentationAnswer,
+    answers_of,
+)
 from simsplit.scenario.operating_points import Network
+from simsplit.tasks.wanted import Wanted, chosen
 from simsplit.training.batches import Batch
 
 IGNORED = 255  # label of pixels that have none
-TRUTH = ("label", "segmentation", "disparity", "target", "clean")  # arrays that losses read
 _LEAST = 1e-8  # variance
 
 
@@ -25,28 +34,63 @@ def first_tensor(output: Any) -> Tensor:
     return tensor
 
 
-def task_loss(network: Network, output: Any, batch: Batch) -> Tensor:
-    """The loss of the declared answer: cross-entropy of classes, mean square error of numbers.
+def check_trainable(network: Network) -> None:
+    """Every declared answer has a loss.
 
     Raises:
-        ScenarioError: The answer is none that can be trained, or the data lack its truth.
+        ScenarioError: Detections and answers of a user's own have none here.
     """
-    values = first_tensor(output).float()
-    match network.answer:
-        case "label":
-            return functional.cross_entropy(values, _truth(batch, "label").long())
-        case "segmentation":
-            labels = _truth(batch, "segmentation").long()
-            return functional.cross_entropy(values, labels, ignore_index=IGNORED)
-    message = "no training for this answer; leave objective task out"
-    raise ScenarioError(message, path="network.answer", value=network.answer)
+    for spec in answers_of(network.answer):
+        if isinstance(spec, DetectionAnswer | CustomAnswer):
+            message = "no training for this kind of answer; leave objective task out, or distil"
+            raise ScenarioError(message, path="network.answer.kind", value=spec.kind)
 
 
-def _truth(batch: Batch, name: str) -> Tensor:
-    if name not in batch:
-        message = f"the data have no '{name}', which the answer is trained on"
-        raise ScenarioError(message, path="data", choices=sorted(set(batch) & set(TRUTH)))
-    return batch[name]
+def task_loss(wanted: Sequence[Wanted], output: Any, batch: Batch) -> Tensor:
+    """Sum over the declared answers: cross-entropy of classes, mean square error of numbers.
+
+    Args:
+        wanted: The answers, as `simsplit.tasks.scorer.Scorer` has them.
+        output: Of the network, for the batch.
+        batch: With the truth that the answers are held against.
+    """
+    losses = [_answer_loss(one, chosen(output, one).float(), batch) for one in wanted]
+    return torch.stack(losses).sum()
+
+
+def _answer_loss(one: Wanted, values: Tensor, batch: Batch) -> Tensor:
+    spec, truth = one.spec, batch[one.spec.truth_key]
+    match spec:
+        case ClassificationAnswer():
+            classes = values if spec.labels is None else values[:, list(spec.labels)]
+            if spec.probabilities:
+                return functional.nll_loss(classes.clamp_min(_LEAST).log(), truth.long())
+            return functional.cross_entropy(classes, truth.long())
+        case SegmentationAnswer():
+            maps = _sized(values, truth, one, resize=spec.resize)
+            classes = maps if spec.labels is None else maps[:, list(spec.labels)]
+            return functional.cross_entropy(classes, truth.long(), ignore_index=IGNORED)
+        case DisparityAnswer():
+            maps = values.unsqueeze(1) if values.ndim == 3 else values
+            seen = _sized(maps, truth, one, resize=spec.resize)[:, 0]
+            known = ~torch.isnan(truth)
+            return (seen[known] - truth[known]).square().mean()
+        case ReconstructionAnswer():
+            name = "clean" if spec.truth is None and "clean" in batch else spec.truth_key
+            target = batch[name].permute(0, 3, 1, 2).float() / 255.0
+            return (values - target).square().mean()
+    return (values - truth.float()).square().mean()
+
+
+def _sized(maps: Tensor, truth: Tensor, one: Wanted, *, resize: bool) -> Tensor:
+    """Maps ``(B, C, h, w)`` of the truth's size, scaled bilinearly where that was asked for."""
+    size = (int(truth.shape[1]), int(truth.shape[2]))
+    if tuple(maps.shape[2:]) == size:
+        return maps
+    if not resize:
+        message = "maps of another size than the truth; say resize: true to scale them"
+        raise ScenarioError(message, path=one.path, value=tuple(maps.shape[2:]))
+    return functional.interpolate(maps, size, mode="bilinear", align_corners=False)
 
 
 def relative_error(seen: Tensor, wanted: Tensor) -> Tensor:
@@ -64,7 +108,8 @@ def output_distillation(
         message = "the teacher's output has another shape"
         found = f"{tuple(teacher.shape[1:])} for {tuple(student.shape[1:])}"
         raise ScenarioError(message, path="phases.objectives.distill", value=found)
-    if network.answer not in ("label", "segmentation"):
+    first = next(iter(answers_of(network.answer)), None)
+    if not isinstance(first, ClassificationAnswer | SegmentationAnswer):
         return relative_error(student, teacher)
     mine = functional.log_softmax(student / temperature, dim=1)
     theirs = functional.softmax(teacher / temperature, dim=1)

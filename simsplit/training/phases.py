@@ -28,7 +28,7 @@ from simsplit.scenario.spec import (
 
 KINDS = ("network", "code")
 UNTRAINED = "untrained"  # weights of a network that its own recipe trains from the seed
-DEFAULT_RATE = 0.02  # weight of a bit per feature element where an entropic code's phase says none
+DEFAULT_RATE = 0.1  # weight of a bit per feature element where an entropic code's phase says none
 
 
 class NoisePhase(Spec):

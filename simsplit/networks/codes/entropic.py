@@ -9,12 +9,14 @@ of logistics; p(y) = F(y + 1/2) - F(y - 1/2). Its tables are integers, made once
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from simsplit.codecs.integers import IntegersCodec
 from simsplit.networks.codes.contract import DigitalCode, Noise, Passed, Shape, sized_by_data
@@ -26,11 +28,15 @@ _TOTAL = 2**20  # what a table's entries sum to, about
 _MARGIN = 4  # integers beyond those that training pictures have
 _WIDEST = 1024  # entries of a table; what lies further out is escaped
 _STARTING_STEPS = 3.0  # deviation of a latent before the first step, in quantisation steps
-_LEAST = 1e-9  # probability; below, no gradient
+_PACE = 10.0  # how much faster than other weights the prior learns
 
 
 class LogisticMixture(nn.Module):
-    """Density of each of L channels: a mixture of logistic distributions."""
+    """Density of each of L channels: a mixture of logistic distributions.
+
+    Places and logarithms of scales are kept `_PACE` times smaller, so that an optimiser that moves
+    every number alike (Adam) lets the prior follow the latents.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -44,18 +50,29 @@ class LogisticMixture(nn.Module):
         spread = rows.std(dim=1, keepdim=True).clamp_min(0.1)
         with torch.no_grad():
             offsets = torch.linspace(-1.0, 1.0, _MIXTURE, device=rows.device)
-            self.place.copy_(rows.mean(dim=1, keepdim=True) + spread * offsets)
-            self.log_scale.copy_((spread * 0.45).log().expand(-1, _MIXTURE))  # 0.55 = one logistic
+            self.place.copy_((rows.mean(dim=1, keepdim=True) + spread * offsets) / _PACE)
+            self.log_scale.copy_((spread * 0.45).log().expand(-1, _MIXTURE) / _PACE)
 
     def cumulative(self, values: Tensor) -> Tensor:
         """F of values ``(L, n)``."""
-        scaled = (values.unsqueeze(2) - self.place.unsqueeze(1)) / self.log_scale.exp().unsqueeze(1)
         weights = self.weight.softmax(dim=1).unsqueeze(1)
-        return (torch.sigmoid(scaled) * weights).sum(dim=2)
+        return (torch.sigmoid(self._scaled(values)) * weights).sum(dim=2)
 
-    def probability(self, values: Tensor) -> Tensor:
-        """Of the unit interval around each of ``(L, n)`` values."""
-        return self.cumulative(values + 0.5) - self.cumulative(values - 0.5)
+    def log_probability(self, values: Tensor) -> Tensor:
+        """Natural logarithm of F(v + 1/2) - F(v - 1/2) for ``(L, n)`` values, exact in the tails.
+
+        With s the sigmoid, s(a) - s(b) = s(a) s(-b) (1 - exp(b - a)).
+        """
+        high, low = self._scaled(values + 0.5), self._scaled(values - 0.5)
+        between = torch.log1p(-torch.exp(low - high))
+        parts = functional.logsigmoid(high) + functional.logsigmoid(-low) + between
+        weights = functional.log_softmax(self.weight, dim=1).unsqueeze(1)
+        return torch.logsumexp(parts + weights, dim=2)
+
+    def _scaled(self, values: Tensor) -> Tensor:
+        """Distance to each component's place over its scale, ``(L, n, components)``."""
+        places, scales = _PACE * self.place, torch.exp(_PACE * self.log_scale)
+        return (values.unsqueeze(2) - places.unsqueeze(1)) / scales.unsqueeze(1)
 
 
 class EntropicCode(DigitalCode):
@@ -131,7 +148,7 @@ class EntropicCode(DigitalCode):
 
     def _bits(self, latent: Tensor) -> Tensor:
         rows = latent.transpose(0, 1).flatten(1)  # (L, B h w)
-        bits = -torch.log2(self.prior.probability(rows).clamp_min(_LEAST))
+        bits = -self.prior.log_probability(rows) / math.log(2.0)
         return bits.view(len(rows), len(latent), -1).sum(dim=(0, 2))
 
     def _table(self, low: int, high: int) -> Tensor:
@@ -139,7 +156,7 @@ class EntropicCode(DigitalCode):
         values = torch.arange(low, high + 1, dtype=torch.float64).expand(channels, -1)
         with torch.no_grad():
             prior = copy.deepcopy(self.prior).cpu().double()
-            inside = prior.probability(values)
+            inside = prior.log_probability(values).exp()
             below = prior.cumulative(values[:, :1] - 0.5)
             above = 1.0 - prior.cumulative(values[:, -1:] + 0.5)
         shares = torch.cat([inside, below + above], dim=1)
