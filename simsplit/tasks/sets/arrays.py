@@ -89,7 +89,7 @@ def heads_of(
         if name != "label" and not name.startswith("label_") and name not in _CLASSED:
             continue
         valid = array[array != IGNORED] if name == "segmentation" else array
-        count = 1 + int(valid.max(initial=-1))
+        count = 1 + int(valid.max()) if valid.size else 0
         heads[name] = classes or tuple(map(str, range(count)))
     check_classes(arrays, heads)
     return heads
