@@ -56,6 +56,8 @@ def import_target(target: str, *, path: str, base: Base) -> Any:
     thing = given(target)
     if thing is None:
         thing = _imported(target, path)
+    else:
+        _check_unchanged(thing, target, path)
     _check_kind(thing, target, path, base)
     return thing
 
@@ -305,13 +307,34 @@ def _forget_changed(target: str) -> None:
     before = _imported_files.get(target)
     if before is not None and all(_is_as_before(*one) for one in before.values()):
         return
-    now = {name: (path, stamp(path)) for name, path in source_files(target).items()}
+    now = _stamped(target)
     if before is not None:
         tops = {name.split(".")[0].split("/")[0].split(":")[0] for name in (*before, *now)}
         for name in [name for name in sys.modules if name.split(".")[0] in tops - {PACKAGE}]:
             del sys.modules[name]
         importlib.invalidate_caches()
     _imported_files[target] = now
+
+
+_handed_files: dict[str, tuple[Any, dict[str, tuple[Path, Stamp]]]] = {}  # target → it, its files
+
+
+def _check_unchanged(thing: Any, target: str, path: str) -> None:
+    """A class that was handed over is what it was when Python imported it, whatever its file says.
+
+    Raises:
+        ScenarioError: One of its files has changed since it was first used.
+    """
+    before = _handed_files.get(target)
+    if before is None or before[0] is not thing:
+        _handed_files[target] = (thing, _stamped(target))
+    elif not all(_is_as_before(*one) for one in before[1].values()):
+        message = "its files have changed since it was imported: import it anew, or restart Python"
+        raise ScenarioError(message, path=path, value=target)
+
+
+def _stamped(target: str) -> dict[str, tuple[Path, Stamp]]:
+    return {name: (file, stamp(file)) for name, file in source_files(target).items()}
 
 
 def _is_as_before(path: Path, before: Stamp) -> bool:

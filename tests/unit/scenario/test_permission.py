@@ -156,6 +156,19 @@ def test_an_object_that_was_handed_over_needs_no_word(monkeypatch: pytest.Monkey
     assert name == f"{__name__}:Handed" and get(name) is Handed
 
 
+def test_a_handed_class_whose_file_changed_is_refused(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(permission, "_given", {})
+    from zp_nets import Net  # type: ignore[import-not-found]
+
+    name = give(Net)
+    assert get(name) is Net and get(name) is Net
+    (own / "zp_nets.py").write_text(MODULE + "# edited\n")
+    with pytest.raises(ScenarioError, match="have changed since it was imported"):
+        get(name)
+
+
 def test_what_cannot_be_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     class Inner:
         pass

@@ -121,7 +121,19 @@ def test_a_run_with_permission_and_again_in_two_processes(folder: Path) -> None:
     assert set(TARGETS.values()) == {
         key.removeprefix("source.") for key in one.manifest["artefacts"] if ":" in key
     }
-    assert said("show", "a").exit_code == 0
+
+
+@pytest.mark.slow
+def test_looking_at_a_result_imports_nothing(folder: Path) -> None:
+    for out, seed in (("a", 1), ("b", 2)):
+        simsplit.run("own.yaml", out=out, workers=0, seed=seed, allow_code=True)
+    for name in [name for name in sys.modules if name.startswith("own_")]:
+        del sys.modules[name]
+    words = [["show", "a"], ["compare", "a", "b"], ["report", "a"], ["warmup", "a"]]
+    for one in [*words, ["export", "a", "--format", "csv"], ["check", "a/scenario.yaml"]]:
+        result = said(*one)
+        assert result.exit_code == 0, (one, result.output)
+    assert not any(name.startswith("own_") for name in sys.modules)
 
 
 @pytest.mark.slow
