@@ -24,6 +24,7 @@ from simsplit.networks.inference import Inference
 from simsplit.networks.split_model import SplitModel, as_images
 from simsplit.phy.calibrate import calibrate
 from simsplit.scenario.bundled import model_files, models_dir, own_folder
+from simsplit.scenario.permission import takes_permission
 from simsplit.scenario.places import MODEL, find_file, find_named, referred
 from simsplit.seeds import one_thread
 from simsplit.tasks.datasets import Arrays, cached_arrays, open_dataset
@@ -42,6 +43,7 @@ CHECKPOINT = "checkpoint.pt"
 MEASURED = {"latency": make, "codec_costs": make_codec_costs}
 
 
+@takes_permission
 def train(
     recipe: str | Path,
     *,
@@ -50,6 +52,7 @@ def train(
     out: str | Path | None = None,
     threads: int = 1,
     device: str = "cpu",
+    allow_code: bool = False,
 ) -> Path:
     """Fit what a recipe describes and write it beside the recipe; resumes from a checkpoint.
 
@@ -64,6 +67,7 @@ def train(
         threads: Of a network's training. Sums depend on their number, so weights are the same bit
             for bit only with the same one.
         device: ``cpu``, ``cuda`` or ``mps``, for recipes of kind network and code.
+        allow_code: Modules of a user's own may be imported (`simsplit.scenario.permission`).
 
     Returns:
         The folder that holds the weights (or table) and ``card.json``.
