@@ -10,7 +10,7 @@ from typing import Any
 
 from simsplit.pages.page import Cell, Html, Table
 from simsplit.results.arms import LOPSIDED, NOISE, arms, arms_text
-from simsplit.results.metrics import HEADLINES, METRICS, Kind, Metric
+from simsplit.results.metrics import HEADLINES, METRICS, Kind, Metric, metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,8 @@ def definition(kpi: str) -> Definition:
         name = kpi.removeprefix("utilisation_").replace("_", " ")
         return replace(GLOSSARY["utilisation"], kpi=kpi, label=f"utilisation of {name}")
     own = Definition(kpi, kpi.replace("_", " "), "", 1.0, "mean over the requests that have one")
-    return GLOSSARY.get(kpi, own)
+    about = metric(kpi)
+    return GLOSSARY.get(kpi) or (own if about is None else _definition(about))
 
 
 _HEADLINE = (

@@ -146,7 +146,7 @@ TRAFFIC: tuple[Column, ...] = (
 )
 """Columns of `simsplit export RUN --format csv`; replay reads the first five but the point."""
 
-_HOW = {Kind.MEAN: "Mean. ", Kind.SCORE: "Mean. ", Kind.QUANTILE: ""}
+_HOW = {Kind.MEAN: "Mean. ", Kind.SCORE: "Mean. ", Kind.QUANTILE: "", Kind.POOLED: ""}
 KPIS: tuple[Column, ...] = tuple(
     _figure(metric.name, metric.unit, f"{_HOW[metric.kind]}{metric.meaning}")
     for metric in metrics.METRICS

@@ -3,7 +3,7 @@
 A table of runs (`flat_rows`) has a column per KPI and its interval beside it as ``<kpi>_ci_low``
 and ``<kpi>_ci_high``. Users may also say
 
-* ``accuracy``: the task's headline score (``score_miou``, else ``score_accuracy``);
+* ``accuracy``: the task's headline score (``score_miou``, else ``score_accuracy``, ``map50_95`` …);
 * ``latency_s.p95`` (p50, p95, p99) or ``latency_s.mean``: ``latency_p95_s``, ``latency_s``;
 * ``deadline_misses`` and ``losses``: 1 - ``deadline_met``, 1 - ``delivered``.
 """
@@ -19,7 +19,7 @@ import numpy as np
 
 from simsplit.errors import ScenarioError
 from simsplit.results.arms import arms, arms_text
-from simsplit.results.metrics import COMPLEMENTS, HEADLINES, metric
+from simsplit.results.metrics import COMPLEMENTS, headline, metric
 from simsplit.scenario.evaluation import Comparison, Junction, Literal, Name, Node
 from simsplit.scenario.expressions import parse
 from simsplit.scenario.scenario import Scenario
@@ -138,9 +138,9 @@ def kpi_column(name: str, columns: Collection[str]) -> str:
     if name in kpis:
         return name
     if name == "accuracy":
-        headline = next((score for score in HEADLINES if score in kpis), None)
-        if headline is not None:
-            return headline
+        score = headline(kpis)
+        if score is not None:
+            return score
     plain, dot, ending = name.partition(".")
     if dot:
         stem, underscore, unit = plain.rpartition("_")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simsplit.results.metrics import METRICS
+from simsplit.results.metrics import METRICS, POOLED, SCORE, metric
 from simsplit.units import UNIT_OF_ENDING, ending_of
 
 if TYPE_CHECKING:
@@ -53,9 +53,15 @@ def name_and_unit(column: str) -> tuple[str, str]:
     last = column.rpartition(".")[2]
     ending = ending_of(last)
     words = last.removesuffix(ending).replace("_", " ")
-    name, unit = _NAMES.get(last, (words, UNIT_OF_ENDING.get(ending, "")))
+    name, unit = _NAMES.get(last) or _of_answer(last) or (words, UNIT_OF_ENDING.get(ending, ""))
     needs_owner = last in _VAGUE and column.split(".")[-2:-1] != ["operating_point"]
     return (_owner(column) + name if needs_owner else name), unit
+
+
+def _of_answer(name: str) -> tuple[str, str] | None:
+    """Of a score of a named answer: ``score_accuracy_shape``."""
+    about = metric(name) if name.startswith((SCORE, *POOLED)) else None
+    return None if about is None else (about.label, about.unit.replace("1", ""))
 
 
 def _owner(column: str) -> str:

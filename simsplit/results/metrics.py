@@ -7,84 +7,17 @@ docs/metrics.md are all made from `METRICS`. Stages of a request: `simsplit.resu
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from enum import StrEnum
-from functools import partial
+from collections.abc import Collection
+from dataclasses import replace
+from functools import cache, partial
 
-SCORE = "score_"
-BOUNDLESS = -math.inf
-_SHOWN_IN = {"s": ("ms", 1e3), "J": ("mJ", 1e3), "bit": ("kbit", 1e-3), "1": ("", 1.0)}
+from simsplit.results.metric_kinds import BOUNDLESS, SCORE, Better, Kind, Metric
+from simsplit.results.score_metrics import POOLED_METRICS, SCORE_METRICS
 
-
-class Kind(StrEnum):
-    """What a metric is a figure of, and whether a summary holds it as a KPI."""
-
-    MEAN = "mean over the requests"
-    SCORE = "mean over the scored requests"
-    QUANTILE = "quantile over the requests"
-    COMPLEMENT = "1 less another KPI"
-    ROW = "a request alone"
-    STATION = "a station over the whole run"
-    BODY = "a group's devices, the worst of them"
-    TABLE = "a row of a table"
-
-
-class Better(StrEnum):
-    """Which way a metric should go."""
-
-    HIGHER = "higher"
-    LOWER = "lower"
-    NEITHER = "–"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
-    """One metric.
-
-    Attributes:
-        name: Its column; of a station, how the columns' names begin.
-        label: What axes and headers of figures and tables say.
-        heading: The same where there is little room; empty: the label.
-        unit: SI, dB or px; ``1`` for counts and shares.
-        kind: What it is a figure of.
-        better: Which way it should go.
-        formula: How it is made.
-        meaning: Of one request (of a ROW, MEAN or SCORE), else of the KPI; one sentence.
-        least, most: The range of possible values.
-        in_percent: Whether reports show it in per cent.
-        source: Column that a QUANTILE is of; KPI that a COMPLEMENT is 1 less.
-        quantile: Of a QUANTILE, in (0, 1).
-    """
-
-    name: str
-    label: str
-    formula: str
-    meaning: str
-    unit: str = "1"
-    kind: Kind = Kind.MEAN
-    better: Better = Better.LOWER
-    heading: str = ""
-    least: float = 0.0
-    most: float = math.inf
-    in_percent: bool = False
-    source: str = ""
-    quantile: float | None = None
-
-    @property
-    def short(self) -> str:
-        """The heading, or the label if there is none."""
-        return self.heading or self.label
-
-    @property
-    def shown_in(self) -> tuple[str, float]:
-        """Unit in which reports show it (ms, mJ, kbit, %), and the factor from the stored value."""
-        return ("%", 100.0) if self.in_percent else _SHOWN_IN.get(self.unit, (self.unit, 1.0))
-
+__all__ = ["BOUNDLESS", "SCORE", "Better", "Kind", "Metric"]
 
 _energy = partial(Metric, unit="J")
 _share = partial(Metric, better=Better.HIGHER, most=1.0, in_percent=True)
-_score = partial(Metric, kind=Kind.SCORE, better=Better.HIGHER, most=1.0)
 _complement = partial(Metric, kind=Kind.COMPLEMENT, most=1.0, in_percent=True)
 
 
@@ -99,16 +32,6 @@ def _quantile(percent: int, label: str, heading: str) -> Metric:
         quantile=percent / 100,
         formula=f"empirical {percent} % quantile of `latency_s` over answered requests",
         meaning=f"{percent} % quantile of the latency of answered requests.",
-    )
-
-
-def _in_time(score: str, label: str, heading: str) -> Metric:
-    return _score(
-        name=f"{score}_in_time",
-        label=label,
-        heading=heading,
-        formula=f"`{score}` if the answer met its deadline, else 0",
-        meaning=f"{score}, or 0 if the deadline was missed.",
     )
 
 
@@ -228,49 +151,11 @@ METRICS: tuple[Metric, ...] = (
         formula="transport block transmissions (JSCC: grants)",
         meaning="Uplink grants used, first transmissions and repetitions.",
     ),
-    _score(
-        name="score_accuracy",
-        label="accuracy",
-        formula="1 if the class is right, else 0 (digits); 0 without an answer",
-        meaning="Classification: 1 if the label is right, else 0.",
-    ),
-    _in_time("score_accuracy", "accuracy, late answers worth 0", "accuracy in time"),
-    _score(
-        name="score_miou",
-        label="mean IoU",
-        formula="per image: mean over classes present in truth or answer of TP / (TP + FP + FN); "
-        "0 without an answer",
-        meaning="Segmentation: mean intersection over union of the picture.",
-    ),
-    _in_time("score_miou", "mean IoU, late answers worth 0", "mean IoU in time"),
-    _score(
-        name="score_pixel_accuracy",
-        label="pixel accuracy",
-        formula="correct pixels / pixels; 0 without an answer",
-        meaning="Segmentation: share of pixels that are right.",
-    ),
-    Metric(
-        name="score_disparity_rmse_px",
-        label="disparity RMSE",
-        unit="px",
-        kind=Kind.SCORE,
-        formula="sqrt(mean((d̂ − d)²)) per image; of the best constant guess without an answer",
-        meaning="Disparity: root mean square error; lower is better.",
-    ),
-    Metric(
-        name="score_psnr_db",
-        label="PSNR",
-        unit="dB",
-        kind=Kind.SCORE,
-        better=Better.HIGHER,
-        least=BOUNDLESS,
-        formula="10 log10(255² / MSE) per image of the network's reconstruction against the clean "
-        "render, for every scheme; of the best constant guess without an answer",
-        meaning="Reconstruction: peak signal-to-noise ratio of the picture.",
-    ),
+    *SCORE_METRICS,
     _quantile(50, "median latency", "median latency"),
     _quantile(95, "95th percentile of latency", "p95 latency"),
     _quantile(99, "99th percentile of latency", "p99 latency"),
+    *POOLED_METRICS,
     _complement(
         name="deadline_misses",
         label="fraction not in time",
@@ -351,26 +236,66 @@ METRICS: tuple[Metric, ...] = (
         meaning="Requests behind the row.",
     ),
 )
-"""In the order of a summary: means, scores, quantiles; then what is no KPI of its own."""
+"""In the order of a summary: means, scores, quantiles, pooled; then what is no KPI of its own."""
 
 BY_NAME = {metric.name: metric for metric in METRICS}
 MEANS = tuple(metric.name for metric in METRICS if metric.kind is Kind.MEAN)
 SCORES = tuple(metric.name for metric in METRICS if metric.kind is Kind.SCORE)
 QUANTILES = {metric.name: metric.quantile for metric in METRICS if metric.quantile is not None}
 COMPLEMENTS = {m.name: m.source for m in METRICS if m.kind is Kind.COMPLEMENT}
-HEADLINES = ("score_miou", "score_accuracy")
+POOLED = tuple(metric.name for metric in METRICS if metric.kind is Kind.POOLED)
+IN_TIME = tuple(n.removesuffix("_in_time") for n in SCORES if n.endswith("_in_time"))
+HEADLINES = ("score_miou", "score_accuracy", "map50_95", "score_rmse")
 """A task's headline score, called ``accuracy`` by users: the first that a table has."""
+
+
+def headline(names: Collection[str]) -> str | None:
+    """The headline score of a table's columns: of several heads the first one's; None: no score."""
+    plain = next((name for name in HEADLINES if name in names), None)
+    if plain is not None:
+        return plain
+    heads = (n for h in HEADLINES for n in names if n.startswith(f"{h}_") and _is_head(n))
+    return next(heads, next((name for name in names if name.startswith(SCORE)), None))
+
+
+def _is_head(name: str) -> bool:
+    return name not in BY_NAME and metric(name) is not None
 
 
 def metric(name: str) -> Metric | None:
     """The metric of a KPI as users name it: a column, ``accuracy``, ``latency_s.p95``.
 
-    None of a KPI that the table does not know, e.g. a score of a user's own task.
+    A score of a named answer (``score_accuracy_shape``) is that of its kind. None of a KPI that the
+    table does not know, e.g. a score of a user's own task.
     """
     if name == "accuracy":
         return BY_NAME["score_accuracy"]
     plain = name.partition(".")[0]
-    return BY_NAME.get("utilisation" if plain.startswith("utilisation_") else plain)
+    about = BY_NAME.get("utilisation" if plain.startswith("utilisation_") else plain)
+    return about or _of_named_answer(plain)
+
+
+@cache
+def _of_named_answer(name: str) -> Metric | None:
+    """The longest score or pooled score that the name begins with, and the answer's name."""
+    families = [n for n in (*SCORES, *POOLED) if name.startswith(f"{n}_")]
+    if not families:
+        return None
+    family = BY_NAME[max(families, key=len)]
+    answer = name.removeprefix(f"{family.name}_").replace("_", " ")
+    return replace(
+        family,
+        name=name,
+        label=f"{family.label} of {answer}",
+        heading=f"{family.short} of {answer}",
+        meaning=f"Answer {answer}: {family.meaning}",
+    )
+
+
+def is_pooled(name: str) -> bool:
+    """Whether a KPI is made of all requests together, so that no request has a value of it."""
+    about = metric(name)
+    return about is not None and about.kind is Kind.POOLED
 
 
 def higher_is_better(name: str) -> bool:

@@ -61,11 +61,15 @@ def _kpi() -> Schema:
     return _object(parts, description=text)
 
 
+_MAY_LACK = (SCORE, "utilisation_", *metrics.POOLED)
+_ANY_SCORE = "|".join((SCORE, "pooled_", *(f"{name}_" for name in metrics.POOLED)))
+
+
 def _kpis() -> Schema:
     counts = {"n": _WHOLE, "status": _map(_WHOLE)}
     parts = counts | {column.name: _kpi() | {"title": column.meaning} for column in KPIS}
-    custom = {"patternProperties": {f"^{SCORE}": _kpi()}}
-    return _object(parts, optional=metrics.SCORES, **custom)
+    custom = {"patternProperties": {f"^({_ANY_SCORE})": _kpi()}}
+    return _object(parts, optional=(*metrics.SCORES, *metrics.POOLED), **custom)
 
 
 _LEDGER = ("idle_j", "compute_j", "transmit_j", "receive_j", "listen_j", "sleep_j", "total_j")
@@ -222,7 +226,7 @@ def schema_of_results() -> Schema:
         "points.csv": {
             "rows": "one operating point of one point of a sweep: simsplit.load_results",
             "columns": [asdict(column) for column in tidy],
-            "optional": [c.name for c in tidy if c.name.startswith((SCORE, "utilisation_"))],
+            "optional": [c.name for c in tidy if c.name.startswith(_MAY_LACK)],
         },
         "summary.json": _summary(),
         "manifest.json": _manifest(),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.files import check_folder, to_json, whole_folder, write_whole
 from simsplit.results.kpis import flat_rows
+from simsplit.results.pooled import COLUMN
 from simsplit.scenario.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ def write_result(
             write_whole(aside / "manifest.json", to_json(manifest))
             write_whole(aside / "summary.json", to_json(summary))
             write_whole(aside / TABLE, to_json(flat_rows(scenario, summary)))
-            requests.to_parquet(aside / "requests.parquet", index=False)
+            stored = requests.drop(columns=COLUMN, errors="ignore")
+            stored.to_parquet(aside / "requests.parquet", index=False)
     except OSError:
         if not is_occupied(folder):
             raise

@@ -24,7 +24,8 @@ from simsplit.results.flags import (
 )
 from simsplit.results.intervals import CONFIDENCE
 from simsplit.results.kpis import kpi_column
-from simsplit.results.metrics import COMPLEMENTS, HEADLINES, MEANS, QUANTILES
+from simsplit.results.metrics import COMPLEMENTS, HEADLINES, MEANS, QUANTILES, is_pooled
+from simsplit.results.pooled import Pooled, pooled_kpi, pooled_of
 from simsplit.results.utilisation import offered_load, utilisation
 from simsplit.scenario.draws import drawn_once
 from simsplit.scenario.scenario import Scenario
@@ -45,12 +46,13 @@ def summarise(
     """
     rows = measured(scenario, requests)
     replicated = len(stations) > 1
-    points = _by(rows, "operating_point", _choosable(scenario), replicated)
+    pooled = pooled_of(rows)
+    points = _by(rows, "operating_point", _choosable(scenario), replicated, pooled)
     offered, count = offered_load(stations), len(stations)
     kpis = {
-        "overall": _kpis(rows, replicated),
+        "overall": _kpis(rows, replicated, pooled),
         "operating_points": points,
-        "groups": _by(rows, "group", [g.name for g in scenario.devices], replicated),
+        "groups": _by(rows, "group", [g.name for g in scenario.devices], replicated, pooled),
         "utilisation": utilisation(stations),
         "offered_load": offered,
     }
@@ -87,12 +89,14 @@ def measured(scenario: Scenario, requests: DataFrame) -> DataFrame:
     return requests[inside].sort_values(["arrival_s", "request_id"], kind="stable")
 
 
-def _by(rows: DataFrame, column: str, names: list[str], replicated: bool) -> dict[str, Any]:
+def _by(
+    rows: DataFrame, column: str, names: list[str], replicated: bool, pooled: Sequence[Pooled]
+) -> dict[str, Any]:
     """KPIs per value of ``column``, in the scenario's order; without requests ``n`` is 0."""
-    return {name: _kpis(rows[rows[column] == name], replicated) for name in names}
+    return {name: _kpis(rows[rows[column] == name], replicated, pooled) for name in names}
 
 
-def _kpis(rows: DataFrame, replicated: bool) -> dict[str, Any]:
+def _kpis(rows: DataFrame, replicated: bool, pooled: Sequence[Pooled] = ()) -> dict[str, Any]:
     replication = rows["replication"].to_numpy(np.int64)
     scores = [column for column in rows.columns if column.startswith("score_")]
     wanted = {name: (name, None) for name in (*MEANS, *scores)}
@@ -110,6 +114,8 @@ def _kpis(rows: DataFrame, replicated: bool) -> dict[str, Any]:
             quantile=quantile,
             bounds=statistics.bounds_of(name),
         )
+    for item in pooled:
+        kpis[item.name] = pooled_kpi(item, rows, replicated=replicated)
     return kpis
 
 
@@ -164,7 +170,7 @@ def check_kpi(name: str) -> None:
     Raises:
         ScenarioError: No run has such a KPI; which scores there are, only a run tells.
     """
-    if name.startswith("score_") or name in COMPLEMENTS:
+    if name.startswith("score_") or name in COMPLEMENTS or is_pooled(name):
         return
     kpis = [*MEANS, *QUANTILES, *HEADLINES]
     kpi_column(name, [*kpis, *(f"{kpi}_ci_low" for kpi in kpis)])

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from simsplit.results.arms import arms, arms_text
 from simsplit.results.drops import interval_text
+from simsplit.results.labels import name_and_unit
+from simsplit.results.metrics import headline
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,8 +93,8 @@ def _table(title: str, heading: Sequence[str], rows: Sequence[Sequence[str]]) ->
 
 def headline_rows(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Heading and one row of text per operating point: what a reader compares first."""
-    scored = "score_miou" in summary["overall"]
-    score, title = ("score_miou", "mIoU") if scored else ("score_accuracy", "accuracy")
+    score = headline(summary["overall"]) or "score_accuracy"
+    title = "mIoU" if score == "score_miou" else name_and_unit(score)[0]
     heading = ["point", "n", title, "p50 ms", "p95 ms", "device mJ", "edge mJ"]
     heading += ["kbit", "symbols", "arrived %", "in time %"]
     rows = [_headline(name, k, score) for name, k in summary["operating_points"].items()]

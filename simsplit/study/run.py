@@ -14,6 +14,8 @@ from simsplit.messages import Delivery, ScoreRequest
 from simsplit.results import store as results
 from simsplit.results.columns import no_requests, table_of_rows
 from simsplit.results.identity import artefact_digests, default_folder, make_manifest, run_identity
+from simsplit.results.metrics import IN_TIME, SCORE
+from simsplit.results.pooled import COLUMN
 from simsplit.results.summary import summarise
 from simsplit.scenario.bundled import models_dir
 from simsplit.scenario.load import load as load_scenario
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
     from simsplit.sim.world import History
 
 
-IN_TIME = ("miou", "accuracy")  # scores that are also given with late answers worth nothing
 Progress = Callable[[str, int, int], None]  # act, done, total
 Source = str | Path | Mapping[str, Any] | Scenario
 
@@ -219,8 +220,14 @@ def score(
     for start in range(0, len(asked), step):
         outcomes += pipeline.score(asked[start : start + step])
         tell("score", min(start + step, len(asked)), len(asked))
+    pairs = [*zip(requests, outcomes, strict=True)]
+    has_evidence = any(outcome.evidence for outcome in outcomes)
     return table_of_rows(
-        [_scored_row(r, outcome.as_dict()) for r, outcome in zip(requests, outcomes, strict=True)]
+        [
+            _scored_row(request, outcome.as_dict())
+            | ({COLUMN: outcome.evidence} if has_evidence else {})
+            for request, outcome in pairs
+        ]
     )
 
 
@@ -233,14 +240,16 @@ def _score_names(scenario: Scenario, pipeline: Pipelines) -> list[str]:
 
 
 def _score_columns(name: str) -> list[str]:
-    return [f"score_{name}", *([f"score_{name}_in_time"] if name in IN_TIME else [])]
+    column = f"{SCORE}{name}"
+    return [column, *([f"{column}_in_time"] if column in IN_TIME else [])]
 
 
 def _scored_row(request: Request, scores: Mapping[str, float]) -> dict[str, Any]:
     """The request's row with its scores; the headline score also with late answers worth 0."""
     row = request.row()
     for name, value in scores.items():
-        row[f"score_{name}"] = value
-        if name in IN_TIME:
-            row[f"score_{name}_in_time"] = value if row["deadline_met"] else 0.0
+        column = f"{SCORE}{name}"
+        row[column] = value
+        if column in IN_TIME:
+            row[f"{column}_in_time"] = value if row["deadline_met"] else 0.0
     return row

@@ -34,24 +34,35 @@ def pooled(name: str, pieces: Sequence[Values]) -> float:
     """A pooled score of one or more requests' evidence; NaN where there is nothing to judge.
 
     Args:
-        name: A score of the table above, without an answer's ending.
-        pieces: Evidence of requests, all of the same answer.
+        name: A score of the list above, without an answer's ending.
+        pieces: Evidence of requests (or of several, `merged`), all of the same answer.
     """
+    values = merged(pieces)
     match name:
         case "dataset_miou":
-            return pooled_miou(_total(pieces, "confusion"))
+            return pooled_miou(values["confusion"])
         case "map50" | "map50_95":
-            boxes = [piece["detections"] for piece in pieces]
-            single = name == "map50"
-            return mean_average_precision(boxes, _total(pieces, "truths"), at_50_only=single)
+            boxes, truths = values["detections"], values["truths"]
+            return mean_average_precision([boxes], truths, at_50_only=name == "map50")
         case "dataset_rmse":
-            return _root(_total(pieces, "squared_error"))
+            return _root(values["squared_error"])
         case "dataset_disparity_rmse_px":
-            return _root(_total(pieces, "disparity_error"))
+            return _root(values["disparity_error"])
         case "ece":
-            rows = np.array([piece["calibration"] for piece in pieces], float).reshape(-1, 2)
-            return expected_calibration_error(rows[:, 0], rows[:, 1])
+            return expected_calibration_error(*values["calibration"].T)
     raise ValueError(f"no such pooled score: {name}")
+
+
+ROWS = ("detections", "calibration")  # stand one below the other; everything else is summed
+
+
+def merged(pieces: Sequence[Values]) -> Values:
+    """The evidence of several requests as if it were one request's."""
+    arrays = {key: [np.atleast_1d(piece[key]) for piece in pieces] for key in pieces[0]}
+    return {
+        key: np.concatenate([np.atleast_2d(one) for one in ones]) if key in ROWS else _total(ones)
+        for key, ones in arrays.items()
+    }
 
 
 SCORES_OF = {
@@ -64,9 +75,8 @@ SCORES_OF = {
 """Evidence → the pooled scores that it is of."""
 
 
-def _total(pieces: Sequence[Values], key: str) -> Array:
+def _total(arrays: Sequence[Array]) -> Array:
     """Sum; arrays of fewer classes are filled up with zeros."""
-    arrays = [np.asarray(piece[key], np.float64) for piece in pieces]
     if len({array.shape for array in arrays}) < 2:
         total: Array = np.sum(arrays, axis=0)
         return total

@@ -23,7 +23,10 @@ from simsplit.sim.request import ROW_FIELDS
 
 SCHEMA = schema_of_results()
 CLASSIFICATION = ("score_accuracy", "score_accuracy_in_time")
-STREETS = tuple(column.name for column in SCORES if column.name not in CLASSIFICATION)
+OF_OTHER_ANSWERS = ("score_top5", "score_rmse")
+STREETS = tuple(
+    column.name for column in SCORES if column.name not in (*CLASSIFICATION, *OF_OTHER_ANSWERS)
+)
 
 
 def faults(value: Any, schema: dict[str, Any]) -> list[str]:

@@ -1,0 +1,156 @@
+"""KPIs that are no mean of the requests' scores: made of their evidence, with a jackknife interval.
+
+A run's table has its requests' evidence (`simsplit.messages.Evidence`) in the column `COLUMN`
+until it is stored. A lost request counts as nobody's answer; KPIs that end in ``_answered`` leave
+it out, and so does ``ece``, since who does not answer is not confident either.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from simsplit.messages import Evidence
+from simsplit.results.intervals import CONFIDENCE, Estimated
+from simsplit.results.metrics import POOLED
+from simsplit.results.statistics import (
+    FEWEST_REQUESTS,
+    TOO_FEW,
+    Kpi,
+    batch_count,
+    bounds_of,
+    kpi,
+)
+from simsplit.tasks.evidence import SCORES_OF, Values, merged, pooled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pandas import DataFrame
+
+COLUMN = "evidence"
+ANSWERED = "_answered"
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """One pooled KPI.
+
+    Attributes:
+        name: Of the KPI.
+        score: What `simsplit.tasks.evidence.pooled` calls it; empty of a metric of a user's own.
+        ending: Of the answer that it is of.
+        answered_only: Lost requests are left out.
+    """
+
+    name: str
+    score: str
+    ending: str
+    answered_only: bool
+
+
+def pooled_of(rows: DataFrame) -> list[Pooled]:
+    """The pooled KPIs that a table's evidence allows, in the order of the answers."""
+    if COLUMN not in rows:
+        return []
+    wanted: dict[str, Pooled] = {}
+    for evidence in rows[COLUMN]:
+        for one in evidence:
+            wanted |= {item.name: item for item in _of(one) if item.name not in wanted}
+    return list(wanted.values())
+
+
+def _of(evidence: Evidence) -> list[Pooled]:
+    ending = evidence.ending
+    if evidence.pool is not None:
+        return [Pooled(f"pooled{ending}", "", ending, answered_only=False)]
+    scores = [score for key in evidence.values for score in SCORES_OF.get(key, ())]
+    all_of_them = [Pooled(f"{score}{ending}", score, ending, False) for score in scores]
+    answered = [
+        Pooled(f"{score}{ANSWERED}{ending}", score, ending, True)
+        for score in scores
+        if f"{score}{ANSWERED}" in POOLED
+    ]
+    return [*all_of_them, *answered]
+
+
+def pooled_kpi(item: Pooled, rows: DataFrame, *, replicated: bool) -> Kpi:
+    """The KPI over the rows in order of arrival; 95 % interval by `jackknife`.
+
+    The pieces are those of every other KPI: the replications, or batches of the one run.
+    """
+    evidence, replication = _evidence(item, rows)
+    if not evidence:
+        return kpi(None, None, 0, "none")
+    score = _score(item, evidence)
+    if replicated:
+        groups = [np.flatnonzero(replication == name) for name in np.unique(replication)]
+    else:
+        count = batch_count(len(evidence), bounds_of(item.name))
+        groups = np.array_split(np.arange(len(evidence)), count)
+    pieces = [[evidence[index].values for index in group] for group in groups]
+    if not item.score:
+        found = jackknife(pieces, score, item.name)
+    else:
+        found = jackknife([[merged(piece)] for piece in pieces], score, item.name)
+    few = len(pieces) < 2 or len(evidence) < FEWEST_REQUESTS
+    ends = None if few or found is None else found.ends(len(pieces) - 1, CONFIDENCE)
+    centre = score([values for piece in pieces for values in piece])
+    mean = centre if math.isfinite(centre) else None
+    name = "replications" if replicated else "batches"
+    method = f"jackknife over {name} ({len(pieces)})" if ends is not None else "none"
+    if ends is None and replicated and found is not None and found.has_too_few:
+        method = f"none: {TOO_FEW}"
+    return kpi(mean, ends, len(evidence), method)
+
+
+def _evidence(item: Pooled, rows: DataFrame) -> tuple[list[Evidence], NDArray[np.int64]]:
+    """The answer's evidence of every row that has any, and the rows' replications."""
+    pairs = [
+        (one, replication)
+        for evidence, replication in zip(rows[COLUMN], rows["replication"], strict=True)
+        for one in evidence
+        if one.ending == item.ending and _has(item, one)
+        if not (item.answered_only and one.is_lost)
+    ]
+    return [one for one, _ in pairs], np.array([r for _, r in pairs], np.int64)
+
+
+def _has(item: Pooled, evidence: Evidence) -> bool:
+    if not item.score:
+        return evidence.pool is not None
+    return any(item.score in SCORES_OF.get(key, ()) for key in evidence.values)
+
+
+def _score(item: Pooled, evidence: Sequence[Evidence]) -> Callable[[Sequence[Values]], float]:
+    pool = evidence[0].pool
+    if pool is None:
+        return lambda pieces: pooled(item.score, pieces)
+    return lambda pieces: float(pool([array for values in pieces for array in values.values()]))
+
+
+def jackknife(
+    pieces: Sequence[Sequence[Values]], score: Callable[[Sequence[Values]], float], name: str
+) -> Estimated | None:
+    """A pooled score with its pseudo-values k t - (k - 1) t_(-j), t_(-j) that without piece j.
+
+    Tukey, Bias and confidence in not-quite large samples, Ann. Math. Statist. 29, 1958. None of
+    fewer than two pieces, or where the score of some k - 1 pieces is not defined.
+    """
+    count = len(pieces)
+    if count < 2:
+        return None
+    centre = score([values for piece in pieces for values in piece])
+    without = [
+        score([values for other, piece in enumerate(pieces) if other != left for values in piece])
+        for left in range(count)
+    ]
+    pseudo = count * centre - (count - 1) * np.array(without)
+    if not np.isfinite(pseudo).all():
+        return None
+    variance = float(pseudo.var(ddof=1)) / count
+    size, bounds = sum(map(len, pieces)), bounds_of(name)
+    return Estimated(centre, pseudo, variance, np.empty(0), size, bounds, None, is_counted=False)
