@@ -184,9 +184,9 @@ def _json_type(column: Column) -> Schema:
 
 def _table() -> Schema:
     columns = [*head(), *kpi_columns(), *(c for c in tail() if c.name != "folder")]
-    optional = [c.name for c in columns if c.name.startswith((SCORE, "utilisation_"))]
+    optional = [c.name for c in columns if c.name.startswith(_MAY_LACK)]
     row = _object({c.name: _json_type(c) for c in columns}, optional=optional)
-    custom = {f"^{SCORE}": _MAYBE}
+    custom = {f"^({_ANY_SCORE})": _MAYBE}
     return _list(row | {"patternProperties": custom}) | {"description": "One row per point."}
 
 

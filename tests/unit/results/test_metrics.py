@@ -109,7 +109,9 @@ def test_which_way_is_better_of_every_metric() -> None:
     up = {one.name for one in METRICS if higher_is_better(one.name)}
     assert up == {one.name for one in METRICS if one.better is Better.HIGHER}
     scores = {"score_accuracy", "score_miou", "score_pixel_accuracy", "score_psnr_db"}
-    scores |= {"score_accuracy_in_time", "score_miou_in_time"}
+    scores |= {"score_accuracy_in_time", "score_miou_in_time", "score_top5"}
+    pooled = {"dataset_miou", "map50", "map50_95"}
+    scores |= pooled | {f"{name}_answered" for name in pooled}
     assert up == scores | {"delivered", "deadline_met", "battery_share"}
     assert not any(higher_is_better(name) for name in COMPLEMENTS)
     assert higher_is_better("score_own") and not higher_is_better("score_own_rmse")
