@@ -55,6 +55,7 @@ HEAVY = {  # libraries that may be imported inside functions, so that what needs
     "torch",
     "torchvision",
     "torchmetrics",
+    "timm",
     "sionna",
     "matplotlib",
     "pandas",

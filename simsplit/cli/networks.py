@@ -32,12 +32,15 @@ from simsplit.cli.terminal import (
 @app.command()
 @guarded
 def splits(
-    model: Annotated[str, typer.Argument(help="torchvision model, or package.module:Name.")],
+    model: Annotated[
+        str,
+        typer.Argument(help="torchvision model, timm/NAME, a .pt2 file, or package.module:Name."),
+    ],
     height_px: Annotated[int, typer.Option("--height-px", min=1)] = 224,
     width_px: Annotated[int, typer.Option("--width-px", min=1)] = 224,
     weights: Annotated[
-        str, typer.Option(help="A local file; sizes and work need none.")
-    ] = "random",
+        str | None, typer.Option(help="A local file; sizes and work need none.")
+    ] = None,
     leaf: Annotated[
         list[str] | None, typer.Option("--leaf", help="Submodule that stays whole.")
     ] = None,

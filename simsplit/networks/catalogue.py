@@ -1,25 +1,36 @@
-"""Networks by name: torchvision's, or a user's own class; random weights or a local file."""
+"""Networks by name: torchvision's, timm's, an exported program, or a user's own class.
+
+Weights are random, a local file's, or those that a Python package brings; nothing is downloaded.
+"""
 
 from __future__ import annotations
 
+import difflib
 import inspect
-import pickle
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from simsplit.errors import ArtefactError, ScenarioError
+from simsplit.errors import ScenarioError
+from simsplit.networks.checkpoints import load_weights
 from simsplit.networks.detection import DetectionNet
+from simsplit.networks.exported import open_program
+from simsplit.networks.file_kinds import Kind
+from simsplit.networks.lite import EfficientNetLite0, plain_name
+from simsplit.scenario.network_files import PROGRAM, packaged_weights
 from simsplit.scenario.user_code import build_target, users_code
 
-Weights = Path | Literal["random"]
+Weights = Path | Literal["random", "package", "included"]
 
-TRAINING_ONLY = ("aux1.", "aux2.", "AuxLogits.", "aux_classifier.")  # heads left out at inference
-_NAMED_KEYS = 3  # of a mismatch
+TIMM = "timm/"
+LITE0 = "efficientnet_lite0"
+_NOT_YET = {".onnx": Kind.ONNX, ".torchscript": Kind.TORCHSCRIPT, ".ptl": Kind.TORCHSCRIPT}
+_NEAR = 5  # names of timm's thousand that are suggested
 
 
 @cache
@@ -40,17 +51,21 @@ def open_network(
     seed: int = 0,
     leaves: Iterable[str] = (),
     options: Mapping[str, Any] | None = None,
+    weights_key: str | None = None,
+    weights_prefix: str | None = None,
 ) -> nn.Module:
-    """A network in evaluation mode that takes images ``(B, 3, height, width)``.
+    """A network in evaluation mode that takes images ``(B, C, height, width)``.
 
     Args:
-        source: Name of a torchvision model, or ``package.module:Name`` of a class or function that
-            makes a module.
+        source: Name of a torchvision model; ``timm/NAME``; ``efficientnet_lite0``; a ``.pt2`` file;
+            or ``package.module:Name`` of a class or function that makes a module.
         height, width: Of its input, in px.
-        weights: ``random``, or a local safetensors file or state dict; nothing is downloaded.
+        weights: ``random``; a local safetensors file or state dict; ``package``, those of the
+            package that belongs to the source; ``included``, those in the ``.pt2``.
         seed: Of random weights; nobody else's random numbers change.
         leaves: Paths of submodules that stay whole when the network is cut.
-        options: Arguments for the class or the torchvision model.
+        options: Arguments for the class or the model.
+        weights_key, weights_prefix: See `simsplit.networks.checkpoints.load_weights`.
 
     Raises:
         ScenarioError: unknown source, or options that it does not take.
@@ -59,8 +74,10 @@ def open_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = _made(source, height, width, options or {})
-    if weights != "random":
-        load_weights(module, weights)
+    if weights == "package":
+        load_weights(module, packaged_weights(source), rename=plain_name)
+    elif isinstance(weights, Path):
+        load_weights(module, weights, key=weights_key, prefix=weights_prefix)
     return _finished(module, source, height, width, tuple(leaves))
 
 
@@ -85,18 +102,52 @@ def _made(source: str, height: int, width: int, options: Mapping[str, Any]) -> n
     if ":" in source:
         own: nn.Module = build_target(source, path="source", base=nn.Module, options=options)
         return own
-    make = _torchvision(source, height, width)
+    _refuse_other_files(source)
+    if source.endswith(PROGRAM):
+        return open_program(Path(source), height, width)
+    make = _builder_of(source, height, width)
     with users_code(f"{source} cannot be built with these options", "options", dict(options)):
         module: nn.Module = make(**options)
     return module
+
+
+def _refuse_other_files(source: str) -> None:
+    kind = _NOT_YET.get(Path(source).suffix.lower())
+    if kind is not None:
+        raise ScenarioError(f"is {kind.value}{kind.remedy}", path="source", value=source)
+
+
+def _builder_of(source: str, height: int, width: int) -> Callable[..., Any]:
+    if source == LITE0:
+        return lambda **options: EfficientNetLite0(height, width, **options)
+    if source.startswith(TIMM):
+        return _timm(source, height, width)
+    return _torchvision(source, height, width)
+
+
+def _timm(source: str, height: int, width: int) -> Callable[..., Any]:
+    name = source.removeprefix(TIMM)
+    if find_spec("timm") is None:
+        message = "timm is not installed: pip install 'simsplit[timm]'"
+        raise ScenarioError(message, path="source", value=source)
+    import timm
+
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, timm.list_models(), n=_NEAR, cutoff=0.5)
+        choices = [f"{TIMM}{each}" for each in near]
+        raise ScenarioError("no such timm model", path="source", value=source, choices=choices)
+    config = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    given = {"img_size": (height, width)} if config and config.fixed_input_size else {}
+    return lambda **options: timm.create_model(name, pretrained=False, **{**given, **options})
 
 
 def _torchvision(source: str, height: int, width: int) -> Callable[..., Any]:
     from torchvision import models
 
     if source not in torchvision_names():
-        message = "neither a torchvision model nor package.module:Name"
-        raise ScenarioError(message, path="source", value=source, choices=torchvision_names())
+        message = "neither a torchvision model, timm/NAME, a .pt2 program nor package.module:Name"
+        choices = (*torchvision_names(), LITE0)
+        raise ScenarioError(message, path="source", value=source, choices=choices)
     given = {"weights": None, **_fixed_arguments(source, height, width)}
     return lambda **options: models.get_model(source, **{**given, **options})
 
@@ -124,59 +175,3 @@ def _square(source: str, height: int, width: int) -> int:
         message = f"{source} takes square images"
         raise ScenarioError(message, path="width", value=width, choices=[str(height)])
     return height
-
-
-def load_weights(module: nn.Module, path: Path) -> None:
-    """Fills a network from a safetensors file or a state dict (``torch.load(weights_only=True)``).
-
-    Heads that torchvision has for training alone are left out where the network has none.
-
-    Raises:
-        ArtefactError: no such file, not readable, or keys or shapes that are another network's.
-    """
-    state = {
-        key: tensor
-        for key, tensor in _read(path).items()
-        if not key.startswith(TRAINING_ONLY) or key in module.state_dict()
-    }
-    try:
-        missing, unexpected = module.load_state_dict(state, strict=False)
-    except RuntimeError as error:
-        shapes = "; ".join(str(error).splitlines()[1 : 1 + _NAMED_KEYS]).strip()
-        raise ArtefactError(f"{path} holds other shapes: {shapes}", path="weights") from error
-    if missing or unexpected:
-        raise ArtefactError(
-            f"{path} belongs to another network: missing {_some(missing)}, "
-            f"unexpected {_some(unexpected)}",
-            path="weights",
-        )
-
-
-def _some(keys: list[str]) -> str:
-    more = f" and {len(keys) - _NAMED_KEYS} more" if len(keys) > _NAMED_KEYS else ""
-    return (", ".join(keys[:_NAMED_KEYS]) or "none") + more
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise ArtefactError("no such weights file", path="weights", value=str(path))
-    try:
-        state = _load(path)
-    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError, EOFError) as error:
-        message = f"{path} is neither safetensors nor a state dict of tensors: {error}"
-        raise ArtefactError(message.splitlines()[0], path="weights") from error
-    if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
-        raise ArtefactError(f"{path} holds no state dict", path="weights")
-    return state
-
-
-def _load(path: Path) -> Any:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    if path.suffix != ".safetensors":
-        return torch.load(path, map_location="cpu", weights_only=True)
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise ValueError(str(error)) from error

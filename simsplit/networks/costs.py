@@ -11,8 +11,17 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry
 
+from simsplit.errors import ScenarioError
+from simsplit.networks.counters import (
+    DEFORMABLE,
+    FUSED_PRODUCTS,
+    RECURRENT,
+    WITHOUT_PRODUCT,
+    macs,
+    plain_name,
+    weight_elements,
+)
 from simsplit.operators import Operator, Operators
 
 _FAMILIES = {
@@ -30,7 +39,7 @@ _FAMILIES = {
     "full_like arange expand_copy repeat rounding bernoulli index_put",
 }
 _KINDS = {name: kind for kind, names in _FAMILIES.items() for name in names.split()}
-_MATRIX_PRODUCTS = {"mm", "addmm", "bmm", "baddbmm"}
+_MATRIX_PRODUCTS = {"mm", "addmm", "bmm", "baddbmm", "linear", "mv", "addmv", "addbmm", "dot"}
 _CONVOLUTIONS = {"convolution", "_convolution"}
 _POOLS = {"max_pool2d", "max_pool2d_with_indices", "avg_pool2d"}
 _NO_WORK = {  # views without an alias in their schema, and memory that nobody fills
@@ -38,17 +47,22 @@ _NO_WORK = {  # views without an alias in their schema, and memory that nobody f
     *("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"),
     *("_local_scalar_dense", "sym_size", "is_same_size"),
 }
-_ATTENTION_ON_THE_CPU = "_scaled_dot_product_flash_attention_for_cpu"
 
 
-def record(call: Callable[..., Any], *inputs: Any, name: str = "") -> Operators:
+def record(
+    call: Callable[..., Any], *inputs: Any, name: str = "", unknown_macs: float | None = None
+) -> Operators:
     """The work of ``call(*inputs)``, one `Operator` per aten operation, views left out.
 
     Figures are per sample; the batch is the first input's dimension 0. If ``call`` is a module (or
     a module's method), its parameters and buffers count as weights, everything else as
-    activations. Multiply-accumulates: PyTorch's `flop_registry`, halved.
+    activations. Multiply-accumulates: `simsplit.networks.counters`.
+
+    Raises:
+        ScenarioError: An operation with weights and without a counter, and no ``unknown_macs``.
     """
-    recorder = Recorder(_weights_of(call), batch=_batch_of(inputs))
+    weights, batch = _weights_of(call), _batch_of(inputs)
+    recorder = Recorder(weights, batch=batch, unknown_macs=unknown_macs)
     recorder.name = name
     with torch.no_grad(), every_product_visible(), recorder:
         call(*inputs)
@@ -82,11 +96,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     Args:
         weights: Tensors that are read once per launch; their views count as they do.
         batch: Samples in what runs.
+        unknown_macs: Multiply-accumulates per sample of each call of an operation that reads
+            weights and has no counter; None: such an operation is an error that names it.
     """
 
-    def __init__(self, weights: Iterable[Tensor], batch: int) -> None:
+    def __init__(
+        self, weights: Iterable[Tensor], batch: int, unknown_macs: float | None = None
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.name = ""
+        self.unknown_macs = unknown_macs
         self.operators: list[Operator] = []
         self._weights = {_address(tensor) for tensor in weights}
         self._batch = batch
@@ -103,15 +122,36 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         read = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         weights = [tensor for tensor in read if _address(tensor) in self._weights]
         elements = sum(t.numel() for t in read) - sum(t.numel() for t in weights)
+        own = weight_elements(func, args, kwargs, weights, out)
         return Operator(
             name=self.name,
             kind=_kind(func, args, with_weights=bool(weights)),
-            macs=_macs(func, args, kwargs, out) / self._batch,
+            macs=self._macs(func, args, kwargs, out, mixes=bool(weights) and elements > 0),
             elements_in=elements / self._batch,
             elements_out=_written(out) / self._batch,
-            weights=float(sum(tensor.numel() for tensor in weights)),
-            form=_plain_name(func),
+            weights=float(own),
+            form=plain_name(func),
             window=_window(func, args),
+        )
+
+    def _macs(
+        self, func: Any, args: Any, kwargs: dict[str, Any], out: Any, *, mixes: bool
+    ) -> float:
+        """Per sample; ``mixes``: it reads weights and activations."""
+        name = plain_name(func)
+        counted = macs(func, args, kwargs, out)
+        if counted is not None:
+            return counted / self._batch
+        if not mixes or name in _KINDS or name in WITHOUT_PRODUCT or _is_free(func):
+            return 0.0
+        if self.unknown_macs is not None:
+            return self.unknown_macs
+        where = f" (in {self.name})" if self.name else ""
+        raise ScenarioError(
+            f"the operation {func._schema.name}{where} reads weights and has no counter, so its "
+            "work is unknown; say unknown_macs: N, the multiply-accumulates per sample of each of "
+            "its calls, or build it of PyTorch's operations",
+            path="unknown_macs",
         )
 
 
@@ -119,17 +159,12 @@ def _address(tensor: Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
 
 
-def _plain_name(func: Any) -> str:
-    name = str(func._schema.name).split("::")[-1]
-    return name.removesuffix("_") if not name.endswith("__") else name
-
-
 def _is_free(func: Any) -> bool:
     """Views: the result is the input's memory, not written to."""
     returns = func._schema.returns
     aliases = [value.alias_info for value in returns]
     view = bool(aliases) and all(alias is not None and not alias.is_write for alias in aliases)
-    return view or _plain_name(func) in _NO_WORK
+    return view or plain_name(func) in _NO_WORK
 
 
 def _written(out: Any) -> int:
@@ -140,19 +175,23 @@ def _written(out: Any) -> int:
 
 
 def _kind(func: Any, args: Any, *, with_weights: bool) -> str:
-    name = _plain_name(func)
+    name = plain_name(func)
     if name in _CONVOLUTIONS:
         return "depthwise" if _is_depthwise(args) else "conv"
     if name in _MATRIX_PRODUCTS:
         return "linear" if with_weights else "attention"
     if name.startswith("_scaled_dot_product"):
         return "attention"
+    if name in RECURRENT or name in FUSED_PRODUCTS:
+        return "linear"
+    if name == DEFORMABLE:
+        return "conv"
     return _KINDS.get(name, "other")
 
 
 def _window(func: Any, args: Any) -> float:
     """Positions of the kernel: 9 for 3 x 3; 0 for what has no kernel of its own."""
-    name = _plain_name(func)
+    name = plain_name(func)
     if name in _CONVOLUTIONS:
         return float(prod(args[1].shape[2:]))
     if name not in _POOLS:
@@ -164,16 +203,3 @@ def _window(func: Any, args: Any) -> float:
 def _is_depthwise(args: Any) -> bool:
     groups = args[8]
     return bool(groups > 1 and groups == args[0].shape[1])
-
-
-def _macs(func: Any, args: Any, kwargs: dict[str, Any], out: Any) -> float:
-    if _plain_name(func) == _ATTENTION_ON_THE_CPU:
-        return _attention_macs(*args[:3])
-    count = flop_registry.get(func._overloadpacket)
-    return 0.0 if count is None else count(*args, **kwargs, out_val=out) / 2
-
-
-def _attention_macs(query: Tensor, key: Tensor, value: Tensor) -> float:
-    """Both products of softmax(Q K^T) V; tensors are ``(B, heads, tokens, width)``."""
-    scores = prod(query.shape[:-1]) * key.shape[-2]
-    return float(scores * (query.shape[-1] + value.shape[-1]))

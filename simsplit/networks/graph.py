@@ -135,18 +135,27 @@ class _Shapes(fx.Interpreter):
         return value
 
 
-def trace(module: nn.Module, example: Tensor, leaves: Iterable[str] = ()) -> Graph:
+def trace(
+    module: nn.Module,
+    example: Tensor,
+    leaves: Iterable[str] = (),
+    *,
+    unknown_macs: float | None = None,
+) -> Graph:
     """The graph of ``module`` (put into evaluation mode) for one example ``(1, C, H, W)``.
 
-    ``leaves`` are paths of submodules that stay whole. torch.fx is tried first, then torch.export
-    (non-strict); whichever is taken gives the module's own result bit for bit.
+    ``leaves`` are paths of submodules that stay whole; ``unknown_macs`` is what each call of an
+    operation counts that has weights and no counter (`simsplit.networks.costs.Recorder`). torch.fx
+    is tried first, then torch.export (non-strict); whichever is taken gives the module's own result
+    bit for bit.
 
     Raises:
-        ScenarioError: neither can follow the module, naming the operation that stopped them.
+        ScenarioError: neither can follow the module, naming the operation that stopped them; an
+            operation with weights and without a counter, and no ``unknown_macs``.
     """
     module.eval()
     traced, answer = operations(module, example, leaves)
-    observer = _Observer(traced, readable_names(traced.graph, traced))
+    observer = _Observer(traced, readable_names(traced.graph, traced), unknown_macs)
     with torch.no_grad(), every_product_visible(), observer.recorder:
         observer.run(example.clone())
     steps = tuple(observer.steps.values())
@@ -163,11 +172,14 @@ class _Memory:
 class _Observer(fx.Interpreter):
     """Runs the graph once and notes a `Step` for every node."""
 
-    def __init__(self, module: fx.GraphModule, names: dict[fx.Node, str]) -> None:
+    def __init__(
+        self, module: fx.GraphModule, names: dict[fx.Node, str], unknown_macs: float | None
+    ) -> None:
         super().__init__(module)
         self.names = names
         self.steps: dict[fx.Node, Step] = {}
-        self.recorder = Recorder((*module.parameters(), *module.buffers()), batch=1)
+        weights = (*module.parameters(), *module.buffers())
+        self.recorder = Recorder(weights, batch=1, unknown_macs=unknown_macs)
         self._memory: dict[fx.Node, _Memory] = {}
         self._constant: set[fx.Node] = set()
 

@@ -5,27 +5,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simsplit.files import file_digest, json_digest
-from simsplit.networks.catalogue import open_network
+from simsplit.files import json_digest
+from simsplit.networks.catalogue import TIMM, Weights, open_network
 from simsplit.networks.cuts import input_size, points
 from simsplit.networks.graph import trace
 from simsplit.networks.preprocess import network_size, preprocess_of
-from simsplit.scenario.operating_points import EVERY, Network, OperatingPoint
+from simsplit.scenario.network_files import PROGRAM, with_digests
+from simsplit.scenario.operating_points import (
+    EVERY,
+    INCLUDED,
+    RANDOM,
+    WITHOUT_FILE,
+    Network,
+    OperatingPoint,
+)
 from simsplit.scenario.user_code import source_digest
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from simsplit.networks.cuts import InputSize, SplitPoint
     from simsplit.networks.graph import Graph
 
 
 @lru_cache(maxsize=8)
-def _graph(network_json: str, height: int, width: int, digest: str | None) -> Graph:
+def _graph(
+    network_json: str, height: int, width: int, channels: int | None, digest: str | None
+) -> Graph:
     """The traced network of a spec (as JSON, which can be hashed) at a picture size.
 
-    ``digest``: of its source's files; a network whose code has changed is another one.
+    ``channels``: of its input, if the scenario says it. ``digest``: of its source's files; a network whose code has changed is another one.
     """
     import torch
 
@@ -34,11 +47,33 @@ def _graph(network_json: str, height: int, width: int, digest: str | None) -> Gr
         spec.source,
         height=height,
         width=width,
-        weights="random" if spec.weights == "random" else Path(spec.weights),
+        weights=_weights(spec.weights),
         seed=spec.seed,
         options=spec.options,
+        weights_key=spec.weights_key,
+        weights_prefix=spec.weights_prefix,
     )
-    return trace(module, torch.zeros(1, 3, height, width), spec.leaves)
+    example = torch.zeros(1, channels or input_channels(module), height, width)
+    return trace(module, example, spec.leaves, unknown_macs=spec.unknown_macs)
+
+
+def _weights(said: str) -> Weights:
+    return said if said in WITHOUT_FILE else Path(said)  # type: ignore[return-value]
+
+
+def input_channels(module: nn.Module) -> int:
+    """Channels of the pictures that a network takes: 1 or 3.
+
+    What it says itself (``in_channels``, or an exported program's input), else what its first
+    convolution takes; 3 if that is neither.
+    """
+    from torch import nn
+
+    said = getattr(module, "in_channels", None)
+    if said in (1, 3):
+        return int(said)
+    first = next((inner for inner in module.modules() if isinstance(inner, nn.Conv2d)), None)
+    return 1 if first is not None and first.in_channels == 1 else 3
 
 
 def open_graph(network: Network, height: int, width: int) -> Graph:
@@ -50,10 +85,13 @@ def open_graph(network: Network, height: int, width: int) -> Graph:
     unsaid = {"name": "network", "answer": None, "preprocess": None}
     nameless = network.model_copy(update=unsaid)
     digest = source_digest(network.source)
+    channels = None
     if network.preprocess is not None:
         path = f"networks.{network.name}.preprocess"
-        height, width = network_size(preprocess_of(network.preprocess, path), height, width, path)
-    return _graph(nameless.model_dump_json(), height, width, digest)
+        preprocess = preprocess_of(network.preprocess, path)
+        channels = preprocess.channels
+        height, width = network_size(preprocess, height, width, path)
+    return _graph(nameless.model_dump_json(), height, width, channels, digest)
 
 
 def network_digest(network: Network) -> str:
@@ -61,10 +99,16 @@ def network_digest(network: Network) -> str:
 
     Its spec, weights, the files of its source (`simsplit.sources.source_files`), and torchvision.
     """
-    content = network.model_dump(mode="json", exclude={"name", "weights"})
-    weights = None if network.weights == "random" else file_digest(Path(network.weights))
+    content = with_digests(network.model_dump(mode="json", exclude={"name"}))
+    weights = content.pop("weights")
     source = source_digest(network.source)
-    return json_digest([content, weights, source, version("torchvision")])
+    libraries = [version("torchvision"), *_versions(network.source)]
+    return json_digest([content, None if weights == RANDOM else weights, source, *libraries])
+
+
+def _versions(source: str) -> list[str]:
+    """Of the library that a source comes from, beside torchvision's."""
+    return [version("timm")] if source.startswith(TIMM) and find_spec("timm") else []
 
 
 def _points(graph: Graph) -> list[SplitPoint]:
@@ -92,22 +136,25 @@ def split_points(
     *,
     height_px: int = 224,
     width_px: int = 224,
-    weights: str = "random",
+    weights: str | None = None,
     leaves: Sequence[str] = (),
 ) -> tuple[InputSize, list[SplitPoint]]:
     """Size of the input, and every place where the network can be cut.
 
     Args:
-        source: torchvision model or ``package.module:Name``.
+        source: torchvision model, ``timm/NAME``, ``.pt2`` file or ``package.module:Name``.
         height_px, width_px: Of the picture.
-        weights: ``random`` or a local file.
+        weights: ``random`` or a local file; None: random, or those in the ``.pt2``.
         leaves: Submodules that stay whole.
 
     Raises:
         ScenarioError, ArtefactError: See `simsplit.networks.opened.open_graph`.
     """
-    if weights != "random":
+    if source.endswith(PROGRAM):
+        source = str(Path(source).resolve())
+    weights = weights or (INCLUDED if source.endswith(PROGRAM) else RANDOM)
+    if weights not in WITHOUT_FILE:
         weights = str(Path(weights).resolve())
     network = Network(name="network", source=source, weights=weights, leaves=tuple(leaves))
     graph = open_graph(network, height_px, width_px)
-    return input_size((3, height_px, width_px)), points(graph)
+    return input_size(tuple(graph.example_shape[1:])), points(graph)

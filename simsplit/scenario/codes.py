@@ -17,7 +17,8 @@ from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.files import file_digest, json_digest
 from simsplit.messages import Scheme
 from simsplit.scenario import bundled
-from simsplit.scenario.operating_points import Network, OperatingPoint
+from simsplit.scenario.network_files import with_digests
+from simsplit.scenario.operating_points import RANDOM, Network, OperatingPoint
 from simsplit.scenario.places import Kind, find_named, reference, unknown
 from simsplit.scenario.spec import Count, Fraction, Positive, Spec
 from simsplit.scenario.user_code import source_digest
@@ -166,10 +167,12 @@ def start_digest(network: Network) -> str:
 
     Its name and what its answer is called do not count.
     """
-    content = network.model_dump(mode="json", exclude={"name", "weights", "answer"})
-    if network.weights != "random":
+    content = with_digests(network.model_dump(mode="json", exclude={"name", "answer"}))
+    weights = content.pop("weights")
+    if weights == RANDOM:
+        weights = None
+    else:
         content.pop("seed", None)
-    weights = None if network.weights == "random" else file_digest(Path(network.weights))
     return json_digest([content, weights, source_digest(network.source)])
 
 

@@ -25,7 +25,8 @@ from simsplit.scenario.data_layouts import own_by_name
 from simsplit.scenario.devices import DeviceGroup
 from simsplit.scenario.edge import Edge
 from simsplit.scenario.mistakes import Collected, located, mistake
-from simsplit.scenario.operating_points import EVERY, Network
+from simsplit.scenario.network_files import PROGRAM, with_digests
+from simsplit.scenario.operating_points import EVERY, WITHOUT_FILE, Network
 from simsplit.scenario.places import (
     HARDWARE,
     MODEL,
@@ -114,8 +115,7 @@ def digest(scenario: Scenario) -> str:
         if spec["kind"] == "trace":
             spec["file"] = file_digest(Path(spec["file"]))
     for _, network in _networks(content):
-        if network["weights"] != "random":
-            network["weights"] = file_digest(Path(network["weights"]))
+        network.update(with_digests(network))
     for data in _data_on_disk(content):
         data["path"] = Path(data["path"]).name  # its files are an artefact of the run
     for _, point in points_with_code(content):
@@ -214,10 +214,15 @@ def _with_references(
                 spec["file"] = str(find_file(file, "trace", beside=folder, path=f"{path}.file"))
     for path, network in _networks(content):
         file = network.get("weights")
-        if isinstance(file, str) and file != "random":
+        if isinstance(file, str) and file not in WITHOUT_FILE:
             with collected.kept():
                 weights = find_file(file, "weights", beside=folder, path=f"{path}.weights")
                 network["weights"] = str(weights)
+        source = network.get("source")
+        if isinstance(source, str) and source.endswith(PROGRAM):
+            with collected.kept():
+                program = find_file(source, PROGRAM, beside=folder, path=f"{path}.source")
+                network["source"] = str(program)
     task = content.get("task")
     if isinstance(task, dict) and (own := own_by_name(task.get("dataset"))) is not None:
         task["dataset"] = own

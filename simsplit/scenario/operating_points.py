@@ -18,7 +18,7 @@ from simsplit.scenario.answers import Answers
 from simsplit.scenario.custom import CustomSpec, named
 from simsplit.scenario.data import DataChoice
 from simsplit.scenario.preprocess import PreprocessChoice
-from simsplit.scenario.spec import Count, Name, Positive, Reference, Spec, Whole
+from simsplit.scenario.spec import Count, Name, NonNegative, Positive, Reference, Spec, Whole
 
 # --- task and network -------------------------------------------------------------------------
 
@@ -198,26 +198,42 @@ _CODECS_OF_SCHEME: Mapping[Scheme, tuple[str, ...]] = {
     Scheme.SEPARATE: ("entropy", "adaptive_entropy", *_TILES, "tensor", "custom"),
     Scheme.JSCC: (),
 }
+RANDOM, PACKAGE, INCLUDED = "random", "package", "included"
+WITHOUT_FILE = (RANDOM, PACKAGE, INCLUDED)  # words for weights that are no file of the user's
+PACKAGED = ("efficientnet_lite0",)  # networks whose weights come with a Python package
 EVERY = "every"  # a split that stands for all cuts of a network
 
 
-_LATER = ("preprocess",)  # keys of a network that older scenarios do not know
+_LATER = (
+    "preprocess",
+    "weights_key",
+    "weights_prefix",
+    "unknown_macs",
+)  # keys of a network that older scenarios do not know
 
 
 class Network(Spec):
     """Any PyTorch network, cut where `simsplit splits` says it can be.
 
-    ``source``: a torchvision model, or a module's class as ``package.module:Name`` built with
-    ``options``. ``weights``: ``random``, and then no accuracy is reported, or a local file
-    (safetensors, or a state dict that torch loads with weights_only). ``leaves``: submodules that
-    are kept whole when the graph is traced. ``answer``: what its output is, if it is to be scored
-    (see `simsplit.scenario.answers`). ``preprocess``: what becomes of a picture before the network
-    sees it, or torchvision's name of weights whose preprocessing it is.
+    ``source``: a torchvision model; ``timm/NAME``; ``efficientnet_lite0``; a module's class as
+    ``package.module:Name`` built with ``options``; or a torch.export program, a ``.pt2`` file that
+    holds its weights (``weights: included``). ``weights``: ``random``, and then no accuracy is
+    reported; ``package``, those that a Python package brings (``efficientnet_lite0``); or a local
+    file (safetensors, or a state dict that torch loads with weights_only). ``weights_key``,
+    ``weights_prefix``: where the state dict lies in the file, and what its names begin with; left
+    out: whatever alone fits the network. ``leaves``: submodules that are kept whole when the graph
+    is traced. ``unknown_macs``: multiply-accumulates per sample of each call of an operation that
+    has weights and no counter; without it such a network is refused. ``answer``: what its output
+    is, if it is to be scored (see `simsplit.scenario.answers`). ``preprocess``: what becomes of a
+    picture before the network sees it, or torchvision's name of weights whose preprocessing it is.
     """
 
     name: Name
-    source: Annotated[str, BeforeValidator(named), Field(min_length=1, max_length=200)]
+    source: Annotated[Reference, BeforeValidator(named)]
     weights: Annotated[str, Field(min_length=1)]
+    weights_key: Annotated[str, Field(min_length=1)] | None = None
+    weights_prefix: Annotated[str, Field(min_length=1)] | None = None
+    unknown_macs: NonNegative | None = None
     seed: Whole = 0
     leaves: tuple[str, ...] = ()
     options: dict[str, float | int | str | bool] = Field(default_factory=dict)
@@ -229,6 +245,26 @@ class Network(Spec):
         """As always; later keys only where they are said, so that older digests hold."""
         content: dict[str, Any] = dump(self)
         return {k: v for k, v in content.items() if k not in _LATER or v is not None}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _program_holds_its_weights(cls, content: object) -> object:
+        is_program = isinstance(content, dict) and str(content.get("source")).endswith(".pt2")
+        return {"weights": INCLUDED, **content} if is_program else content  # type: ignore[dict-item]
+
+    @model_validator(mode="after")
+    def _weights_are_somewhere(self) -> Network:
+        if self.source.endswith(".pt2") is not (self.weights == INCLUDED):
+            raise ValueError("weights: included belongs to a .pt2 source, and to no other")
+        if self.weights == PACKAGE and self.source not in PACKAGED:
+            packaged = ", ".join(PACKAGED)
+            raise ValueError(f"weights: package is for {packaged}; no package brings these")
+        named = self.weights_key is not None or self.weights_prefix is not None
+        if named and self.weights in WITHOUT_FILE:
+            raise ValueError("weights_key and weights_prefix belong to a weights file")
+        if self.source.endswith(".pt2") and self.options:
+            raise ValueError("a .pt2 program takes no options")
+        return self
 
     @model_validator(mode="after")
     def _scored_with_weights(self) -> Network:
