@@ -39,7 +39,7 @@ def macs(func: Any, args: Any, kwargs: Mapping[str, Any], out: Any) -> float | N
     if own is not None:
         return own(args, out)
     count = flop_registry.get(func._overloadpacket)
-    return None if count is None else count(*args, **kwargs, out_val=out) / 2
+    return None if count is None else float(count(*args, **kwargs, out_val=out)) / 2
 
 
 def weight_elements(

@@ -91,8 +91,8 @@ class InvertedBottleneck(nn.Module):
         """``(B, channels, H, W)`` → ``(B, out, H / stride, W / stride)``."""
         y = self.act0(self.bn0(self.expand_conv(x))) if self.is_wider else x
         y = self.act1(self.bn1(self.depthwise_conv(self.pad(y))))
-        y = self.bn2(self.project_conv(y))
-        return x + y if self.adds else y
+        projected: Tensor = self.bn2(self.project_conv(y))
+        return x + projected if self.adds else projected
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:

@@ -38,7 +38,8 @@ def _graph(
 ) -> Graph:
     """The traced network of a spec (as JSON, which can be hashed) at a picture size.
 
-    ``channels``: of its input, if the scenario says it. ``digest``: of its source's files; a network whose code has changed is another one.
+    ``channels``: of its input, if the scenario says it. ``digest``: of its source's files; a
+    network whose code has changed is another one.
     """
     import torch
 

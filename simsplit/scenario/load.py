@@ -25,8 +25,8 @@ from simsplit.scenario.data_layouts import own_by_name
 from simsplit.scenario.devices import DeviceGroup
 from simsplit.scenario.edge import Edge
 from simsplit.scenario.mistakes import Collected, located, mistake
-from simsplit.scenario.network_files import PROGRAM, with_digests
-from simsplit.scenario.operating_points import EVERY, WITHOUT_FILE, Network
+from simsplit.scenario.network_files import named_files, with_digests
+from simsplit.scenario.operating_points import EVERY, Network
 from simsplit.scenario.places import (
     HARDWARE,
     MODEL,
@@ -213,16 +213,10 @@ def _with_references(
             with collected.kept():
                 spec["file"] = str(find_file(file, "trace", beside=folder, path=f"{path}.file"))
     for path, network in _networks(content):
-        file = network.get("weights")
-        if isinstance(file, str) and file not in WITHOUT_FILE:
+        for key, what in named_files(network).items():
             with collected.kept():
-                weights = find_file(file, "weights", beside=folder, path=f"{path}.weights")
-                network["weights"] = str(weights)
-        source = network.get("source")
-        if isinstance(source, str) and source.endswith(PROGRAM):
-            with collected.kept():
-                program = find_file(source, PROGRAM, beside=folder, path=f"{path}.source")
-                network["source"] = str(program)
+                found = find_file(network[key], what, beside=folder, path=f"{path}.{key}")
+                network[key] = str(found)
     task = content.get("task")
     if isinstance(task, dict) and (own := own_by_name(task.get("dataset"))) is not None:
         task["dataset"] = own

@@ -49,6 +49,17 @@ def weights_file(source: str, weights: str) -> Path | None:
     return None if weights in WITHOUT_FILE else Path(weights)
 
 
+def named_files(network: Mapping[str, Any]) -> dict[str, str]:
+    """Keys of a network's mapping, as it was written, that name a file → what that is."""
+    files = {}
+    weights, source = network.get("weights"), network.get("source")
+    if isinstance(weights, str) and weights not in WITHOUT_FILE:
+        files["weights"] = "weights"
+    if isinstance(source, str) and source.endswith(PROGRAM):
+        files["source"] = PROGRAM
+    return files
+
+
 def with_digests(network: Mapping[str, Any]) -> dict[str, Any]:
     """A network's mapping with the content of its files (SHA-256) in the place of their paths."""
     file = weights_file(network["source"], network["weights"])
