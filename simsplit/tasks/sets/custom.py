@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,19 @@ from simsplit.tasks.sets.fit import Sample
 from simsplit.tasks.sets.npz import with_channels
 from simsplit.tasks.sets.pictures import to_channels
 from simsplit.tasks.sets.samples import SampleSet, settings_of, shape_of
+
+
+class Items(Protocol):
+    """What the class of a data set must have; a ``torch.utils.data.Dataset`` with a length has it.
+
+    It is built with ``(split=..., **options)``, split being ``train``, ``validation`` or ``test``.
+    """
+
+    def __len__(self) -> int:
+        """How many items."""
+
+    def __getitem__(self, index: int) -> Any:
+        """The item at a position, from 0: (picture, truth), or a mapping; the same each time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,14 +82,10 @@ def open_custom(
     items = build_target(
         spec.target,
         path=f"{where}.target",
-        base=None,
+        base=Items,
         options={"split": split, **spec.options},
         takes="split and options",
     )
-    for method in ("__len__", "__getitem__"):
-        if not hasattr(items, method):
-            message = f"a data set needs {method}: a length, and items by position"
-            raise DataError(message, key="target", value=spec.target)
     if not len(items):
         raise DataError(f"the {split} split is empty", key="target", value=spec.target)
     try:

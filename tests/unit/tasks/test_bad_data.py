@@ -433,7 +433,7 @@ def test_is_told(name: str, tmp_path: Path) -> None:
 
 
 OWN: dict[str, tuple[str, str]] = {
-    "no length": ("class Own:\n    def __init__(self, split): pass\n", r"a data set needs __len__"),
+    "no length": ("class Own:\n    def __init__(self, split): pass\n", r"has no __len__\(\)"),
     "fails when built": (
         "def Own(split):\n    raise KeyError('disk')\n", r"cannot be built with split and options",
     ),
