@@ -128,7 +128,7 @@ def _without_tags(
     loc: Sequence[str | int], raw: Any, model: type[BaseModel]
 ) -> Iterator[str | int]:
     """The location without the tags (values of ``kind``) that pydantic puts in."""
-    node, tag_open = raw, True
+    node, tag_open = raw, False  # the whole is one model: its own kind is no part of a location
     for depth, part in enumerate(loc):
         if tag_open and _is_tag(part, node, loc[:depth], model):
             tag_open = False
