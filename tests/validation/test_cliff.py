@@ -59,14 +59,18 @@ def test_the_capacity_is_right_where_it_is_known() -> None:
 def cliff_db(prbs: int) -> float:
     """SNR of 50 % block error of MCS 11 for a block of so many resource blocks."""
     scheme = mcs(MCS_INDEX)
-    return open_bler_table().required_snr_db(scheme, transport_block_bits(scheme, prbs), 0.5)
+    bits = transport_block_bits(scheme, prbs)
+    return open_bler_table().required_snr_db(scheme, bits, 0.5, prbs * RE_PER_PRB)
 
 
 @pytest.mark.parametrize("prbs", [15, 26, 51])
 def test_the_cliff_is_behind_capacity_and_near_it(prbs: int) -> None:
     """Half the blocks fail where capacity is the rate (normal approximation: Polyanskiy, Poor &
-    Verdú, IEEE Trans. Inf. Theory 56 (2010), eq. 1); a 5G LDPC code loses below 1 dB to that."""
-    limit_db = brentq(lambda snr_db: bicm_capacity(snr_db) - RATE, -5.0, 15.0)
+    Verdú, IEEE Trans. Inf. Theory 56 (2010), eq. 1); a 5G LDPC code loses below 1 dB to that. The
+    rate is that of the block with its quantised size (TS 38.214, 5.1.3.2), near the scheme's."""
+    rate = transport_block_bits(mcs(MCS_INDEX), prbs) / (prbs * RE_PER_PRB)
+    assert rate == pytest.approx(RATE, rel=0.02)
+    limit_db = brentq(lambda snr_db: bicm_capacity(snr_db) - rate, -5.0, 15.0)
     assert limit_db < cliff_db(prbs) < limit_db + 1.0
 
 
@@ -92,7 +96,8 @@ def rows_at(tmp_path_factory: pytest.TempPathFactory) -> Rows:
 @pytest.mark.parametrize("offset_db", [-1.0, -0.1, 0.0, 0.1, 1.0])
 def test_separate_stands_or_falls_with_its_blocks(rows_at: Rows, offset_db: float) -> None:
     """A block that arrives is worth what it is at 25 dB, one that fails nothing; so many arrive as
-    1 - BLER says, which within 2 dB falls from all to none."""
+    1 - BLER says, which within 2 dB falls from all to none. BLER is that of the code rate of each
+    block's own elements, which the quantised size sets apart from the scheme's."""
     scheme, table, far = mcs(MCS_INDEX), open_bler_table(), rows_at(FAR_DB, "feature_8bit")
     prbs = int(far["channel_uses"].median()) // RE_PER_PRB
     snr_db = cliff_db(prbs) + offset_db
@@ -100,8 +105,12 @@ def test_separate_stands_or_falls_with_its_blocks(rows_at: Rows, offset_db: floa
     arrived = here["delivered"].to_numpy(bool)
     worth = far.loc[here.index, "score_miou"].to_numpy() * arrived
     assert here["score_miou"].to_numpy() == pytest.approx(worth, abs=1e-12)
-    bits = transport_block_bits(scheme, prbs)
-    expected = 1 - table.transport_block_error(scheme, bits, snr_db)
+    blocks = here["channel_uses"].to_numpy(int) // RE_PER_PRB
+    sizes = {int(n): transport_block_bits(scheme, int(n)) for n in np.unique(blocks)}
+    errors = [
+        table.transport_block_error(scheme, sizes[n], snr_db, 1, n * RE_PER_PRB) for n in blocks
+    ]
+    expected = 1 - float(np.mean(errors))
     low, high = binom.interval(0.999, len(here), expected)
     assert low <= arrived.sum() <= high
     assert abs(offset_db) < 1 or expected == pytest.approx(float(offset_db > 0), abs=0.01)
