@@ -7,6 +7,9 @@ They take a class, or an object. See docs/custom.md.
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from simsplit.codecs.contract import Codec as Codec
 from simsplit.codecs.contract import check_codec as check_codec
 from simsplit.errors import ContractError as ContractError
@@ -22,3 +25,19 @@ from simsplit.sim.radio.own_channel import check_channel as check_channel
 from simsplit.sim.radio.own_scheduler import Scheduler as Scheduler
 from simsplit.sim.radio.own_scheduler import View as View
 from simsplit.sim.radio.own_scheduler import check_scheduler as check_scheduler
+from simsplit.tasks.sets.custom import Items as Items
+
+if TYPE_CHECKING:
+    from simsplit.networks.codes.custom import ChannelInside as ChannelInside
+    from simsplit.networks.codes.custom import Coder as Coder
+
+_LATER = {  # what needs torch, which takes a second to import
+    "ChannelInside": "simsplit.networks.codes.custom",
+    "Coder": "simsplit.networks.codes.custom",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'simsplit.contracts' has no attribute '{name}'")
+    return getattr(import_module(_LATER[name]), name)

@@ -63,9 +63,7 @@ class Loop:
         raise IndexError("all phases are done")
 
 
-def open_course(
-    recipe: NetworkRecipe | CodeRecipe, device: str, max_steps: int | None
-) -> Loop:
+def open_course(recipe: NetworkRecipe | CodeRecipe, device: str, max_steps: int | None) -> Loop:
     """A training at step 0.
 
     Raises:

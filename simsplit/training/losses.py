@@ -99,9 +99,7 @@ def relative_error(seen: Tensor, wanted: Tensor) -> Tensor:
     return (seen - wanted).square().mean() / variance
 
 
-def output_distillation(
-    network: Network, seen: Any, wanted: Any, temperature: float
-) -> Tensor:
+def output_distillation(network: Network, seen: Any, wanted: Any, temperature: float) -> Tensor:
     """Divergence of softened classes times T² (Hinton et al., 2015), else the relative error."""
     student, teacher = first_tensor(seen).float(), first_tensor(wanted).float()
     if student.shape != teacher.shape:

@@ -20,6 +20,8 @@ from pydantic import (
 from simsplit.errors import ScenarioError
 from simsplit.files import json_digest
 from simsplit.scenario.data import BARE, DataChoice, found_data, portable
+from simsplit.scenario.data import KINDS as DATA_KINDS
+from simsplit.scenario.data_layouts import own_by_name
 
 NETWORKS = ("multitask", "multitask_exit", "digits", "compressible")
 KINDS = (*NETWORKS, "bler_table", "latency", "codec_costs", "network", "code")
@@ -181,6 +183,10 @@ def read_mapping(path: Path) -> dict[str, Any]:
         raise ScenarioError("a recipe is a mapping", path=str(path), value=content)
     if content.get("kind") not in KINDS:
         raise ScenarioError("unknown kind", path="kind", value=content.get("kind"), choices=KINDS)
+    for key in ("dataset", "data"):
+        own = own_by_name(content.get(key))
+        if own is not None:  # by its name, not its place: a recipe's digest is of what it says
+            content[key] = own | {"path": content[key]}
     return content
 
 
@@ -210,7 +216,8 @@ def with_data(recipe: NetRecipe, beside: Path) -> NetRecipe:
 
 def _first_mistake(error: ValidationError) -> ScenarioError:
     first = error.errors(include_url=False)[0]
-    path = ".".join(str(part) for part in first["loc"] if part != BARE)
+    tags = (BARE, *DATA_KINDS) if first["loc"][:1] == ("dataset",) else ()
+    path = ".".join(str(part) for part in first["loc"] if part not in tags)
     if first["type"] == "extra_forbidden":
         parts: dict[str, type[BaseModel]] = {"shares": Shares, "network": CompressibleNetwork}
         fields = parts.get(str(first["loc"][0]), NetRecipe).model_fields

@@ -317,3 +317,9 @@ def test_what_fails_is_one_sentence(error: BaseException) -> None:
         contracts.check_channel(channel(fail))
     with pytest.raises(ScenarioError, match=f"Own failed to give its arrivals: {name}"):
         contracts.check_arrivals(arrivals(fail))
+
+
+@pytest.mark.parametrize("name", ["Items", "Coder", "ChannelInside", "Codec", "Chooser"])
+def test_what_errors_name_is_there(name: str) -> None:
+    """Errors say ``simsplit.contracts.NAME`` of every contract."""
+    assert getattr(contracts, name)._is_protocol

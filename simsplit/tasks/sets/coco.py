@@ -15,13 +15,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simsplit.files import file_digest
+from simsplit.files import Stamp, file_digest, stamp
 from simsplit.scenario.data import CocoData
 from simsplit.tasks.metrics import IGNORED
 from simsplit.tasks.sets.contract import DataError, NoSplit, Split
@@ -98,7 +99,7 @@ def open_coco(
             pictures that are not there.
     """
     file, is_divided = _annotation_file(Path(spec.path), split)
-    content = _read(file)
+    content = _read(file, stamp(file))
     categories = sorted(content["categories"], key=lambda one: int(one["id"]))
     numbers = {int(one["id"]): number for number, one in enumerate(categories)}
     names = tuple(str(one["name"]) for one in categories)
@@ -164,9 +165,10 @@ def _folder(top: Path, annotations: Path) -> Path:
     return next((folder for folder in tried if folder.is_dir()), top)
 
 
-def _read(file: Path) -> dict[str, Any]:
+@lru_cache(maxsize=1)  # a run opens its data set several times, and the JSON may be large
+def _read(file: Path, stamped: Stamp) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"is no JSON: {error}", file=file) from None
     for key in ("images", "annotations", "categories"):

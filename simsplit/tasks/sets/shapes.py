@@ -150,7 +150,7 @@ def _check_file(file: Path) -> None:
 
 def _opened(file: Path) -> Any:
     try:
-        import h5py
+        import h5py  # type: ignore[import-untyped, import-not-found, unused-ignore]
     except ImportError:
         raise DataError("reading it needs h5py: pip install h5py", file=file) from None
     try:
