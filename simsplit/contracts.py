@@ -26,6 +26,7 @@ from simsplit.sim.radio.own_scheduler import Scheduler as Scheduler
 from simsplit.sim.radio.own_scheduler import View as View
 from simsplit.sim.radio.own_scheduler import check_scheduler as check_scheduler
 from simsplit.tasks.sets.custom import Items as Items
+from simsplit.tasks.sets.custom import check_data_set as check_data_set
 
 if TYPE_CHECKING:
     from simsplit.networks.codes.custom import ChannelInside as ChannelInside

@@ -36,8 +36,16 @@ KINDS: dict[str, dict[str, Any]] = {
     },
 }
 TRAINED = [name for name in KINDS if name != "own digital"]
-DIGITAL = [name for name in KINDS if scheme_of(TypeAdapter(CodeSpec).validate_python(
-    KINDS[name] | ({"symbols": 1} if KINDS[name].get("symbols") == 0 else {}))) == "separate"]
+DIGITAL = [
+    name
+    for name in KINDS
+    if scheme_of(
+        TypeAdapter(CodeSpec).validate_python(
+            KINDS[name] | ({"symbols": 1} if KINDS[name].get("symbols") == 0 else {})
+        )
+    )
+    == "separate"
+]
 ANALOG = [name for name in KINDS if name not in DIGITAL]
 EVERY_SHAPE = pytest.mark.parametrize("form", SHAPES)
 

@@ -22,6 +22,7 @@ CHECKS = {
     "own_channel": ("PassingBy", contracts.check_channel),
     "own_arrivals": ("Bursts", contracts.check_arrivals),
     "own_policy": ("Careful", contracts.check_policy),
+    "own_data_set": ("Bars", contracts.check_data_set),
 }
 
 
@@ -323,3 +324,47 @@ def test_what_fails_is_one_sentence(error: BaseException) -> None:
 def test_what_errors_name_is_there(name: str) -> None:
     """Errors say ``simsplit.contracts.NAME`` of every contract."""
     assert getattr(contracts, name)._is_protocol
+
+
+# --- data sets ------------------------------------------------------------------------------------
+
+
+class _Listed(list):  # type: ignore[type-arg]
+    def __init__(self, split: str) -> None:
+        super().__init__([self.item()] * 2 if split == "test" else [])
+
+    def item(self) -> Any:
+        return np.zeros((4, 4, 3), np.uint8), 1
+
+
+class Unlike(_Listed):
+    def __getitem__(self, index: Any) -> Any:
+        return np.random.default_rng().integers(0, 255, (8, 8, 3), np.uint8), 1
+
+
+class Thrice(_Listed):
+    def item(self) -> Any:
+        return 1, 2, 3
+
+
+class Normalised(_Listed):
+    def item(self) -> Any:
+        return np.full((4, 4, 3), -2.0), 1
+
+
+@pytest.mark.parametrize(
+    ("own", "clause"),
+    [
+        (Unlike, "Unlike breaks the contract of a data set: item 0 differs each time"),
+        (Thrice, r"sample 0: an item must be \(picture, truth\) or a mapping"),
+        (Normalised, r"a picture of floats must be in 0\.\.1"),
+    ],
+)
+def test_a_data_set_that_breaks_its_contract(own: type, clause: str) -> None:
+    with pytest.raises(ContractError, match=clause):
+        contracts.check_data_set(own)
+
+
+def test_a_data_set_without_items() -> None:
+    with pytest.raises(ContractError, match="the train split is empty"):
+        contracts.check_data_set(_Listed, split="train")

@@ -21,15 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from simsplit.errors import ContractError
 from simsplit.files import arrays_digest
 from simsplit.scenario.data import CustomData
-from simsplit.scenario.user_code import build_target, source_digest, users_code
+from simsplit.scenario.user_code import build_target, made_of, source_digest, users_code
 from simsplit.tasks.sets.arrays import check_classes, checked, kind_of
 from simsplit.tasks.sets.contract import DataError, Split
 from simsplit.tasks.sets.fit import Sample
 from simsplit.tasks.sets.npz import with_channels
 from simsplit.tasks.sets.pictures import to_channels
 from simsplit.tasks.sets.samples import SampleSet, settings_of, shape_of
+
+KIND = "a data set"
 
 
 class Items(Protocol):
@@ -86,19 +89,11 @@ def open_custom(
         options={"split": split, **spec.options},
         takes="split and options",
     )
-    if not len(items):
-        raise DataError(f"the {split} split is empty", key="target", value=spec.target)
-    try:
-        first, again = (read_item(items, 0, spec.target, spec.channels, where) for _ in range(2))
-    except DataError as error:
-        raise error.of("sample 0") from None
-    if arrays_digest(_arrays(first)) != arrays_digest(_arrays(again)):
-        message = "item 0 differs each time it is asked for; augmentation belongs into training"
-        raise DataError(message, key="target", value=spec.target)
+    first = _checked_item(items, split, spec.target, spec.channels, where)
     return Custom(
         name="custom",
         split=split,
-        length=len(items),
+        length=_length(items, spec.target, where),
         image_shape=shape_of(height, width, spec.channels, first["image"].shape[:2]),
         heads=_heads(first, spec, items),
         where=where,
@@ -107,6 +102,42 @@ def open_custom(
         target=spec.target,
         items=items,
     )
+
+
+def check_data_set(
+    thing: Any, options: Mapping[str, Any] | None = None, *, split: Split = "test"
+) -> None:
+    """Hold a data set to its contract: a class, built with ``split`` and options, or an object.
+
+    Raises:
+        ContractError: Names the clause that does not hold.
+        ScenarioError: It cannot be built, or fails.
+    """
+    with_split = {"split": split, **dict(options or {})}
+    items, who = made_of(thing, contract=Items, kind=KIND, options=with_split)
+    try:
+        _checked_item(items, split, who, 3, "")
+    except DataError as error:
+        raise ContractError.broken(who, KIND, error.message, error.value) from None
+
+
+def _length(items: Any, target: str, where: str) -> int:
+    with users_code(f"{target} has no length", f"{where}.target", target):
+        return len(items)
+
+
+def _checked_item(items: Any, split: str, target: str, channels: int, where: str) -> Sample:
+    """The first item, which is there, of one of the forms, and the same when asked for again."""
+    if not _length(items, target, where):
+        raise DataError(f"the {split} split is empty", key="target", value=target)
+    try:
+        first, again = (read_item(items, 0, target, channels, where) for _ in range(2))
+    except DataError as error:
+        raise error.of("sample 0") from None
+    if arrays_digest(_arrays(first)) != arrays_digest(_arrays(again)):
+        message = "item 0 differs each time it is asked for; augmentation belongs into training"
+        raise DataError(message, key="target", value=target)
+    return first
 
 
 def _arrays(sample: Sample) -> dict[str, NDArray[Any]]:
