@@ -29,7 +29,10 @@ _OPERATION = re.compile(
     r"|math\.\w+|torch\._?sym_\w+"
 )
 _FORBIDDEN = ("torch.ops.aten.from_file", "torch.ops.aten._print")
-_EXPRESSION = re.compile(r"([a-z]\d+|[A-Z][A-Za-z]*|\d+(\.\d+)?|[\s()+\-*/,<>=%&|~])*")
+_EXPRESSION = re.compile(  # SymPy's: Mul(Integer(2), Symbol('s77', positive=True)), 2*s77
+    r"('[a-z]+\d+'|[a-z]+\d+\b|(positive|integer|nonnegative|real)=(True|False)|[A-Z][A-Za-z]*"
+    r"|\d+(\.\d+)?|[\s()+\-*/,<>=%&|~])*"
+)
 _OBJECTS = re.compile(r"/data/constants/(custom_obj|opaque)|/data/aotinductor/|\.(so|py)$")
 _LEGACY = re.compile(r"/data/(weights|constants)/[^/]*\.pt$")
 
@@ -44,10 +47,15 @@ class ExportedNet(nn.Module):
 
     def __init__(self, program: torch.export.ExportedProgram) -> None:
         super().__init__()
+        self.training = False
         self.program = program.module(check_guards=False)
         _, channels, *size = _input_shape(self.program)
         self.in_channels = channels if isinstance(channels, int) else 3
         self.size = tuple(side if isinstance(side, int) else None for side in size)
+
+    def train(self, mode: bool = True) -> ExportedNet:
+        """A program answers as it was exported; it has no other mode."""
+        return self
 
     def forward(self, x: Tensor) -> Any:
         """Input ``(B, C, H, W)`` → what the program gives."""

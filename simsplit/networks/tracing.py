@@ -21,6 +21,7 @@ from torch import Tensor, fx, nn
 from torch.utils._pytree import keystr, tree_flatten, tree_flatten_with_path
 
 from simsplit.errors import ScenarioError
+from simsplit.networks.exported import ExportedNet
 from simsplit.networks.layouts import Answer
 
 RESERVED_NAMES = ("input", "output")
@@ -53,6 +54,9 @@ def operations(
     """
     whole = _checked_leaves(module, (*leaves, *getattr(module, "split_leaves", ())))
     expected = _run(module, example)
+    if isinstance(module, ExportedNet) and not whole:
+        answer = Answer.of(expected)
+        return module.program, replace(answer, rebuilt=True)  # its graph gives a flat list
     try:
         traced = fx.GraphModule(module, _Tracer(whole).trace(module)).eval()
         if answer := _answer(traced, example, expected):

@@ -138,7 +138,7 @@ def _example(name: str, content: bytes) -> bytes:
     if "sample_inputs" not in name:
         return content
     file = io.BytesIO()
-    torch.save({"trap": json.JSONDecoder()}, file)
+    torch.save({"trap": Path("x")}, file)
     return file.getvalue()
 
 
@@ -177,9 +177,9 @@ def test_nothing_of_a_program_is_executed(
 
 def test_what_is_no_program(tmp_path: Path) -> None:
     (tmp_path / "net.pt2").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
-    with pytest.raises(ArtefactError, match="a Git LFS pointer.*: no torch.export program"):
+    with pytest.raises(ArtefactError, match=r"a Git LFS pointer.*: no torch\.export program"):
         open_program(tmp_path / "net.pt2", 16, 16)
-    with pytest.raises(ArtefactError, match="no such torch.export program"):
+    with pytest.raises(ArtefactError, match=r"no such torch\.export program"):
         open_program(tmp_path / "none.pt2", 16, 16)
 
 
@@ -201,12 +201,15 @@ def test_sources_that_are_not_read(source: str, said: str) -> None:
 
 
 def _scenario(**network: Any) -> dict[str, Any]:
+    device = {"name": "d", "count": 1, "hardware": "raspberry_pi_4", "operating_point": "p"}
     return {
+        "name": "foreign",
         "task": {"dataset": "photographs", "height_px": 16, "width_px": 16, "samples": 2},
         "model": None,
         "networks": [{"name": "net", **network}],
         "operating_points": [{"name": "p", "scheme": "local", "network": "net"}],
-        "devices": [{"name": "d", "operating_point": "p"}],
+        "devices": [{**device, "arrivals": {"kind": "periodic", "period_s": 1.0}}],
+        "cell": {"resource_blocks": 51, "channel": {"kind": "fixed_snr", "snr_db": 20}},
     }
 
 
