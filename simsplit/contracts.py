@@ -25,6 +25,8 @@ from simsplit.sim.radio.own_channel import check_channel as check_channel
 from simsplit.sim.radio.own_scheduler import Scheduler as Scheduler
 from simsplit.sim.radio.own_scheduler import View as View
 from simsplit.sim.radio.own_scheduler import check_scheduler as check_scheduler
+from simsplit.tasks.own_metric import Metric as Metric
+from simsplit.tasks.own_metric import check_metric as check_metric
 from simsplit.tasks.sets.custom import Items as Items
 from simsplit.tasks.sets.custom import check_data_set as check_data_set
 

@@ -14,6 +14,7 @@ from simsplit.networks.catalogue import TIMM, Weights, open_network
 from simsplit.networks.cuts import input_size, points
 from simsplit.networks.graph import trace
 from simsplit.networks.preprocess import network_size, preprocess_of
+from simsplit.scenario.answers import answers_of
 from simsplit.scenario.network_files import PROGRAM, with_digests
 from simsplit.scenario.operating_points import (
     EVERY,
@@ -104,7 +105,9 @@ def network_digest(network: Network) -> str:
     weights = content.pop("weights")
     source = source_digest(network.source)
     libraries = [version("torchvision"), *_versions(network.source)]
-    return json_digest([content, None if weights == RANDOM else weights, source, *libraries])
+    own = [source_digest(a.target) for a in answers_of(network.answer) if a.kind == "custom"]
+    numbers = None if weights == RANDOM else weights
+    return json_digest([content, numbers, source, *libraries, *own])
 
 
 def _versions(source: str) -> list[str]:

@@ -116,7 +116,8 @@ class Pipelines:
         self, network: str | None, coded: bool, requests: Sequence[ScoreRequest]
     ) -> list[Outcome]:
         if network is not None:
-            return (self._of_codes if coded else self._of_networks)[network].score(requests)
+            outcomes = (self._of_codes if coded else self._of_networks)[network].score(requests)
+            return [self._of_networks[network].scorer.finished(outcome) for outcome in outcomes]
         assert self._of_model is not None
         return self._of_model.score(requests)
 

@@ -25,7 +25,7 @@ from simsplit.results.statistics import (
     bounds_of,
     kpi,
 )
-from simsplit.tasks.evidence import SCORES_OF, Values, merged, pooled
+from simsplit.tasks.evidence import KEYS_OF, OWN, SCORES_OF, Values, merged, pooled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,8 +65,7 @@ def pooled_of(rows: DataFrame) -> list[Pooled]:
 
 def _of(evidence: Evidence) -> list[Pooled]:
     ending = evidence.ending
-    if evidence.pool is not None:
-        return [Pooled(f"pooled{ending}", "", ending, answered_only=False)]
+    own = [Pooled(f"pooled{ending}", "", ending, True)] if evidence.pool is not None else []
     scores = [score for key in evidence.values for score in SCORES_OF.get(key, ())]
     all_of_them = [Pooled(f"{score}{ending}", score, ending, False) for score in scores]
     answered = [
@@ -74,7 +73,7 @@ def _of(evidence: Evidence) -> list[Pooled]:
         for score in scores
         if f"{score}{ANSWERED}" in POOLED
     ]
-    return [*all_of_them, *answered]
+    return [*own, *all_of_them, *answered]
 
 
 def pooled_kpi(item: Pooled, rows: DataFrame, *, replicated: bool) -> Kpi:
@@ -91,14 +90,15 @@ def pooled_kpi(item: Pooled, rows: DataFrame, *, replicated: bool) -> Kpi:
     else:
         count = batch_count(len(evidence), bounds_of(item.name))
         groups = np.array_split(np.arange(len(evidence)), count)
-    pieces = [[evidence[index].values for index in group] for group in groups]
-    if not item.score:
-        found = jackknife(pieces, score, item.name)
-    else:
-        found = jackknife([[merged(piece)] for piece in pieces], score, item.name)
+    keys = KEYS_OF.get(item.score, (OWN,))
+    values: list[Values] = [{key: one.values[key] for key in keys} for one in evidence]
+    pieces = [[values[index] for index in group] for group in groups]
+    if item.score:
+        pieces = [[merged(piece)] for piece in pieces]
+    found = jackknife(pieces, score, item.name)
     few = len(pieces) < 2 or len(evidence) < FEWEST_REQUESTS
     ends = None if few or found is None else found.ends(len(pieces) - 1, CONFIDENCE)
-    centre = score([values for piece in pieces for values in piece])
+    centre = score([one for piece in pieces for one in piece])
     mean = centre if math.isfinite(centre) else None
     name = "replications" if replicated else "batches"
     method = f"jackknife over {name} ({len(pieces)})" if ends is not None else "none"
@@ -122,14 +122,14 @@ def _evidence(item: Pooled, rows: DataFrame) -> tuple[list[Evidence], NDArray[np
 def _has(item: Pooled, evidence: Evidence) -> bool:
     if not item.score:
         return evidence.pool is not None
-    return any(item.score in SCORES_OF.get(key, ()) for key in evidence.values)
+    return all(key in evidence.values for key in KEYS_OF[item.score])
 
 
 def _score(item: Pooled, evidence: Sequence[Evidence]) -> Callable[[Sequence[Values]], float]:
     pool = evidence[0].pool
-    if pool is None:
+    if item.score or pool is None:
         return lambda pieces: pooled(item.score, pieces)
-    return lambda pieces: float(pool([array for values in pieces for array in values.values()]))
+    return lambda pieces: float(pool([values[OWN] for values in pieces]))
 
 
 def jackknife(
@@ -152,5 +152,5 @@ def jackknife(
     if not np.isfinite(pseudo).all():
         return None
     variance = float(pseudo.var(ddof=1)) / count
-    size, bounds = sum(map(len, pieces)), bounds_of(name)
-    return Estimated(centre, pseudo, variance, np.empty(0), size, bounds, None, is_counted=False)
+    bounds, nothing = bounds_of(name), np.empty(0)
+    return Estimated(centre, pseudo, variance, nothing, count, bounds, None, is_counted=False)

@@ -65,12 +65,19 @@ def merged(pieces: Sequence[Values]) -> Values:
     }
 
 
-SCORES_OF = {
-    "confusion": ("dataset_miou",),
-    "detections": ("map50", "map50_95"),
-    "squared_error": ("dataset_rmse",),
-    "disparity_error": ("dataset_disparity_rmse_px",),
-    "calibration": ("ece",),
+OWN = "own"  # evidence of a metric of the user's own
+KEYS_OF = {
+    "dataset_miou": ("confusion",),
+    "map50": ("detections", "truths"),
+    "map50_95": ("detections", "truths"),
+    "dataset_rmse": ("squared_error",),
+    "dataset_disparity_rmse_px": ("disparity_error",),
+    "ece": ("calibration",),
+}
+"""Pooled score → the evidence that it is made of."""
+SCORES_OF: Mapping[str, tuple[str, ...]] = {
+    keys[0]: tuple(name for name, others in KEYS_OF.items() if others[0] == keys[0])
+    for keys in KEYS_OF.values()
 }
 """Evidence → the pooled scores that it is of."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -23,7 +24,9 @@ from simsplit.scenario.answers import (
     answers_of,
 )
 from simsplit.scenario.operating_points import Network
+from simsplit.tasks.evidence import OWN
 from simsplit.tasks.outputs import Answer, read_answers
+from simsplit.tasks.own_metric import open_metric
 from simsplit.tasks.scoring import constant_of, named, score_names, scored
 from simsplit.tasks.wanted import wanted_of
 
@@ -64,6 +67,11 @@ class Scorer:
             wanted_of(spec, f"{path}[{i}]" if several else path, truth, classes, scale)
             for i, spec in enumerate(self.answers)
         ]
+        self._own = {
+            one.spec.ending: open_metric(one.spec, one.path)
+            for one in self.wanted
+            if isinstance(one.spec, CustomAnswer)
+        }
 
     @cached_property
     def _constants(self) -> list[Array | None]:
@@ -104,14 +112,38 @@ class Scorer:
         scores: Scores = ()
         evidence: list[Evidence] = []
         for answer, one, constant in zip(answers, self.wanted, self._constants, strict=True):
-            mine, shown = named(
-                scored(answer, row, one, constant), one.spec, is_lost=answer is None
-            )
+            if isinstance(one.spec, CustomAnswer):
+                mine, shown = self._by_own(one.spec, answer, row)
+            else:
+                found = scored(answer, row, one, constant)
+                mine, shown = named(found, one.spec, is_lost=answer is None)
             scores = (*scores, *mine)
             evidence += [] if shown is None else [shown]
         if self._is_short:
             return Outcome(tuple((name, value) for name, value in scores if name in _OF_SHORT))
         return Outcome(scores, tuple(evidence))
+
+    def _by_own(
+        self, spec: CustomAnswer, answer: Answer | None, row: Mapping[str, Array]
+    ) -> tuple[Scores, Evidence | None]:
+        """Score and evidence by a metric of the user's own; of a lost request no evidence."""
+        metric = self._own[spec.ending]
+        if answer is None:
+            return ((spec.name, metric.lost(row)),), None
+        scores = ((spec.name, metric.score(answer, row)),)
+        if not metric.pools:
+            return scores, None
+        return scores, Evidence(spec.ending, {OWN: metric.evidence(answer, row)})
+
+    def finished(self, outcome: Outcome) -> Outcome:
+        """The outcome with what pools its evidence, which no file can hold."""
+        if not any(metric.pools for metric in self._own.values()):
+            return outcome
+        evidence = tuple(
+            replace(one, pool=self._own[one.ending].pooled) if OWN in one.values else one
+            for one in outcome.evidence
+        )
+        return Outcome(outcome.scores, evidence)
 
     # --- what answers weigh
 
