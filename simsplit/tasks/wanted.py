@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._pytree import tree_flatten_with_path
@@ -96,8 +97,9 @@ def _classes(
         what = "labels" if spec.labels is not None else "classes"
         message = f"the data set has {count} classes in '{key}', the answer says {said}"
         raise ScenarioError(message, path=f"{path}.{what}", value=said)
-    least = 1 + int(labels[labels != IGNORED].max(initial=-1)) if labels.ndim > 1 else 0
-    least = least or 1 + int(labels.max(initial=-1))
+    is_map = isinstance(spec, SegmentationAnswer)
+    occurring = labels[labels != IGNORED] if is_map else labels
+    least = 1 + int(occurring.astype(np.int64).max(initial=-1))
     if said is not None and said < least:
         message = f"the data set has labels up to {least - 1} in '{key}', the answer says {said}"
         raise ScenarioError(message, path=path, value=said)
