@@ -32,7 +32,7 @@ _TOWARDS_LIGHT = np.array((-0.45, 0.8, -0.4)) / np.linalg.norm((-0.45, 0.8, -0.4
 _AMBIENT, _SHADOW = 0.45, 0.55
 _HALF = 0.4  # half an edge or the radius at scale 1
 _REACH = 0.95  # of any object from its centre, at most
-_STEPS, _NEAR = 48, 1e-3
+_STEPS, _NEAR, _FAR = 48, 1e-3, 10.0
 
 
 class Layers(NamedTuple):
@@ -212,9 +212,12 @@ def _marched(
     """Sphere tracing (Hart, The Visual Computer 12, 1996)."""
     start, ray = origins[those], rays[those]
     travelled = np.zeros(len(start))
+    left = np.full(len(start), np.inf)  # to the surface, after the last step
+    moving = np.arange(len(start))
     for _ in range(_STEPS):
-        travelled = np.minimum(travelled + surface(start + ray * travelled[:, None]), 1e3)
-    hit = np.abs(surface(start + ray * travelled[:, None])) < _NEAR
+        left[moving] = surface(start[moving] + ray[moving] * travelled[moving, None])
+        moving = moving[(left[moving] > _NEAR / 100) & (travelled[moving] < _FAR)]
+        travelled[moving] += left[moving]
     distance = np.full(those.shape, np.inf)
-    distance[those] = np.where(hit, travelled, np.inf)
+    distance[those] = np.where(left < _NEAR, travelled, np.inf)
     return distance
