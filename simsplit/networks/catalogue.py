@@ -29,6 +29,7 @@ Weights = Path | Literal["random", "package", "included"]
 
 TIMM = "timm/"
 LITE0 = "efficientnet_lite0"
+READING = "weights_reading"  # attribute: how the weights file was read, if not as it is
 _NOT_YET = {".onnx": Kind.ONNX, ".torchscript": Kind.TORCHSCRIPT, ".ptl": Kind.TORCHSCRIPT}
 _NEAR = 5  # names of timm's thousand that are suggested
 
@@ -74,11 +75,15 @@ def open_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = _made(source, height, width, options or {})
+    how = ""
     if weights == "package":
         load_weights(module, packaged_weights(source), rename=plain_name)
     elif isinstance(weights, Path):
-        load_weights(module, weights, key=weights_key, prefix=weights_prefix)
-    return _finished(module, source, height, width, tuple(leaves))
+        reading = load_weights(module, weights, key=weights_key, prefix=weights_prefix)
+        how = str(reading) if reading.key or reading.prefix else ""
+    finished = _finished(module, source, height, width, tuple(leaves))
+    setattr(finished, READING, how)
+    return finished
 
 
 def _finished(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simsplit.files import json_digest
-from simsplit.networks.catalogue import TIMM, Weights, open_network
+from simsplit.networks.catalogue import READING, TIMM, Weights, open_network
 from simsplit.networks.cuts import input_size, points
 from simsplit.networks.graph import trace
 from simsplit.networks.preprocess import network_size, preprocess_of
@@ -94,6 +94,19 @@ def open_graph(network: Network, height: int, width: int) -> Graph:
         channels = preprocess.channels
         height, width = network_size(preprocess, height, width, path)
     return _graph(nameless.model_dump_json(), height, width, channels, digest)
+
+
+def weights_notes(networks: Iterable[Network], height: int, width: int) -> Iterator[str]:
+    """How weights files were read that are no plain state dict of their network.
+
+    Raises:
+        ScenarioError, ArtefactError: See `open_graph`.
+    """
+    for network in networks:
+        if network.weights not in WITHOUT_FILE:
+            how = getattr(open_graph(network, height, width).original, READING, "")
+            if how:
+                yield f"networks.{network.name}.weights: read with {how}"
 
 
 def network_digest(network: Network) -> str:

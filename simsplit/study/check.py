@@ -272,7 +272,19 @@ def _code_warnings(scenario: Scenario) -> Iterable[str]:
 
 def _notes(scenario: Scenario) -> tuple[str, ...]:
     """What was made of a channel trace; hardware whose latencies rest on little."""
-    return (*_trace_notes(scenario.cell), *thin_evidence(hardware_names(scenario)))
+    readings = () if not_examined(scenario) else _weights_notes(scenario)
+    hardware = thin_evidence(hardware_names(scenario))
+    return (*_trace_notes(scenario.cell), *hardware, *readings)
+
+
+def _weights_notes(scenario: Scenario) -> tuple[str, ...]:
+    """How the networks' weights files were read."""
+    if not scenario.networks:
+        return ()  # torch stays unimported
+    from simsplit.networks.opened import weights_notes
+
+    task = scenario.task
+    return tuple(weights_notes(scenario.networks, task.height_px, task.width_px))
 
 
 def _trace_notes(cell: Cell) -> tuple[str, ...]:

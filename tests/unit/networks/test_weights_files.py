@@ -252,3 +252,23 @@ def test_the_safetensors_header_is_looked_at(tmp_path: Path) -> None:
     path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
     with pytest.raises(ArtefactError, match="is damaged"):
         load_weights(network(), path)
+
+
+def test_check_says_how_a_checkpoint_was_read(tmp_path: Path) -> None:
+    from torchvision.models import squeezenet1_1
+
+    from simsplit.study.check import check
+
+    torch.save({"ema": squeezenet1_1().state_dict()}, tmp_path / "w.ckpt")
+    net = {"name": "net", "source": "squeezenet1_1", "weights": str(tmp_path / "w.ckpt")}
+    device = {"name": "d", "count": 1, "hardware": "raspberry_pi_4", "operating_point": "p"}
+    scenario = {
+        "name": "wrapped",
+        "task": {"dataset": "photographs", "height_px": 32, "width_px": 32, "samples": 2},
+        "model": None,
+        "networks": [net],
+        "operating_points": [{"name": "p", "scheme": "local", "network": "net"}],
+        "devices": [{**device, "arrivals": {"kind": "periodic", "period_s": 1.0}}],
+        "cell": {"resource_blocks": 51, "channel": {"kind": "fixed_snr", "snr_db": 20}},
+    }
+    assert "networks.net.weights: read with weights_key: ema" in check(scenario).notes
