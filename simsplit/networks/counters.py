@@ -48,7 +48,7 @@ def weight_elements(
     """Parameters read: all of them; rows of an embedding; at every step in a recurrent layer."""
     name, elements = plain_name(func), sum(tensor.numel() for tensor in weights)
     if name in EMBEDDINGS and weights:
-        return min(elements, args[1].numel() * args[0].shape[-1])
+        return float(min(elements, args[1].numel() * args[0].shape[-1]))
     return elements * _steps(name, args) if name in RECURRENT else elements
 
 

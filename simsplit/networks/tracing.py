@@ -55,8 +55,7 @@ def operations(
     whole = _checked_leaves(module, (*leaves, *getattr(module, "split_leaves", ())))
     expected = _run(module, example)
     if isinstance(module, ExportedNet) and not whole:
-        answer = Answer.of(expected)
-        return module.program, replace(answer, rebuilt=True)  # its graph gives a flat list
+        return module.program, Answer.of(expected, rebuilt=True)  # its graph gives a flat list
     try:
         traced = fx.GraphModule(module, _Tracer(whole).trace(module)).eval()
         if answer := _answer(traced, example, expected):
