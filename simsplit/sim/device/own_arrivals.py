@@ -53,7 +53,7 @@ def checked_gaps_s(own: Arrivals, who: str, path: str = "") -> Iterator[float]:
         gaps: Iterator[Any] = iter(own.gaps_s())
     while True:
         with users_code(f"{who} failed to give its arrivals", path):
-            gap_s = next(gaps, _END)
+            gap_s: Any = next(gaps, _END)
         if gap_s is _END:
             return
         if not _is_number(gap_s):
