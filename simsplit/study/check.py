@@ -10,7 +10,7 @@ high load, is not foreseen.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from simsplit.hardware.evidence import hardware_names, thin_evidence
 from simsplit.messages import Scheme
 from simsplit.phy.sizes import resource_elements
+from simsplit.scenario.answers import AnswerSpec, answers_of
 from simsplit.scenario.bundled import model_card
 from simsplit.scenario.cell import Cell
 from simsplit.scenario.channel import TraceChannel
@@ -33,6 +34,8 @@ from simsplit.sim.radio.frame import elements_of, frame_of, open_trace, uplink_s
 from simsplit.sim.radio.positions import site_points
 from simsplit.study.defaults import defaults
 from simsplit.study.pilot import load_decides, offered_hz, pilot
+from simsplit.tasks.datasets import class_counts
+from simsplit.tasks.score_names import pooled_names, score_names
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -271,10 +274,37 @@ def _code_warnings(scenario: Scenario) -> Iterable[str]:
 
 
 def _notes(scenario: Scenario) -> tuple[str, ...]:
-    """What was made of a channel trace; hardware whose latencies rest on little."""
+    """Which scores to expect; what was made of a channel trace; hardware that rests on little."""
     readings = () if not_examined(scenario) else _weights_notes(scenario)
     hardware = thin_evidence(hardware_names(scenario))
-    return (*_trace_notes(scenario.cell), *hardware, *readings)
+    return (*_score_notes(scenario), *_trace_notes(scenario.cell), *hardware, *readings)
+
+
+def _score_notes(scenario: Scenario) -> Iterator[str]:
+    """Which scores the networks' answers will give; pooled ones are of all requests together."""
+    for network in scenario.networks:
+        specs = answers_of(network.answer)
+        if not specs:
+            yield f"network {network.name}: no answer is declared, so nothing is scored"
+            continue
+        if isinstance(network.answer, str):
+            alone = {"label": "accuracy", "segmentation": "miou, pixel_accuracy"}
+            yield f"network {network.name}: scores {alone[network.answer]}"
+            continue
+        each = [name for spec in specs for name in score_names(spec, _classes(scenario, spec))]
+        pooled = [name for spec in specs for name in pooled_names(spec)]
+        parts = {"per request": each, "of all requests together": pooled}
+        said = [f"{', '.join(names)} {how}" for how, names in parts.items() if names]
+        yield f"network {network.name}: scores {'; '.join(said)}"
+
+
+def _classes(scenario: Scenario, spec: AnswerSpec) -> int | None:
+    """As far as the answer or a data set of simsplit's own says it."""
+    said: int | None = getattr(spec, "classes", None)
+    if said is not None or not isinstance(scenario.task.dataset, str):
+        return said
+    task = scenario.task
+    return class_counts(task.dataset, task.height_px, task.width_px).get(spec.truth_key)
 
 
 def _weights_notes(scenario: Scenario) -> tuple[str, ...]:

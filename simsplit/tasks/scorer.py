@@ -27,7 +27,8 @@ from simsplit.scenario.operating_points import Network
 from simsplit.tasks.evidence import OWN
 from simsplit.tasks.outputs import Answer, read_answers
 from simsplit.tasks.own_metric import open_metric
-from simsplit.tasks.scoring import constant_of, named, score_names, scored
+from simsplit.tasks.score_names import score_names
+from simsplit.tasks.scoring import constant_of, named, scored
 from simsplit.tasks.wanted import wanted_of
 
 Array = NDArray[Any]

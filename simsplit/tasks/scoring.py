@@ -29,13 +29,12 @@ from simsplit.tasks.answers import UNKNOWN, segmentation_counts, target_picture
 from simsplit.tasks.average_precision import match
 from simsplit.tasks.evidence import Values, confusion_of
 from simsplit.tasks.outputs import Answer
+from simsplit.tasks.score_names import TOP5_FROM
 from simsplit.tasks.wanted import Wanted
 
 Array = NDArray[Any]
 Truth = Mapping[str, Array]
 Scored = tuple[Scores, Values]
-
-TOP5_FROM = 6  # classes; of fewer, five guesses hold all
 
 
 def scored(answer: Answer | None, truth: Truth, wanted: Wanted, constant: Array | None) -> Scored:
@@ -66,26 +65,6 @@ def scored(answer: Answer | None, truth: Truth, wanted: Wanted, constant: Array 
             return (("psnr_db", metrics.psnr_db(seen, target)),), {}
         case CustomAnswer():
             raise ValueError("a metric of the user's own scores itself")
-
-
-def score_names(spec: AnswerSpec, classes: int | None) -> list[str]:
-    """Names of a request's scores, their ending included."""
-    match spec:
-        case ClassificationAnswer():
-            names = ["accuracy", *(["top5"] if (classes or 0) >= TOP5_FROM else [])]
-        case SegmentationAnswer():
-            names = ["miou", "pixel_accuracy"]
-        case DetectionAnswer():
-            names = []
-        case DisparityAnswer():
-            names = ["disparity_rmse_px"]
-        case RegressionAnswer():
-            names = ["rmse"]
-        case ReconstructionAnswer():
-            names = ["psnr_db"]
-        case CustomAnswer():
-            return [spec.name]
-    return [f"{name}{spec.ending}" for name in names]
 
 
 def named(scored: Scored, spec: AnswerSpec, *, is_lost: bool) -> tuple[Scores, Evidence | None]:
