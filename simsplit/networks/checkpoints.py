@@ -22,6 +22,7 @@ from simsplit.errors import ArtefactError
 from simsplit.networks.file_kinds import Kind, kind_of
 
 TRAINING_ONLY = ("aux1.", "aux2.", "AuxLogits.", "aux_classifier.")  # heads left out at inference
+_BESIDE = ("entropy_tables.",)  # in files of simsplit's own models, no parameters of the network
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.")
 WRAPPED_DEEP = 3  # mappings within mappings that are looked into
 _UNREAD = ("n_averaged",)  # counts of an averaged model
@@ -202,7 +203,8 @@ def _the_one_that_fits(module: nn.Module, path: Path, readings: list[Reading]) -
 def _differences(reading: Reading, wanted: set[str]) -> tuple[list[str], list[str]]:
     """Names that the network wants in vain, and names that it does not know."""
     missing = [n for n in wanted - set(reading.state) if not n.endswith(_OPTIONAL)]
-    unexpected = [n for n in reading.state if n not in wanted and not n.startswith(TRAINING_ONLY)]
+    unneeded = (*TRAINING_ONLY, *_BESIDE)
+    unexpected = [n for n in reading.state if n not in wanted and not n.startswith(unneeded)]
     return sorted(missing), unexpected
 
 
