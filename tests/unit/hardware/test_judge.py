@@ -15,6 +15,7 @@ from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.hardware import judge as measure
 from simsplit.hardware.judge import Measured, measure_network
 from simsplit.hardware.profile_file import read_profile
+from simsplit.scenario.permission import code_allowed
 
 MODULE = """
 from torch import nn
@@ -46,7 +47,8 @@ def own_networks(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("own")
     (folder / "measured_nets.py").write_text(MODULE)
     sys.path.insert(0, str(folder))
-    yield folder
+    with code_allowed():
+        yield folder
     sys.path.remove(str(folder))
     sys.modules.pop("measured_nets", None)
 
