@@ -70,12 +70,12 @@ class JsccBottleneck(nn.Module):
     ) -> None:
         super().__init__()
         self.grid, self.rectified = (symbol_channels, height, width), rectified
-        size: dict[str, int] = {"kernel_size": kernel, "padding": kernel // 2}
-        self.enter = nn.Conv2d(feature_channels, hidden_channels, **size)
+        edge = kernel // 2
+        self.enter = nn.Conv2d(feature_channels, hidden_channels, kernel, padding=edge)
         self.to_symbols = nn.Conv2d(hidden_channels, 2 * symbol_channels, 1)
-        self.from_symbols = nn.Conv2d(2 * symbol_channels, hidden_channels, **size)
+        self.from_symbols = nn.Conv2d(2 * symbol_channels, hidden_channels, kernel, padding=edge)
         self.gate_in = NoiseGate(symbol_channels, hidden_channels)
-        self.leave = nn.Conv2d(hidden_channels, feature_channels, **size)
+        self.leave = nn.Conv2d(hidden_channels, feature_channels, kernel, padding=edge)
         self.gate_out = NoiseGate(symbol_channels, feature_channels)
         self.symbol_order: Tensor | None
         self.register_buffer("symbol_order", None)  # weights of a plain code hold no such tensor

@@ -52,12 +52,14 @@ class Course(Protocol):
     """One training: its parts and what a step minimises.
 
     Attributes:
-        recipe: What is asked.
         parts: Modules by name, all of them in a checkpoint.
     """
 
-    recipe: NetworkRecipe | CodeRecipe
     parts: dict[str, nn.Module]
+
+    @property
+    def recipe(self) -> NetworkRecipe | CodeRecipe:
+        """What is asked."""
 
     def prepare(self, arrays: Arrays) -> Batch:
         """Rows that steps draw from; parts are calibrated on them."""

@@ -75,6 +75,7 @@ def open_course(recipe: NetworkRecipe | CodeRecipe, device: str, max_steps: int 
     )
     count = min(recipe.train_images, data.capacity)
     lengths = [phase.step_count(count, recipe.batch) for phase in recipe.phases]
+    course: Course
     course = NetworkCourse(recipe) if isinstance(recipe, NetworkRecipe) else CodeCourse(recipe)
     return Loop(course, device, _shortened(lengths, max_steps))
 
@@ -130,7 +131,7 @@ def train_phases(
         for part in course.parts.values():
             part.to("cpu").eval().requires_grad_(False)
     course.settle(arrays)
-    facts = {"steps": loop.step, "seconds": loop.elapsed_s, "threads": threads}
+    facts: dict[str, Any] = {"steps": loop.step, "seconds": loop.elapsed_s, "threads": threads}
     facts |= {"device": loop.device, "recipe_digest": json_digest(content)}
     test = _arrays(recipe, "test", recipe.test_images)
     if isinstance(course, CodeCourse):
@@ -141,8 +142,8 @@ def train_phases(
 
 
 def _arrays(recipe: NetworkRecipe | CodeRecipe, split: str, most: int) -> Arrays:
-    size = {"height": recipe.height, "width": recipe.width}
-    dataset = open_dataset(recipe.data, split, where="data", **size)
+    height, width = recipe.height, recipe.width
+    dataset = open_dataset(recipe.data, split, height=height, width=width, where="data")
     return cached_arrays(dataset, min(most, dataset.capacity if split == "train" else len(dataset)))
 
 

@@ -234,6 +234,7 @@ def parse_phased_recipe(content: Mapping[str, Any], folder: Path) -> NetworkReci
         if isinstance(distill, dict) and isinstance(distill.get("teacher"), dict):
             where = f"phases[{index}].objectives.distill.teacher"
             distill["teacher"] = network_content(distill["teacher"], folder, where)
+    model: type[NetworkRecipe] | type[CodeRecipe]
     model = NetworkRecipe if content.get("kind") == "network" else CodeRecipe
     if model is NetworkRecipe and isinstance(resolved.get("network"), dict):
         weights = resolved["network"]["weights"]

@@ -159,7 +159,7 @@ def sized_by_data(code: nn.Module, *names: str) -> None:
             if stored is not None:
                 setattr(module, name, torch.empty_like(stored))
 
-    code.register_load_state_dict_pre_hook(grow)
+    code.register_load_state_dict_pre_hook(grow)  # type: ignore[no-untyped-call]
 
 
 def as_rows(latent: NDArray[Any]) -> NDArray[Any]:

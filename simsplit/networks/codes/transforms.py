@@ -103,8 +103,7 @@ def analysis(form: Form, out_channels: int, hidden: int, stride: int) -> nn.Sequ
     layers: list[nn.Module] = []
     channels, steps = form.channels, stride.bit_length() - 1
     for step in (2,) * steps or (1,):
-        size = {"kernel_size": form.kernel, "padding": form.kernel // 2, "stride": step}
-        layers += [nn.Conv2d(channels, hidden, **size), nn.PReLU()]
+        layers += [_same(channels, hidden, form.kernel, step), nn.PReLU()]
         channels = hidden
     return nn.Sequential(*layers, _same(hidden, out_channels, form.kernel))
 
@@ -127,5 +126,5 @@ class Synthesis(nn.Module):
         return grid
 
 
-def _same(in_channels: int, out_channels: int, kernel: int) -> nn.Conv2d:
-    return nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2)
+def _same(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2)
