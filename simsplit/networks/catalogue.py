@@ -54,6 +54,7 @@ def open_network(
     options: Mapping[str, Any] | None = None,
     weights_key: str | None = None,
     weights_prefix: str | None = None,
+    weights_fresh: tuple[str, ...] = (),
 ) -> nn.Module:
     """A network in evaluation mode that takes images ``(B, C, height, width)``.
 
@@ -67,6 +68,7 @@ def open_network(
         leaves: Paths of submodules that stay whole when the network is cut.
         options: Arguments for the class or the model.
         weights_key, weights_prefix: See `simsplit.networks.checkpoints.load_weights`.
+        weights_fresh: Its ``fresh``.
 
     Raises:
         ScenarioError: unknown source, or options that it does not take.
@@ -77,9 +79,10 @@ def open_network(
         module = _made(source, height, width, options or {})
     how = ""
     if weights == "package":
-        load_weights(module, packaged_weights(source), rename=plain_name)
+        load_weights(module, packaged_weights(source), rename=plain_name, fresh=weights_fresh)
     elif isinstance(weights, Path):
-        reading = load_weights(module, weights, key=weights_key, prefix=weights_prefix)
+        key, prefix, fresh = weights_key, weights_prefix, weights_fresh
+        reading = load_weights(module, weights, key=key, prefix=prefix, fresh=fresh)
         how = str(reading) if reading.key or reading.prefix else ""
     finished = _finished(module, source, height, width, tuple(leaves))
     setattr(finished, READING, how)

@@ -58,6 +58,7 @@ def load_weights(
     key: str | None = None,
     prefix: str | None = None,
     rename: Callable[[str], str] = str,
+    fresh: tuple[str, ...] = (),
 ) -> Reading:
     """Fills a network from a safetensors file or a state dict (``torch.load(weights_only=True)``).
 
@@ -69,6 +70,7 @@ def load_weights(
         key: Where the state dict lies in the checkpoint; None: wherever it fits.
         prefix: Only names that begin with it are read, without it; None: whatever fits.
         rename: What the file calls a tensor → its name in the network.
+        fresh: Tensors of the network whose names begin so stay as they are, whatever the file says.
 
     Returns:
         How the file was read.
@@ -77,8 +79,13 @@ def load_weights(
         ArtefactError: no such file; not weights (it says what instead); no reading fits, or several
             do; other shapes; NaN in any tensor, or infinity in a parameter.
     """
-    readings = [_renamed(r, rename) for r in _readings(read(path), path, key, prefix)]
-    reading = _the_one_that_fits(module, path, readings)
+    wanted = {name for name in module.state_dict() if not name.startswith(fresh)}
+    if fresh and len(wanted) == len(module.state_dict()):
+        choices = sorted({name.split(".")[0] for name in wanted})
+        message = "no parameter of the network begins so"
+        raise ArtefactError(message, path="weights_fresh", value=", ".join(fresh), choices=choices)
+    readings = [_renamed(r, rename, fresh) for r in _readings(read(path), path, key, prefix)]
+    reading = _the_one_that_fits(wanted, path, readings)
     _fill(module, path, reading)
     return reading
 
@@ -176,8 +183,9 @@ def _without(key: str, state: State, prefix: str) -> Reading:
     return Reading(key, prefix, {n.removeprefix(prefix): t for n, t in own.items()})
 
 
-def _renamed(reading: Reading, rename: Callable[[str], str]) -> Reading:
-    state = {rename(name): tensor for name, tensor in reading.state.items()}
+def _renamed(reading: Reading, rename: Callable[[str], str], fresh: tuple[str, ...]) -> Reading:
+    named = {rename(name): tensor for name, tensor in reading.state.items()}
+    state = {name: tensor for name, tensor in named.items() if not name.startswith(fresh)}
     return Reading(reading.key, reading.prefix, state)
 
 
@@ -187,8 +195,7 @@ def _contents(content: Any) -> str:
     return f"; it holds {', '.join(map(str, list(content)[:5])) or 'nothing'}"
 
 
-def _the_one_that_fits(module: nn.Module, path: Path, readings: list[Reading]) -> Reading:
-    wanted = set(module.state_dict())
+def _the_one_that_fits(wanted: set[str], path: Path, readings: list[Reading]) -> Reading:
     fitting = [reading for reading in readings if not any(_differences(reading, wanted))]
     if len(fitting) == 1 or (fitting and (fitting[0].key, fitting[0].prefix) == ("", "")):
         return fitting[0]

@@ -45,7 +45,18 @@ def _graph(
     import torch
 
     spec = Network.model_validate_json(network_json)
-    module = open_network(
+    module = open_module(spec, height, width)
+    example = torch.zeros(1, channels or input_channels(module), height, width)
+    return trace(module, example, spec.leaves, unknown_macs=spec.unknown_macs)
+
+
+def open_module(spec: Network, height: int, width: int) -> nn.Module:
+    """The module of a spec for pictures of a size, with its weights, in evaluation mode.
+
+    Raises:
+        ScenarioError, ArtefactError: As of `simsplit.networks.catalogue.open_network`.
+    """
+    return open_network(
         spec.source,
         height=height,
         width=width,
@@ -54,9 +65,8 @@ def _graph(
         options=spec.options,
         weights_key=spec.weights_key,
         weights_prefix=spec.weights_prefix,
+        weights_fresh=spec.weights_fresh or (),
     )
-    example = torch.zeros(1, channels or input_channels(module), height, width)
-    return trace(module, example, spec.leaves, unknown_macs=spec.unknown_macs)
 
 
 def _weights(said: str) -> Weights:

@@ -208,8 +208,12 @@ _LATER = (
     "preprocess",
     "weights_key",
     "weights_prefix",
+    "weights_fresh",
     "unknown_macs",
 )  # keys of a network that older scenarios do not know
+
+
+Prefix = Annotated[str, Field(min_length=1)]
 
 
 class Network(Spec):
@@ -221,11 +225,13 @@ class Network(Spec):
     reported; ``package``, those that a Python package brings (``efficientnet_lite0``); or a local
     file (safetensors, or a state dict that torch loads with weights_only). ``weights_key``,
     ``weights_prefix``: where the state dict lies in the file, and what its names begin with; left
-    out: whatever alone fits the network. ``leaves``: submodules that are kept whole when the graph
-    is traced. ``unknown_macs``: multiply-accumulates per sample of each call of an operation that
-    has weights and no counter; without it such a network is refused. ``answer``: what its output
-    is, if it is to be scored (see `simsplit.scenario.answers`). ``preprocess``: what becomes of a
-    picture before the network sees it, or torchvision's name of weights whose preprocessing it is.
+    out: whatever alone fits the network. ``weights_fresh``: parameters whose names begin so keep
+    their random start, such as a last layer for other classes. ``leaves``: submodules that are kept
+    whole when the graph is traced. ``unknown_macs``: multiply-accumulates per sample of each call
+    of an operation that has weights and no counter; without it such a network is refused.
+    ``answer``: what its output is, if it is to be scored (see `simsplit.scenario.answers`).
+    ``preprocess``: what becomes of a picture before the network sees it, or torchvision's name of
+    weights whose preprocessing it is.
     """
 
     name: Name
@@ -233,6 +239,7 @@ class Network(Spec):
     weights: Annotated[str, Field(min_length=1)]
     weights_key: Annotated[str, Field(min_length=1)] | None = None
     weights_prefix: Annotated[str, Field(min_length=1)] | None = None
+    weights_fresh: Annotated[tuple[Prefix, ...], Field(min_length=1)] | None = None
     unknown_macs: NonNegative | None = None
     seed: Whole = 0
     leaves: tuple[str, ...] = ()
@@ -262,6 +269,8 @@ class Network(Spec):
         named = self.weights_key is not None or self.weights_prefix is not None
         if named and self.weights in WITHOUT_FILE:
             raise ValueError("weights_key and weights_prefix belong to a weights file")
+        if self.weights_fresh and self.weights in (RANDOM, INCLUDED):
+            raise ValueError("weights_fresh leaves out a part of other weights; there are none")
         if self.source.endswith(".pt2") and self.options:
             raise ValueError("a .pt2 program takes no options")
         return self

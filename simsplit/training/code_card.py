@@ -19,7 +19,7 @@ from simsplit.pipeline.coded import CodedPipeline
 from simsplit.pipeline.traced import NetworkPipeline
 from simsplit.scenario.codes import WEIGHTS, start_digest
 from simsplit.scenario.data import portable
-from simsplit.scenario.operating_points import Network, OperatingPoint
+from simsplit.scenario.operating_points import RANDOM, WITHOUT_FILE, Network, OperatingPoint
 from simsplit.tasks.datasets import Arrays, class_counts
 from simsplit.training.card import SNRS_DB, interval, versions
 from simsplit.training.phases import UNTRAINED, CodeRecipe, NetworkRecipe
@@ -79,8 +79,10 @@ def finish_code(course: CodeCourse, folder: Path, test: Arrays, facts: Mapping[s
 def _network(network: Network) -> dict[str, Any]:
     """As a card remembers it: weights by digest, no paths."""
     content = network.model_dump(mode="json", exclude={"name"})
-    known = content["weights"] in ("random", UNTRAINED)
-    content["weights"] = "random" if known else file_digest(Path(content["weights"]))
+    if content["weights"] == UNTRAINED:
+        content["weights"] = RANDOM
+    elif content["weights"] not in WITHOUT_FILE:
+        content["weights"] = file_digest(Path(content["weights"]))
     return content
 
 

@@ -13,14 +13,13 @@ import torch
 from torch import Tensor, fx, nn
 
 from simsplit.errors import ScenarioError
-from simsplit.networks.catalogue import open_network
 from simsplit.networks.codes.build import cut_shape, make_code
 from simsplit.networks.cuts import cut
 from simsplit.networks.graph import Graph
 from simsplit.networks.inference import fixed_batches
-from simsplit.networks.opened import open_graph
+from simsplit.networks.opened import open_graph, open_module
 from simsplit.networks.preprocess import network_input, network_size, preprocess_of
-from simsplit.scenario.operating_points import Network
+from simsplit.scenario.operating_points import RANDOM, Network
 from simsplit.tasks.datasets import Arrays, class_counts
 from simsplit.tasks.scorer import Scorer
 from simsplit.tasks.wanted import Wanted
@@ -131,6 +130,12 @@ def whole_graph(network: Network, height: int, width: int) -> Graph:
     return graph
 
 
+def _started(network: Network, seed: int) -> Network:
+    """The network as its own recipe starts it; what it answers is of no concern to its weights."""
+    untrained = {"weights": RANDOM} if network.weights == UNTRAINED else {}
+    return network.model_copy(update={"seed": seed, "answer": None, **untrained})
+
+
 class NetworkCourse:
     """Trains a network as its own module, from its seed or its weights."""
 
@@ -138,15 +143,7 @@ class NetworkCourse:
         self.recipe, network = recipe, recipe.network
         self.pupil = Pupil(recipe, channels=3)
         height, width = self.pupil.size
-        module = open_network(
-            network.source,
-            height=height,
-            width=width,
-            weights="random" if network.weights == UNTRAINED else Path(network.weights),
-            seed=recipe.seed,
-            leaves=network.leaves,
-            options=network.options,
-        )
+        module = open_module(_started(network, recipe.seed), height, width)
         self.parts: dict[str, nn.Module] = {"network": module}
         teachers = (self._teacher(recipe.objectives(phase)) for phase in recipe.phases)
         self._teachers = {i: teacher for i, teacher in enumerate(teachers) if teacher is not None}

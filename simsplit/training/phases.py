@@ -14,7 +14,7 @@ from simsplit.networks.codes.contract import Noise
 from simsplit.scenario.codes import CodeSpec, EntropicCodeSpec, scheme_of
 from simsplit.scenario.data import DataChoice, found_data
 from simsplit.scenario.mistakes import mistake
-from simsplit.scenario.operating_points import Network
+from simsplit.scenario.operating_points import WITHOUT_FILE, Network
 from simsplit.scenario.places import find_file
 from simsplit.scenario.spec import (
     Count,
@@ -255,7 +255,7 @@ def network_content(network: Mapping[str, Any], folder: Path, path: str) -> dict
     """A network as a recipe says it: without a name, random unless it names weights."""
     content: dict[str, Any] = {"name": "network", "weights": "random", **network}
     weights = content["weights"]
-    if isinstance(weights, str) and weights != "random":
+    if isinstance(weights, str) and weights not in WITHOUT_FILE:
         file = find_file(weights, "weights", beside=folder, path=f"{path}.weights")
         content["weights"] = str(file)
     return content
