@@ -47,7 +47,7 @@ class IntegersCodec:
 
     @property
     def _escape(self) -> int:
-        return self._probabilities.shape[1] - 1
+        return int(self._probabilities.shape[1]) - 1
 
     def encode(self, array: NDArray[np.integer[Any]]) -> bytes:
         """Integers of the agreed shape → payload; CodecError for other ones or beyond 16 bits."""

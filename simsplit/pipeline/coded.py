@@ -194,7 +194,7 @@ class CodedPipeline:
         for name, indices in self._by_point(requests).items():
             asked = [requests[index] for index in indices]
             outcomes |= zip(indices, self._outcomes(name, asked), strict=True)
-        return [outcomes[index] for index in range(len(requests))]
+        return [self.plain.scorer.finished(outcomes[i]) for i in range(len(requests))]
 
     def _by_point(self, requests: Sequence[ScoreRequest]) -> dict[str | None, list[int]]:
         """Indices by operating point; None: no payload of it arrived."""

@@ -13,6 +13,7 @@ from simsplit.files import file_digest, json_digest
 from simsplit.messages import Outcome, Prepared, ScoreRequest, Workload
 from simsplit.networks.opened import cut_names, every_cut, network_digest
 from simsplit.pipeline.coded import CodedPipeline
+from simsplit.pipeline.contract import Chain
 from simsplit.pipeline.traced import NetworkPipeline
 from simsplit.pipeline.trained import Pipeline, PipelineSpec, open_pipeline
 from simsplit.scenario.bundled import model_files
@@ -116,14 +117,14 @@ class Pipelines:
         self, network: str | None, coded: bool, requests: Sequence[ScoreRequest]
     ) -> list[Outcome]:
         if network is not None:
-            outcomes = (self._of_codes if coded else self._of_networks)[network].score(requests)
-            return [self._of_networks[network].scorer.finished(outcome) for outcome in outcomes]
+            return (self._of_codes if coded else self._of_networks)[network].score(requests)
         assert self._of_model is not None
         return self._of_model.score(requests)
 
-    def _network_of(self, name: str) -> NetworkPipeline | CodedPipeline:
+    def _network_of(self, name: str) -> Chain:
         point = self.points[name]
-        return (self._of_networks if point.code is None else self._of_codes)[str(point.network)]
+        chains: Mapping[str, Chain] = self._of_networks if point.code is None else self._of_codes
+        return chains[str(point.network)]
 
 
 def open_pipelines(scenario: Scenario, models_dir: Path, cache_dir: Path | None) -> Pipelines:

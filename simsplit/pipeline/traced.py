@@ -111,7 +111,7 @@ class NetworkPipeline:
             return [Outcome(())] * len(requests)
         keys = [self._key(request) for request in requests]
         self._score_shared(set(keys))
-        return [self._scored[key] for key in keys]
+        return [self.scorer.finished(self._scored[key]) for key in keys]
 
     def inputs(self, images: Any) -> Any:
         """The network's input for pictures, a uint8 tensor ``(B, H, W, C)``."""

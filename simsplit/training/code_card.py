@@ -17,7 +17,7 @@ from simsplit.networks.codes.contract import AnalogCode, DigitalCode
 from simsplit.operators import total_macs
 from simsplit.pipeline.coded import CodedPipeline
 from simsplit.pipeline.traced import NetworkPipeline
-from simsplit.scenario.codes import WEIGHTS, start_digest
+from simsplit.scenario.codes import WEIGHTS, scheme_of, start_digest
 from simsplit.scenario.data import portable
 from simsplit.scenario.operating_points import RANDOM, WITHOUT_FILE, Network, OperatingPoint
 from simsplit.tasks.datasets import Arrays, class_counts
@@ -111,25 +111,18 @@ def _common(
 def _opened(recipe: CodeRecipe, folder: Path, test: Arrays) -> CodedPipeline:
     """The pipeline of the code just written, over the test pictures."""
     at = folder.resolve()
-    point = OperatingPoint(
-        name=CODED,
-        network=recipe.network.name,
-        code=str(at),
-        split=recipe.cut,
-        scheme=Scheme.JSCC if recipe.code.kind == "jscc" else _scheme(recipe),
-    )
+    said = {"network": recipe.network.name, "code": str(at), "split": recipe.cut}
+    scheme = scheme_of(recipe.code)
+    point = OperatingPoint.model_validate({"name": CODED, "scheme": scheme, **said})
     points = {CODED: point, LOCAL: _local(recipe.network)}
     classes = class_counts(recipe.data, recipe.height, recipe.width)
     plain = NetworkPipeline(recipe.network, points, test, classes=classes)
     return CodedPipeline({CODED: point}, plain, seed=recipe.seed)
 
 
-def _scheme(recipe: CodeRecipe) -> Scheme:
-    return Scheme(getattr(recipe.code, "scheme", Scheme.SEPARATE))
-
-
 def _local(network: Network) -> OperatingPoint:
-    return OperatingPoint(name=LOCAL, network=network.name, scheme=Scheme.LOCAL)
+    content = {"name": LOCAL, "network": network.name, "scheme": Scheme.LOCAL}
+    return OperatingPoint.model_validate(content)
 
 
 def _direct(network: Network, test: Arrays) -> dict[str, Any]:

@@ -22,6 +22,7 @@ air delivers takes the place of what it would return. Nothing else may pass from
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -192,23 +193,25 @@ class OwnAnalogCode(AnalogCode):
             if flat.shape[1] % 2:
                 raise broken(3, self.spec.target, _seen(given))
             flat = torch.complex(*flat.float().chunk(2, dim=1))
-        return flat.to(torch.complex64) / self.spec.symbol_power**0.5
+        return flat.to(torch.complex64) / math.sqrt(self.spec.symbol_power)
 
     def decode(self, received: Tensor, noise_variance: Tensor) -> Tensor:
         """Symbols and variances ``(B, k)`` → features, by the class in its own layout."""
-        scaled = received * self.spec.symbol_power**0.5
+        scaled = received * math.sqrt(self.spec.symbol_power)
         shape, is_complex = self._layout
         own = scaled if is_complex else torch.cat([scaled.real, scaled.imag], dim=1)
         feature = self._pair.decode(own.reshape(len(own), *shape), noise_variance)
         if not isinstance(feature, Tensor) or feature.shape[1:] != self.shape:
             raise broken(5, self.spec.target, _seen(feature))
-        return feature
+        back: Tensor = feature
+        return back
 
     def through(self, feature: Tensor, noise: Noise, generator: torch.Generator) -> Passed:
         """AWGN and block fading of random SNR between the class's two halves."""
         symbols = self.encode(feature)
+        samples, count = symbols.shape
         variance = training_noise_variance(
-            *symbols.shape, generator, snr_db=noise.snr_db, fading_share=noise.fading_share
+            samples, count, generator, snr_db=noise.snr_db, fading_share=noise.fading_share
         ).to(symbols.device)
         return Passed(self.decode(awgn(symbols, variance, generator), variance))
 
