@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[3]
 AUDITED = ROOT / "tests" / "support" / "audited.py"
 OF_A_RUN = sorted(code_files(*CODE))
 OF_CACHES = sorted(code_files(ENTRY))
-DECIDE_NOTHING = {"pydantic", "yaml", "filelock", "platformdirs"}  # they read, check and lock
+DECIDE_NOTHING = {"pydantic", "yaml", "filelock", "platformdirs", "h5py"}  # they read, check, lock
 
 
 # --- code -------------------------------------------------------------------------------------
