@@ -34,6 +34,7 @@ LIBRARIES = {  # that decide payloads and scores: module → distribution
     "numpy": "numpy",
     "safetensors": "safetensors",
     "sklearn": "scikit-learn",
+    "timm": "timm",
     "torch": "torch",
     "torchvision": "torchvision",
 }

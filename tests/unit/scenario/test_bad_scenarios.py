@@ -116,7 +116,7 @@ CHANGES: dict[str, tuple[str, str, list[str]]] = {
     "lossless with a quality": ("{kind: entropy, bits: 8}", "{kind: webp_tiles, quality: 90, lossless: true}", ["operating_points[1].codec: say either quality or lossless: true"]),
     "neither lossless nor a quality": ("{kind: entropy, bits: 8}", "{kind: webp_tiles}", ["operating_points[1].codec: say either quality or lossless: true"]),
     "lossless picture with a quality": ("{kind: png}", "{kind: webp, quality: 90, lossless: true}", ["operating_points[0].codec: say either quality or lossless: true"]),
-    "tiles of a picture": ("{kind: png}", "{kind: jpeg_tiles, quality: 90}", ["operating_points[0]: scheme 'raw' needs a codec of kind png | jpeg | webp | avif | pixels, found jpeg_tiles"]),
+    "tiles of a picture": ("{kind: png}", "{kind: jpeg_tiles, quality: 90}", ["operating_points[0]: scheme 'raw' needs a codec of kind png | jpeg | webp | avif | pixels | custom, found jpeg_tiles"]),
     "picture's codec for a feature": ("{kind: entropy, bits: 8}", "{kind: avif}", ["operating_points[1]: scheme 'separate' needs a codec of kind entropy | adaptive_entropy | png_tiles", "found avif"]),
     "misspelt codec": ("{kind: entropy, bits: 8}", "{kind: adaptiv_entropy}", ["operating_points[1].codec.kind:", "Did you mean 'adaptive_entropy'?"]),
     "wrong unit in the key": ("duration_s", "duration_ms", ["duration_ms: unknown key", "'duration_s'"]),
