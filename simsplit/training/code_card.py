@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors.torch import save_file
+from scipy.stats import beta
 
 from simsplit.files import arrays_digest, file_digest, whole_file
 from simsplit.messages import Delivery, Scheme, ScoreRequest
@@ -136,7 +138,23 @@ def _summary(
 ) -> dict[str, Any]:
     requests = [ScoreRequest(point, i, delivery) for i, delivery in enumerate(deliveries)]
     rows = [outcome.as_dict() for outcome in pipeline.score(requests)]
-    return {name: interval(row[name] for row in rows) for name in (rows[0] if rows else {})}
+    return {name: scored([row[name] for row in rows]) for name in (rows[0] if rows else {})}
+
+
+def scored(values: Sequence[float]) -> dict[str, float]:
+    """Mean of a score over the test pictures, with its 95 % interval.
+
+    Of answers that are right or wrong (0 or 1) ``low_95`` and ``high_95`` after Clopper and Pearson
+    (Biometrika 26, 1934): all of n right do not make it certain. Of other scores ``half_width_95``
+    of the normal approximation (`simsplit.training.card.interval`).
+    """
+    known = [value for value in values if not math.isnan(value)]
+    if not known or not set(known) <= {0.0, 1.0}:
+        return interval(values)
+    right, n = int(sum(known)), len(known)
+    low = float(beta.ppf(0.025, right, n - right + 1)) if right else 0.0
+    high = float(beta.ppf(0.975, right + 1, n - right)) if right < n else 1.0
+    return {"mean": round(right / n, 4), "low_95": round(low, 4), "high_95": round(high, 4)}
 
 
 def _rate(pipeline: CodedPipeline) -> dict[str, Any]:
