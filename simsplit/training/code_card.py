@@ -27,6 +27,8 @@ from simsplit.training.card import SNRS_DB, interval, versions
 from simsplit.training.phases import UNTRAINED, CodeRecipe, NetworkRecipe
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from simsplit.training.courses import CodeCourse, NetworkCourse
 
 LOCAL, CODED = "local", "coded"
@@ -37,10 +39,11 @@ def finish_network(
 ) -> None:
     """Writes weights and card of a trained network."""
     recipe, module = course.recipe, course.parts["network"]
-    tensors = {k: v.detach().contiguous().clone() for k, v in module.state_dict().items()}
     with whole_file(folder / WEIGHTS) as aside:
-        save_file(tensors, aside)
-    network = recipe.network.model_copy(update={"weights": str((folder / WEIGHTS).resolve())})
+        save_file(_stored(module, recipe.weights_dtype), aside)
+    whole = {"weights": str((folder / WEIGHTS).resolve())}
+    apart = dict.fromkeys(("weights_key", "weights_prefix", "weights_fresh"))
+    network = recipe.network.model_copy(update=whole | apart)
     card = {
         "kind": "network",
         "network": _network(recipe.network),
@@ -50,6 +53,14 @@ def finish_network(
         "scores": {"direct": _direct(network, test)},
     }
     write_card(folder, card)
+
+
+def _stored(module: nn.Module, dtype: str) -> dict[str, Tensor]:
+    """The network's tensors as its file holds them; whole numbers stay whole."""
+    tensors = {k: v.detach().contiguous().clone() for k, v in module.state_dict().items()}
+    if dtype == "float32":
+        return tensors
+    return {k: v.half() if v.is_floating_point() else v for k, v in tensors.items()}
 
 
 def finish_code(course: CodeCourse, folder: Path, test: Arrays, facts: Mapping[str, Any]) -> None:

@@ -157,11 +157,13 @@ class NetworkRecipe(_Recipe):
     """Trains any network on any data set, from scratch or from its weights.
 
     ``normalisation``: ``frozen`` leaves the batch statistics of the start as they are.
+    ``weights_dtype``: of the file; the card scores the weights as they are stored.
     """
 
     kind: Literal["network"]
     phases: Annotated[tuple[Phase, ...], Field(min_length=1)]
     normalisation: Literal["trained", "frozen"] = "trained"
+    weights_dtype: Literal["float32", "float16"] = "float32"
 
     @model_validator(mode="after")
     def _of_a_network(self) -> Self:

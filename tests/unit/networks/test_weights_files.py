@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from simsplit.errors import ArtefactError
 from simsplit.networks.checkpoints import load_weights
+from simsplit.scenario.operating_points import Network
 
 
 def network() -> nn.Module:
@@ -272,3 +273,30 @@ def test_check_says_how_a_checkpoint_was_read(tmp_path: Path) -> None:
         "cell": {"resource_blocks": 51, "channel": {"kind": "fixed_snr", "snr_db": 20}},
     }
     assert "networks.net.weights: read with weights_key: ema" in check(scenario).notes
+
+
+# --- a part that stays as it is -----------------------------------------------------------------
+
+
+def test_a_fresh_part_keeps_its_start_and_may_have_another_shape(tmp_path: Path) -> None:
+    file = tmp_path / "w.safetensors"
+    save_file(nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 9)).state_dict(), file)
+    net = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    load_weights(net, file, fresh=("1.",))
+    after = net.state_dict()
+    assert torch.equal(after["1.weight"], before["1.weight"])
+    assert not torch.equal(after["0.weight"], before["0.weight"])
+
+
+def test_a_fresh_part_that_is_not_there_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "w.safetensors"
+    save_file(nn.Linear(4, 3).state_dict(), file)
+    with pytest.raises(ArtefactError, match="no parameter of the network begins so") as caught:
+        load_weights(nn.Linear(4, 3), file, fresh=("fc.",))
+    assert caught.value.path == "weights_fresh"
+
+
+def test_nothing_is_fresh_without_other_weights() -> None:
+    with pytest.raises(ValueError, match="weights_fresh leaves out a part of other weights"):
+        Network(name="n", source="resnet18", weights="random", weights_fresh=("fc.",))

@@ -115,6 +115,26 @@ def test_only_parameters_that_are_named(folder: Path) -> None:
     assert changed == {"last.weight", "last.bias"}
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_fresh_last_layer_is_trained_and_scored_as_it_is_stored(folder: Path, dtype: str) -> None:
+    """What is fresh at the start is not fresh when the card scores what was trained."""
+    start = TRAINED | {"weights": "../long/weights.safetensors", "weights_fresh": ["last."]}
+    phases = [{"train": "network", "only": ["last."], "steps": 60, "learning_rate": 0.02}]
+    content = NETWORK | {"network": start, "phases": phases, "weights_dtype": dtype}
+    content |= {"normalisation": "frozen"}
+    net = trained(folder / "long", NETWORK | {"phases": [{"train": "network", "epochs": 4}]})
+    tuned = trained(folder / "tuned", content)
+    stored = load_file(tuned / "weights.safetensors")
+    original = load_file(net / "weights.safetensors")
+    assert {str(t.dtype) for t in stored.values() if t.is_floating_point()} == {f"torch.{dtype}"}
+    assert torch.equal(stored["hidden.0.weight"].float(), original["hidden.0.weight"].to(
+        stored["hidden.0.weight"].dtype).float())  # fmt: skip
+    assert not torch.equal(stored["last.weight"].float(), original["last.weight"])
+    card = json.loads((tuned / "card.json").read_text())
+    assert card["scores"]["direct"]["accuracy"]["mean"] > 0.6  # a random layer: 0.1
+    assert card["network"]["weights_fresh"] == ["last."]
+
+
 def test_a_head_can_be_trained_too(folder: Path) -> None:
     phases = [{"train": ["code", "network"], "steps": 2, "objectives": {"task": 1}}]
     tuned = trained(folder / "whole", code_recipe(JSCC, phases=phases, **SHORT))
