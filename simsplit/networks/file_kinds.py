@@ -83,12 +83,19 @@ def kind_of(path: Path) -> Kind:
         head = file.read(_HEAD)
     if not head:
         return Kind.EMPTY
+    if _is_safetensors(head, path.stat().st_size):  # its length may begin as other magics do
+        return Kind.SAFETENSORS
     for magic, kind in _MAGIC.items():
         if head.startswith(magic):
             return kind
     if head.startswith(b"PK\x03\x04"):
         return _kind_of_zip(path)
     return _kind_of_binary(head) or _kind_of_text(head)
+
+
+def _is_safetensors(head: bytes, size: int) -> bool:
+    """Eight bytes with the length of its JSON header, little-endian, which the file holds."""
+    return head[8:9] == b"{" and 8 + int.from_bytes(head[:8], "little") <= size
 
 
 def _kind_of_zip(path: Path) -> Kind:
@@ -110,10 +117,10 @@ def _kind_of_zip(path: Path) -> Kind:
 def _kind_of_binary(head: bytes) -> Kind | None:
     if head.startswith(_LEGACY_TORCH):
         return Kind.TORCH_SAVE
+    if head[8:9] == b"{" and head[6:8] == b"\0\0":  # safetensors that breaks off in its header
+        return Kind.SAFETENSORS
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return Kind.PICKLE
-    if head[8:9] == b"{" and head[6:8] == b"\0\0":  # length of its JSON header, then that
-        return Kind.SAFETENSORS
     if head[4:8] == b"TFL3":
         return Kind.TFLITE
     if head[257:262] == b"ustar":
