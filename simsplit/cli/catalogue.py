@@ -39,6 +39,8 @@ def list_() -> None:
         ["sweeps", ", ".join(bundled.bundled_sweeps())],
         ["models", ", ".join(filter(bundled.is_trained, models))],
         ["to be trained", ", ".join(filterfalse(bundled.is_trained, models))],
+        ["trained networks", ", ".join(bundled.trained_choices("network"))],
+        ["trained codes", ", ".join(bundled.trained_choices("code"))],
         ["hardware", ", ".join(bundled.hardware_choices())],
         ["datasets", ", ".join(NAMES)],
     ]

@@ -111,6 +111,12 @@ def model_choices() -> list[str]:
     return sorted(path.name for path in folders if "dataset" in model_card(path.name))
 
 
+def trained_choices(kind: str) -> list[str]:
+    """Names of the folders in ``models`` whose card is of a ``network`` or a ``code``."""
+    folders = [path for path in models_dir().glob("*") if path.is_dir()]
+    return sorted(path.name for path in folders if model_card(path.name).get("kind") == kind)
+
+
 def predictor_choices() -> list[str]:
     """Names of the latency predictors in ``models``."""
     folders = [path for path in models_dir().glob("*") if path.is_dir()]
