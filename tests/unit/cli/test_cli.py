@@ -117,17 +117,7 @@ def test_schema_is_json_schema_that_knows_the_nouns() -> None:
 
 def test_list() -> None:
     text = _said("list")
-    assert all(
-        word in text
-        for word in (
-            "urban_5g",
-            "phone_soc",
-            "digits_cnn",
-            "streets",
-            "clothing_lite0",
-            "clothing_jscc",
-        )
-    )
+    assert all(word in text for word in ("urban_5g", "phone_soc", "digits_cnn", "streets"))
 
 
 def test_hardware_shows_the_figures_of_a_file_and_where_they_come_from() -> None:

@@ -9,9 +9,12 @@ import pytest
 from PIL import Image
 
 import simsplit
-from simsplit.scenario.bundled import scenarios_dir
+from simsplit.scenario.bundled import scenarios_dir, trained_choices
 
-CLASSES = ("dress hat longsleeve outwear pants shirt shoes shorts skirt t-shirt").split()
+CLASSES = [
+    "dress", "hat", "longsleeve", "outwear", "pants", "shirt", "shoes", "shorts", "skirt",
+    "t-shirt",
+]  # fmt: skip
 SCENARIO = scenarios_dir() / "own_data" / "clothing.yaml"
 
 
@@ -30,6 +33,11 @@ def look_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SIMSPLIT_DATA", str(tmp_path))
     monkeypatch.setenv("SIMSPLIT_CACHE", str(tmp_path / "cache"))
     return tmp_path
+
+
+def test_network_and_code_are_listed() -> None:
+    assert "clothing_lite0" in trained_choices("network")
+    assert "clothing_jscc" in trained_choices("code")
 
 
 @pytest.mark.slow
