@@ -47,6 +47,7 @@ class Scorer:
         truth: The data set's arrays, first dimension N.
         classes: How many classes an array of labels has, by the array's name.
         scale: (height, width) of the picture over those of the network's input.
+        path: Where the answer is said; None: in the network's entry of ``networks:``.
 
     Raises:
         ScenarioError: The data set lacks the truth, or has another number of classes.
@@ -58,11 +59,12 @@ class Scorer:
         truth: Mapping[str, Array],
         classes: Mapping[str, int],
         scale: tuple[float, float] = (1.0, 1.0),
+        path: str | None = None,
     ) -> None:
         self.answers = answers_of(network.answer)
         self.truth = truth
         self._is_short = network.answer in SHORT
-        path = f"networks.{network.name}.answer"
+        path = path or f"networks.{network.name}.answer"
         several = isinstance(network.answer, tuple)
         self.wanted = [
             wanted_of(spec, f"{path}[{i}]" if several else path, truth, classes, scale)

@@ -6,6 +6,7 @@ optimiser's state, so that a killed training goes on to the very bytes of an und
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -174,16 +175,25 @@ def take_step(loop: Loop, data: Batch) -> float:
         group["lr"] = phase.learning_rate * factor
     with torch.autocast(loop.device, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
         loss = loop.course.loss(phase, batch, generator)
-    if not bool(torch.isfinite(loss)):
-        message = f"the loss is {float(loss)} at step {loop.step}; lower learning_rate"
-        raise ScenarioError(message, path=f"phases[{index}].learning_rate")
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise _not_finite(value, loop.step, index)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     trained = [p for group in optimizer.param_groups for p in group["params"]]
     torch.nn.utils.clip_grad_norm_(trained, _LARGEST_GRADIENT)
     optimizer.step()
     loop.step += 1
-    return float(loss.detach())
+    return value
+
+
+def _not_finite(loss: float, step: int, phase: int) -> ScenarioError:
+    """The error of a loss that is no number; at the very first step no learning rate has acted."""
+    if step == 0:
+        message = f"the loss is {loss} on the first batch, before anything was learned: what the "
+        return ScenarioError(f"{message}network gives, or the truth, is not finite", path="network")
+    message = f"the loss is {loss} at step {step}; lower learning_rate"
+    return ScenarioError(message, path=f"phases[{phase}].learning_rate")
 
 
 def begin(loop: Loop, index: int) -> torch.optim.Optimizer:

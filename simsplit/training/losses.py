@@ -40,14 +40,18 @@ def check_trainable(network: Network) -> None:
     Raises:
         ScenarioError: Detections and answers of a user's own have none here.
     """
-    for spec in answers_of(network.answer):
+    several = isinstance(network.answer, tuple)
+    for index, spec in enumerate(answers_of(network.answer)):
         if isinstance(spec, DetectionAnswer | CustomAnswer):
+            path = f"network.answer[{index}].kind" if several else "network.answer.kind"
             message = "no training for this kind of answer; leave objective task out, or distil"
-            raise ScenarioError(message, path="network.answer.kind", value=spec.kind)
+            raise ScenarioError(message, path=path, value=spec.kind)
 
 
 def task_loss(wanted: Sequence[Wanted], output: Any, batch: Batch) -> Tensor:
     """Sum over the declared answers: cross-entropy of classes, mean square error of numbers.
+
+    An answer whose truth is nowhere known in the batch counts 0.
 
     Args:
         wanted: The answers, as `simsplit.tasks.scorer.Scorer` has them.
@@ -69,11 +73,15 @@ def _answer_loss(one: Wanted, values: Tensor, batch: Batch) -> Tensor:
         case SegmentationAnswer():
             maps = _sized(values, truth, one, resize=spec.resize)
             classes = maps if spec.labels is None else maps[:, list(spec.labels)]
+            if not bool((truth != IGNORED).any()):
+                return 0.0 * values.sum()
             return functional.cross_entropy(classes, truth.long(), ignore_index=IGNORED)
         case DisparityAnswer():
             maps = values.unsqueeze(1) if values.ndim == 3 else values
             seen = _sized(maps, truth, one, resize=spec.resize)[:, 0]
             known = ~torch.isnan(truth)
+            if not bool(known.any()):
+                return 0.0 * values.sum()
             return (seen[known] - truth[known]).square().mean()
         case ReconstructionAnswer():
             name = "clean" if spec.truth is None and "clean" in batch else spec.truth_key
@@ -99,13 +107,15 @@ def relative_error(seen: Tensor, wanted: Tensor) -> Tensor:
     return (seen - wanted).square().mean() / variance
 
 
-def output_distillation(network: Network, seen: Any, wanted: Any, temperature: float) -> Tensor:
+def output_distillation(
+    network: Network, seen: Any, wanted: Any, temperature: float, path: str
+) -> Tensor:
     """Divergence of softened classes times T² (Hinton et al., 2015), else the relative error."""
     student, teacher = first_tensor(seen).float(), first_tensor(wanted).float()
     if student.shape != teacher.shape:
         message = "the teacher's output has another shape"
         found = f"{tuple(teacher.shape[1:])} for {tuple(student.shape[1:])}"
-        raise ScenarioError(message, path="phases.objectives.distill", value=found)
+        raise ScenarioError(message, path=path, value=found)
     first = next(iter(answers_of(network.answer)), None)
     if not isinstance(first, ClassificationAnswer | SegmentationAnswer):
         return relative_error(student, teacher)
@@ -137,15 +147,18 @@ class NodeReader(fx.Interpreter):
 
 
 def nodes_distillation(
-    seen: Mapping[str, Any], wanted: Mapping[str, Any], pairs: Sequence[tuple[str, str]]
+    seen: Mapping[str, Any], wanted: Mapping[str, Any], pairs: Sequence[tuple[str, str]], path: str
 ) -> Tensor:
-    """Mean over nodes of the relative error of the first tensor each gives."""
+    """Mean over nodes of the relative error of the first tensor each gives.
+
+    ``path``: where the recipe names the nodes.
+    """
     errors = []
     for mine, theirs in pairs:
         student, teacher = first_tensor(seen[mine]), first_tensor(wanted[theirs])
         if student.shape != teacher.shape:
             message = f"node '{theirs}' of the teacher has another shape than '{mine}'"
             found = f"{tuple(teacher.shape[1:])} for {tuple(student.shape[1:])}"
-            raise ScenarioError(message, path="phases.objectives.distill.nodes", value=found)
+            raise ScenarioError(message, path=path, value=found)
         errors.append(relative_error(student.float(), teacher.float()))
     return torch.stack(errors).mean()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from simsplit.errors import Mistakes, ScenarioError, SimsplitError
 from simsplit.files import json_digest
 from simsplit.messages import Scheme
 from simsplit.networks.codes.contract import Noise
 from simsplit.scenario.codes import CodeSpec, EntropicCodeSpec, scheme_of
 from simsplit.scenario.data import DataChoice, found_data
 from simsplit.scenario.mistakes import mistake
-from simsplit.scenario.operating_points import WITHOUT_FILE, Network
+from simsplit.scenario.network_files import PROGRAM
+from simsplit.scenario.operating_points import RANDOM, WITHOUT_FILE, Network
 from simsplit.scenario.places import find_file
 from simsplit.scenario.spec import (
     Count,
@@ -25,9 +29,12 @@ from simsplit.scenario.spec import (
     Spec,
     Whole,
 )
+from simsplit.scenario.yaml import copied
 
 KINDS = ("network", "code")
 UNTRAINED = "untrained"  # weights of a network that its own recipe trains from the seed
+_OF_NETWORK = frozenset(Network.model_fields) - {"name", "seed"}
+_NO_ANSWER = "objective task needs network.answer"
 DEFAULT_RATE = 0.1  # weight of a bit per feature element where an entropic code's phase says none
 
 
@@ -86,8 +93,11 @@ class Objectives(Spec):
     @field_validator("distill", mode="before")
     @classmethod
     def _weight_alone(cls, value: Any) -> Any:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return {"weight": value} if is_number else value
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return {"weight": value}
+        if isinstance(value, Mapping | Distillation | None):
+            return value
+        raise ValueError("a weight, or a mapping: {weight: 1, nodes: [...]}")
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -120,6 +130,13 @@ class Phase(Spec):
     @classmethod
     def _one_part(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("objectives", mode="before")
+    @classmethod
+    def _weighed(cls, value: Any) -> Any:
+        if isinstance(value, Mapping | Objectives | None):
+            return value
+        raise ValueError("objectives are a mapping of weights, e.g. {task: 1, distill: 0.5}")
 
     @model_validator(mode="after")
     def _as_long_as_said(self) -> Self:
@@ -170,6 +187,8 @@ class NetworkRecipe(_Recipe):
         for index, phase in enumerate(self.phases):
             if phase.train != ("network",):
                 raise ValueError(f"phases[{index}]: kind network trains [network] only")
+            if self.objectives(phase).task and self.network.answer is None:
+                raise ValueError(f"phases[{index}]: {_NO_ANSWER}")
             asked = phase.objectives
             if asked is not None and (asked.feature or asked.rate):
                 raise ValueError(f"phases[{index}]: feature and rate are objectives of a code")
@@ -203,7 +222,7 @@ class CodeRecipe(_Recipe):
             if asked is not None and asked.rate and not self._estimates_bits:
                 raise ValueError(f"{where}: objective rate needs a code of kind entropic")
             if asked is not None and asked.task and self.network.answer is None:
-                raise ValueError(f"{where}: objective task needs network.answer")
+                raise ValueError(f"{where}: {_NO_ANSWER}")
         return self
 
     @property
@@ -228,19 +247,23 @@ def parse_phased_recipe(content: Mapping[str, Any], folder: Path) -> NetworkReci
     Raises:
         ScenarioError: Unknown key or bad value, with its path; no such weights.
     """
-    resolved = dict(content)
+    resolved = copied(content)  # the card's digest is of what the recipe says
     if isinstance(resolved.get("network"), dict):
         resolved["network"] = network_content(resolved["network"], folder, "network")
     for index, phase in enumerate(_mappings(resolved.get("phases"))):
-        distill = (phase.get("objectives") or {}).get("distill")
+        objectives = phase.get("objectives")
+        distill = objectives.get("distill") if isinstance(objectives, dict) else None
         if isinstance(distill, dict) and isinstance(distill.get("teacher"), dict):
             where = f"phases[{index}].objectives.distill.teacher"
             distill["teacher"] = network_content(distill["teacher"], folder, where)
+            teacher_of(distill["teacher"], where)
     model: type[NetworkRecipe] | type[CodeRecipe]
     model = NetworkRecipe if content.get("kind") == "network" else CodeRecipe
-    if model is NetworkRecipe and isinstance(resolved.get("network"), dict):
-        weights = resolved["network"]["weights"]
-        resolved["network"]["weights"] = UNTRAINED if weights == "random" else weights
+    if isinstance(resolved.get("network"), dict):
+        if model is NetworkRecipe:
+            weights = resolved["network"]["weights"]
+            resolved["network"]["weights"] = UNTRAINED if weights == RANDOM else weights
+        _check_answering(resolved["network"], "network")
     try:
         recipe = model.model_validate(resolved)
     except ValidationError as error:
@@ -249,12 +272,64 @@ def parse_phased_recipe(content: Mapping[str, Any], folder: Path) -> NetworkReci
     return recipe if isinstance(recipe.data, str) else recipe.model_copy(update={"data": data})
 
 
+def teacher_of(content: Mapping[str, Any], path: str) -> Network:
+    """The network that a phase learns from, as `network_content` has completed it.
+
+    Raises:
+        ScenarioError: An unknown key or bad value, below the path.
+    """
+    _check_answering(content, path)
+    try:
+        return Network.model_validate(dict(content))
+    except ValidationError as error:
+        with said_at(path):
+            raise mistake(error, dict(content), Network) from None
+
+
+def _check_answering(network: Mapping[str, Any], path: str) -> None:
+    """What has an answer has weights: of random ones it would be no answer."""
+    is_program = str(network.get("source")).endswith(PROGRAM)
+    if network["weights"] == RANDOM and network.get("answer") is not None and not is_program:
+        message = "weights are missing: random weights answer nothing; name a file of weights, or "
+        raise ScenarioError(f"{message}leave the key answer out", path=f"{path}.weights")
+
+
+@contextmanager
+def said_at(path: str, name: str | None = None) -> Iterator[None]:
+    """Errors about keys of a network, with the path at which a recipe says them.
+
+    Args:
+        path: Where the recipe has the network, e.g. ``network``.
+        name: Of a network; its errors as one of ``networks:`` are renamed too.
+    """
+    try:
+        yield
+    except SimsplitError as error:
+        for one in (error, *(error.mistakes if isinstance(error, Mistakes) else ())):
+            one.path = _renamed(one.path, path, name)
+        raise
+
+
+def _renamed(path: str, at: str, name: str | None) -> str:
+    """``networks.NAME.answer`` and ``weights`` → ``network.answer`` and ``network.weights``."""
+    of_scenarios = f"networks.{name}."
+    if name is not None and path.startswith(of_scenarios):
+        return f"{at}.{path.removeprefix(of_scenarios)}"
+    first = re.split(r"[.\[]", path, maxsplit=1)[0]
+    is_own = name is None or first in _OF_NETWORK
+    return f"{at}.{path}" if path and is_own else path or at
+
+
 def _mappings(items: Any) -> list[dict[str, Any]]:
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def network_content(network: Mapping[str, Any], folder: Path, path: str) -> dict[str, Any]:
-    """A network as a recipe says it: without a name, random unless it names weights."""
+    """A network as a recipe says it: without a name, random unless it names weights.
+
+    Raises:
+        ScenarioError: There is no such file of weights.
+    """
     content: dict[str, Any] = {"name": "network", "weights": "random", **network}
     weights = content["weights"]
     if isinstance(weights, str) and weights not in WITHOUT_FILE:

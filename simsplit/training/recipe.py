@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -22,6 +21,7 @@ from simsplit.files import json_digest
 from simsplit.scenario.data import BARE, DataChoice, found_data, portable
 from simsplit.scenario.data import KINDS as DATA_KINDS
 from simsplit.scenario.data_layouts import own_by_name
+from simsplit.scenario.yaml import read_mapping as read_yaml
 
 NETWORKS = ("multitask", "multitask_exit", "digits", "compressible")
 KINDS = (*NETWORKS, "bler_table", "latency", "codec_costs", "network", "code")
@@ -171,16 +171,12 @@ def read_mapping(path: Path) -> dict[str, Any]:
     """The YAML mapping in a recipe file, its ``kind`` checked.
 
     Raises:
-        ScenarioError: No such file, no mapping, or an unknown kind.
+        ScenarioError: No such file, no mapping (see `simsplit.scenario.yaml.read_mapping`), or an
+            unknown kind.
     """
     if not path.is_file():
         raise ScenarioError("no such recipe", value=str(path))
-    try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise ScenarioError(f"not valid YAML: {error}", path=str(path)) from None
-    if not isinstance(content, dict):
-        raise ScenarioError("a recipe is a mapping", path=str(path), value=content)
+    content = read_yaml(path)
     if content.get("kind") not in KINDS:
         raise ScenarioError("unknown kind", path="kind", value=content.get("kind"), choices=KINDS)
     for key in ("dataset", "data"):

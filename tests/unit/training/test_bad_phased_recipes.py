@@ -116,6 +116,22 @@ BAD: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "truth that digits lack": (task(kind="segmentation"), ("segmentation",)),
     "boxes": (task(kind="detection"), ("no training for this kind of answer", "detection")),
     "eleven classes": (task(kind="classification", classes=11), ("11", "10")),
+    "objectives of one word": (
+        phase(objectives="task"),
+        ("phases[0].objectives: objectives are a mapping of weights", "'task'"),
+    ),
+    "objectives as a list": (
+        NETWORK | {"phases": [{"train": "network", "objectives": ["task"]}]},
+        ("phases[0].objectives: objectives are a mapping of weights", "['task']"),
+    ),
+    "a teacher as a list": (
+        phase(objectives={"distill": ["deep.1"]}),
+        ("phases[0].objectives.distill: a weight, or a mapping", "['deep.1']"),
+    ),
+    "a network without answer": (
+        NETWORK | {"network": RANDOM},
+        ("phases[0]: objective task needs network.answer",),
+    ),
 }
 
 
@@ -150,3 +166,23 @@ def test_nothing_is_written_for_a_recipe_that_cannot_be(
     with pytest.raises(ScenarioError):
         train(recipe, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (b"kind: network\nseed: 1\nseed: 2\n", ("line 3", "the key 'seed' is said twice")),
+        (b"kind: network\nname: \xff\n", ("not UTF-8 text", "byte 20")),
+        (b"kind: " + b"[" * 30 + b"]" * 30, ("nested too deep",)),
+        (b"", ("the file is empty",)),
+        (b"- kind", ("must be a mapping",)),
+        (b"kind: [network}", ("not valid YAML at line 1",)),
+    ],
+    ids=["doubled key", "no UTF-8", "too deep", "empty", "a list", "syntax"],
+)
+def test_a_file_that_is_no_recipe(text: bytes, parts: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_bytes(text)
+    with pytest.raises(ScenarioError) as caught:
+        train(tmp_path / "recipe.yaml")
+    missing = [part for part in (*parts, "recipe.yaml") if part not in str(caught.value)]
+    assert not missing, str(caught.value)
