@@ -53,7 +53,7 @@ def operations(
             flow that depends on data, with the operation and what to do about it.
     """
     whole = _checked_leaves(module, (*leaves, *getattr(module, "split_leaves", ())))
-    expected = _run(module, example)
+    expected = output_for(module, example)
     if isinstance(module, ExportedNet) and not whole:
         return module.program, Answer.of(expected, rebuilt=True)  # its graph gives a flat list
     try:
@@ -66,7 +66,12 @@ def operations(
     return _exported(module, example, expected, whole, obstacle)
 
 
-def _run(module: nn.Module, example: Tensor) -> object:
+def output_for(module: nn.Module, example: Tensor) -> object:
+    """What a module gives for an example, without gradients.
+
+    Raises:
+        ScenarioError: It does not take such an input.
+    """
     try:
         with torch.no_grad():
             return module(example.clone())

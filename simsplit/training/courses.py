@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,16 +17,13 @@ from simsplit.networks.codes.build import cut_shape, make_code
 from simsplit.networks.cuts import cut
 from simsplit.networks.graph import Graph
 from simsplit.networks.inference import fixed_batches
-from simsplit.networks.opened import open_graph, open_module
-from simsplit.networks.preprocess import network_input, network_size, preprocess_of
+from simsplit.networks.opened import input_channels, open_module
+from simsplit.networks.tracing import output_for
 from simsplit.scenario.operating_points import RANDOM, Network
-from simsplit.tasks.datasets import Arrays, class_counts
-from simsplit.tasks.scorer import Scorer
-from simsplit.tasks.wanted import Wanted
+from simsplit.tasks.datasets import Arrays
 from simsplit.training.batches import Batch
 from simsplit.training.losses import (
     NodeReader,
-    check_trainable,
     nodes_distillation,
     output_distillation,
     relative_error,
@@ -37,10 +34,12 @@ from simsplit.training.phases import (
     CodeRecipe,
     Distillation,
     NetworkRecipe,
-    Objectives,
     Phase,
     network_content,
+    said_at,
+    teacher_of,
 )
+from simsplit.training.pupil import Pupil, whole_graph
 
 _BATCH = 32  # pictures at once where features are made beforehand
 _MOST_FEATURE_BYTES = 4 * 2**30  # kept in memory; more are made anew in every step
@@ -73,63 +72,6 @@ class Course(Protocol):
         """Training or evaluation mode of every part."""
 
 
-class Pupil:
-    """The network of a recipe: its input for pictures, and the answers it is trained on.
-
-    Raises:
-        ScenarioError: An answer that cannot be trained, though a phase asks for it.
-    """
-
-    def __init__(self, recipe: NetworkRecipe | CodeRecipe, channels: int) -> None:
-        network = recipe.network
-        self.network, self._recipe, self._channels = network, recipe, channels
-        said = network.preprocess
-        self._preprocess = None if said is None else preprocess_of(said, "network.preprocess")
-        if any(recipe.objectives(phase).task for phase in recipe.phases):
-            check_trainable(network)
-        self.wanted: Sequence[Wanted] = ()
-
-    def rows(self, arrays: Arrays, *, with_image: bool) -> Batch:
-        """Truth of the declared answers, and maybe the pictures, without copies.
-
-        Raises:
-            ScenarioError: The data lack the truth, or have another number of classes.
-        """
-        recipe = self._recipe
-        counts = class_counts(recipe.data, recipe.height, recipe.width)
-        self.wanted = Scorer(self.network, arrays, counts).wanted
-        names = {name for one in self.wanted for name in (one.spec.truth_key, "clean")}
-        names |= {"image"} if with_image else set()
-        return {n: torch.from_numpy(np.ascontiguousarray(arrays[n])) for n in names & set(arrays)}
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """``(h, w)`` of the network's input."""
-        height, width = self._recipe.height, self._recipe.width
-        if self._preprocess is None:
-            return height, width
-        return network_size(self._preprocess, height, width, "network.preprocess")
-
-    def inputs(self, images: Tensor, like: nn.Module) -> Tensor:
-        """What the network sees of pictures ``(B, H, W, C)``, where a module's parameters are."""
-        seen = network_input(images.cpu(), self._preprocess, self._channels, "network.preprocess")
-        parameter = next(like.parameters(), None)
-        return seen if parameter is None else seen.to(parameter.device)
-
-
-def whole_graph(network: Network, height: int, width: int) -> Graph:
-    """The traced network, which must take batches to be trained.
-
-    Raises:
-        ScenarioError: It takes one picture at a time.
-    """
-    graph = open_graph(network, height, width)
-    if not graph.takes_batches:
-        message = "this network's graph takes one picture at a time and cannot be trained"
-        raise ScenarioError(message, path="network.source", value=network.source)
-    return graph
-
-
 def _started(network: Network, seed: int) -> Network:
     """The network as its own recipe starts it; what it answers is of no concern to its weights."""
     untrained = {"weights": RANDOM} if network.weights == UNTRAINED else {}
@@ -141,16 +83,24 @@ class NetworkCourse:
 
     def __init__(self, recipe: NetworkRecipe) -> None:
         self.recipe, network = recipe, recipe.network
-        self.pupil = Pupil(recipe, channels=3)
+        self.pupil = Pupil(recipe)
         height, width = self.pupil.size
-        module = open_module(_started(network, recipe.seed), height, width)
+        with said_at("network", network.name):
+            module = open_module(_started(network, recipe.seed), height, width)
+            self.pupil.take(input_channels(module))
+            output_for(module, torch.zeros(1, self.pupil.channels, height, width))
         self.parts: dict[str, nn.Module] = {"network": module}
-        teachers = (self._teacher(recipe.objectives(phase)) for phase in recipe.phases)
-        self._teachers = {i: teacher for i, teacher in enumerate(teachers) if teacher is not None}
+        self._teachers = dict(self._opened_teachers())
 
     def prepare(self, arrays: Arrays) -> Batch:
-        """Pictures and truth."""
-        return self.pupil.rows(arrays, with_image=True)
+        """Pictures and truth; what the network gives is held against them."""
+        data, module = self.pupil.rows(arrays, with_image=True), self.parts["network"]
+        first = self.pupil.inputs(data["image"][:1], module)
+        for index, teacher in self._teachers.items():
+            with said_at(f"{_distill_path(index)}.teacher"):
+                output_for(teacher, first)
+        self.pupil.check(output_for(module, first))
+        return data
 
     def set_modes(self, phase: Phase) -> None:
         """Training mode, unless statistics of normalisation are to stay as they are."""
@@ -165,30 +115,38 @@ class NetworkCourse:
         if asked.task:
             total = total + asked.task * task_loss(self.pupil.wanted, output, batch)
         if asked.distill is not None:
-            teacher = self._teachers[self.recipe.phases.index(phase)].to(images.device)
+            index = self.recipe.phases.index(phase)
+            teacher = self._teachers[index].to(images.device)
             with torch.no_grad():
                 wanted = teacher(images)
             heat = asked.distill.temperature
-            error = output_distillation(self.recipe.network, output, wanted, heat)
+            path = _distill_path(index)
+            error = output_distillation(self.recipe.network, output, wanted, heat, path)
             total = total + asked.distill.weight * error
         return total
 
     def settle(self, arrays: Arrays) -> None:
         """Nothing is left to do."""
 
-    def _teacher(self, asked: Objectives) -> nn.Module | None:
-        if asked.distill is None:
-            return None
-        if asked.distill.teacher is None:
-            return copy.deepcopy(self.parts["network"]).eval().requires_grad_(False)
-        graph = _teacher_graph(asked.distill, self.recipe)
-        return copy.deepcopy(graph.module).eval().requires_grad_(False)
+    def _opened_teachers(self) -> Iterator[tuple[int, nn.Module]]:
+        for index, asked in enumerate(map(self.recipe.objectives, self.recipe.phases)):
+            if asked.distill is not None:
+                module = self.parts["network"]
+                if asked.distill.teacher is not None:
+                    module = _teacher_graph(asked.distill, self.recipe, index).module
+                yield index, copy.deepcopy(module).eval().requires_grad_(False)
 
 
-def _teacher_graph(distill: Distillation, recipe: NetworkRecipe | CodeRecipe) -> Graph:
+def _distill_path(index: int) -> str:
+    """Where a recipe says whom a phase learns from."""
+    return f"phases[{index}].objectives.distill"
+
+
+def _teacher_graph(distill: Distillation, recipe: NetworkRecipe | CodeRecipe, index: int) -> Graph:
     assert distill.teacher is not None
-    content = network_content(distill.teacher, Path.cwd(), "phases.objectives.distill.teacher")
-    return whole_graph(Network.model_validate(content), recipe.height, recipe.width)
+    path = f"{_distill_path(index)}.teacher"
+    network = teacher_of(network_content(distill.teacher, Path.cwd(), path), path)
+    return whole_graph(network, recipe.height, recipe.width, path)
 
 
 class CodeCourse:
@@ -197,14 +155,15 @@ class CodeCourse:
     def __init__(self, recipe: CodeRecipe) -> None:
         self.recipe = recipe
         self.graph = whole_graph(recipe.network, recipe.height, recipe.width)
-        self.pupil = Pupil(recipe, self.graph.example_shape[1])
+        self.pupil = Pupil(recipe)
+        self.pupil.take(self.graph.example_shape[1])
         shape = cut_shape(self.graph, recipe.cut)
         self.code = make_code(recipe.code, shape, recipe.seed)
         self._original = cut(self.graph, recipe.cut)
         head, tail = (copy.deepcopy(half) for half in self._original)
         self.parts: dict[str, nn.Module] = {"head": head, "code": self.code, "tail": tail}
         self._teachers = {
-            index: _Teacher(self, asked.distill)
+            index: _Teacher(self, asked.distill, index)
             for index, asked in enumerate(map(recipe.objectives, recipe.phases))
             if asked.distill is not None
         }
@@ -224,6 +183,8 @@ class CodeCourse:
         cached = self._features_fit(arrays)
         foreign = any(teacher.sees_pictures for teacher in self._teachers.values())
         data = self.pupil.rows(arrays, with_image=not cached or foreign)
+        feature = torch.from_numpy(features[:1])
+        self.pupil.check(output_for(self.parts["tail"], feature))
         if cached:
             data["feature"] = torch.from_numpy(self._features(arrays["image"]))
             if self.recipe.flip:
@@ -238,17 +199,18 @@ class CodeCourse:
     def loss(self, phase: Phase, batch: Batch, generator: torch.Generator) -> Tensor:
         """Task, feature, rate and teacher, as the phase weighs them."""
         asked, feature = self.recipe.objectives(phase), self._feature(batch)
+        index = self.recipe.phases.index(phase)
         passed = self.code.through(feature, phase.noise.noise(), generator)
         total = torch.zeros((), device=feature.device)
         if asked.feature:
             total = total + asked.feature * relative_error(passed.feature.float(), feature.detach())
         if asked.rate:
             if passed.bits is None:
-                message = "this code estimates no bits"
-                raise ScenarioError(message, path="phases.objectives.rate", value=asked.rate)
+                message, path = "this code estimates no bits", f"phases[{index}].objectives.rate"
+                raise ScenarioError(message, path=path, value=asked.rate)
             total = total + asked.rate * passed.bits.mean() / feature[0].numel()
         if asked.distill is not None:
-            teacher = self._teachers[self.recipe.phases.index(phase)]
+            teacher = self._teachers[index]
             output, error = teacher.error(passed.feature, batch)
             total = total + asked.distill.weight * error
         elif asked.task:
@@ -287,18 +249,21 @@ class _Teacher:
     Args:
         course: Whose tail is taught.
         distill: What the recipe says.
+        index: Of the phase.
     """
 
-    def __init__(self, course: CodeCourse, distill: Distillation) -> None:
-        self.course, self.distill = course, distill
+    def __init__(self, course: CodeCourse, distill: Distillation, index: int) -> None:
+        self.course, self.distill, self._path = course, distill, _distill_path(index)
         self.graph = course.graph
         if distill.teacher is not None:
-            self.graph = _teacher_graph(distill, course.recipe)
+            self.graph = _teacher_graph(distill, course.recipe, index)
         self._tail = copy.deepcopy(course._original[1]).requires_grad_(False)
         self._whole = copy.deepcopy(self.graph.module).requires_grad_(False)
-        own = [_node(course.graph, name, _names(course.parts["tail"])) for name in distill.nodes]
-        others = distill.teacher_nodes or distill.nodes
-        theirs = [_node(self.graph, name, _names(self._whole)) for name in others]
+        path, tail = f"{self._path}.nodes", _names(course.parts["tail"])
+        own = [_node(course.graph, name, tail, path) for name in distill.nodes]
+        others, there = distill.teacher_nodes or distill.nodes, _names(self._whole)
+        path = f"{self._path}.teacher_nodes" if distill.teacher_nodes else path
+        theirs = [_node(self.graph, name, there, path) for name in others]
         self._pairs = list(zip(own, theirs, strict=True))
 
     @property
@@ -319,9 +284,10 @@ class _Teacher:
                 tail = self._tail.to(feature.device)
                 wanted, there = _read(tail, theirs, batch["feature"])
         if self._pairs:
-            return output, nodes_distillation(seen, there, self._pairs)
+            path = f"{self._path}.nodes"
+            return output, nodes_distillation(seen, there, self._pairs, path)
         network, heat = self.course.recipe.network, self.distill.temperature
-        return output, output_distillation(network, output, wanted, heat)
+        return output, output_distillation(network, output, wanted, heat, self._path)
 
 
 def _traced(part: nn.Module) -> fx.GraphModule | None:
@@ -335,12 +301,11 @@ def _names(part: nn.Module) -> list[str]:
     return [] if traced is None else [node.name for node in traced.graph.nodes]
 
 
-def _node(graph: Graph, name: str, there: list[str]) -> str:
+def _node(graph: Graph, name: str, there: list[str], path: str) -> str:
     """The traced node of a readable name, if it is among those there."""
     nodes: Mapping[str, str] = {step.name: step.node.name for step in graph.steps}
     choices = [readable for readable, node in nodes.items() if node in there]
     if name not in choices:
-        path = "phases.objectives.distill.nodes"
         raise ScenarioError("no such node behind the cut", path=path, value=name, choices=choices)
     return nodes[name]
 

@@ -23,7 +23,7 @@ from simsplit.tasks.datasets import Arrays, cached_arrays, open_dataset
 from simsplit.training.batches import Batch, drawn, rate_factor
 from simsplit.training.code_card import finish_code, finish_network
 from simsplit.training.courses import CodeCourse, Course, NetworkCourse
-from simsplit.training.phases import CodeRecipe, NetworkRecipe, Phase
+from simsplit.training.phases import CodeRecipe, NetworkRecipe, Phase, said_at
 
 Progress = Callable[[int, int, float], None]  # step, steps, loss
 CHECKPOINT = "checkpoint.pt"
@@ -135,10 +135,11 @@ def train_phases(
     facts: dict[str, Any] = {"steps": loop.step, "seconds": loop.elapsed_s, "threads": threads}
     facts |= {"device": loop.device, "recipe_digest": json_digest(content)}
     test = _arrays(recipe, "test", recipe.test_images)
-    if isinstance(course, CodeCourse):
-        finish_code(course, folder, test, facts)
-    elif isinstance(course, NetworkCourse):
-        finish_network(course, folder, test, facts)
+    with said_at("network", recipe.network.name):
+        if isinstance(course, CodeCourse):
+            finish_code(course, folder, test, facts)
+        elif isinstance(course, NetworkCourse):
+            finish_network(course, folder, test, facts)
     return folder
 
 

@@ -18,7 +18,7 @@ from simsplit.scenario.codes import CodeSpec, EntropicCodeSpec, scheme_of
 from simsplit.scenario.data import DataChoice, found_data
 from simsplit.scenario.mistakes import mistake
 from simsplit.scenario.network_files import PROGRAM
-from simsplit.scenario.operating_points import RANDOM, WITHOUT_FILE, Network
+from simsplit.scenario.operating_points import INCLUDED, RANDOM, WITHOUT_FILE, Network
 from simsplit.scenario.places import find_file
 from simsplit.scenario.spec import (
     Count,
@@ -288,8 +288,7 @@ def teacher_of(content: Mapping[str, Any], path: str) -> Network:
 
 def _check_answering(network: Mapping[str, Any], path: str) -> None:
     """What has an answer has weights: of random ones it would be no answer."""
-    is_program = str(network.get("source")).endswith(PROGRAM)
-    if network["weights"] == RANDOM and network.get("answer") is not None and not is_program:
+    if network["weights"] == RANDOM and network.get("answer") is not None:
         message = "weights are missing: random weights answer nothing; name a file of weights, or "
         raise ScenarioError(f"{message}leave the key answer out", path=f"{path}.weights")
 
@@ -330,7 +329,8 @@ def network_content(network: Mapping[str, Any], folder: Path, path: str) -> dict
     Raises:
         ScenarioError: There is no such file of weights.
     """
-    content: dict[str, Any] = {"name": "network", "weights": "random", **network}
+    unsaid = INCLUDED if str(network.get("source")).endswith(PROGRAM) else RANDOM
+    content: dict[str, Any] = {"name": "network", "weights": unsaid, **network}
     weights = content["weights"]
     if isinstance(weights, str) and weights not in WITHOUT_FILE:
         file = find_file(weights, "weights", beside=folder, path=f"{path}.weights")
