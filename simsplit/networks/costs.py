@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from math import prod
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from simsplit.networks.counters import (
     plain_name,
     weight_elements,
 )
+from simsplit.networks.recurrent import Recurrent, WholeRecurrent
 from simsplit.operators import Operator, Operators
 
 _FAMILIES = {
@@ -109,18 +110,39 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.operators: list[Operator] = []
         self._weights = {_address(tensor) for tensor in weights}
         self._batch = batch
+        self._whole, self._counts = WholeRecurrent(self._recurrent), True
+
+    def __enter__(self) -> Self:
+        super().__enter__()  # type: ignore[no-untyped-call]
+        self._whole.__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        self._whole.__exit__(*failure)  # type: ignore[no-untyped-call]
+        super().__exit__(*failure)  # type: ignore[no-untyped-call]
+
+    def _recurrent(self, work: Recurrent, run: Callable[[], Any]) -> Any:
+        """A recurrent operation counts by its layers, not by what it is made of here."""
+        counts, self._counts = self._counts, False
+        try:
+            out = run()
+        finally:
+            self._counts = counts
+        if counts:
+            self.operators += work.operators(self.name, self._batch, self._is_weight)
+        return out
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         out = func(*args, **(kwargs or {}))
-        if not _is_free(func):
+        if self._counts and not _is_free(func):
             self.operators.append(self._operator(func, args, kwargs or {}, out))
         return out
 
     def _operator(self, func: Any, args: Any, kwargs: dict[str, Any], out: Any) -> Operator:
         read = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-        weights = [tensor for tensor in read if _address(tensor) in self._weights]
+        weights = [tensor for tensor in read if self._is_weight(tensor)]
         elements = sum(t.numel() for t in read) - sum(t.numel() for t in weights)
         own = weight_elements(func, args, kwargs, weights, out)
         return Operator(
@@ -133,6 +155,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             form=plain_name(func),
             window=_window(func, args),
         )
+
+    def _is_weight(self, tensor: Tensor) -> bool:
+        return _address(tensor) in self._weights
 
     def _macs(
         self, func: Any, args: Any, kwargs: dict[str, Any], out: Any, *, mixes: bool

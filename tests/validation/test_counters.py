@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.ops import DeformConv2d
 
 from simsplit.errors import ScenarioError
-from simsplit.networks.costs import record
+from simsplit.networks.costs import Recorder, record
 from simsplit.operators import total_macs
 
 STEPS, INPUT, HIDDEN = 7, 5, 6
@@ -53,10 +53,55 @@ def test_the_lstm_has_a_third_more_products_than_the_gru() -> None:
 def test_a_recurrent_layer_reads_its_weights_at_every_step(kind: str) -> None:
     net = getattr(nn, kind)(INPUT, HIDDEN, batch_first=True, bias=False)
     found = record(net, torch.rand(1, STEPS, INPUT))
-    of_input, of_state = (GATES[kind] * HIDDEN * width for width in (INPUT, HIDDEN))
-    read = sum(operator.weights for operator in found)
-    once, always = of_input + STEPS * of_state, STEPS * (of_input + of_state)
-    assert once <= read <= always  # the input's product may be made once for all steps
+    matrices = GATES[kind] * HIDDEN * (INPUT + HIDDEN)
+    assert sum(operator.weights for operator in found) == STEPS * matrices
+
+
+@pytest.mark.parametrize("kind", GATES)
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_recurrent_layer_is_one_operator_per_direction(
+    kind: str, layers: int, bidirectional: bool
+) -> None:
+    """As oneDNN and cuDNN fuse them, however many operations PyTorch's CPU path makes of them.
+
+    Besides: directions joined per layer; each state (an LSTM has two) begun and put together.
+    """
+    net = getattr(nn, kind)(INPUT, HIDDEN, layers, batch_first=True, bidirectional=bidirectional)
+    found = record(net.eval(), torch.rand(1, STEPS, INPUT))
+    ways, states = 1 + bidirectional, 1 + (kind == "LSTM")
+    products = [operator for operator in found if operator.macs]
+    assert len(products) == ways * layers
+    assert len(found) == len(products) + layers * bidirectional + 2 * states
+    first = products[0]
+    assert first.macs == STEPS * GATES[kind] * HIDDEN * (INPUT + HIDDEN)
+    assert first.weights == first.macs + STEPS * 2 * GATES[kind] * HIDDEN  # biases: two vectors
+    assert first.elements_in == STEPS * INPUT + states * HIDDEN
+    assert first.elements_out == STEPS * HIDDEN
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_an_lstm_counts_as_its_fused_operation(layers: int, bidirectional: bool) -> None:
+    """What PyTorch itself fuses, seen below our counting, has the same work."""
+    net = nn.LSTM(INPUT, HIDDEN, layers, batch_first=True, bidirectional=bidirectional).eval()
+    x = torch.rand(1, STEPS, INPUT)
+    seen = Recorder((*net.parameters(),), batch=1)
+    with torch.no_grad(), seen, torch._C.DisableTorchFunction():
+        net(x)
+    assert {operator.form for operator in seen.operators if operator.macs} == {"mkldnn_rnn_layer"}
+    assert tuple(seen.operators) == record(net, x)
+
+
+@pytest.mark.parametrize("kind", GATES)
+def test_a_packed_sequence_computes_its_own_steps_only(kind: str) -> None:
+    net, lengths = getattr(nn, kind)(INPUT, HIDDEN), (7, 4)
+    packed = nn.utils.rnn.pack_sequence([torch.rand(n, INPUT) for n in lengths])
+    with torch.no_grad(), Recorder((*net.parameters(),), batch=2) as seen:
+        net(packed)
+    step = GATES[kind] * HIDDEN * (INPUT + HIDDEN)
+    assert total_macs(seen.operators) * 2 == sum(lengths) * step
+    assert len([operator for operator in seen.operators if operator.macs]) == 1
 
 
 class Fused(nn.Module):
