@@ -3,17 +3,46 @@
 from __future__ import annotations
 
 import copy
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from coded_digits import SIZE, code_recipe, write_module, write_recipe
+from simsplit.cli import app
 from simsplit.errors import ScenarioError
 from simsplit.training.train import train
 
 JSCC = {"kind": "jscc", "symbols": 32, "hidden": 8}
 RANDOM = {"source": "coded_nets:Cnn"}
+LABEL = {"answer": "label"}
+EIGHT = {"source": "more_nets:Outputs", "options": {"classes": 8}}
+MORE = """
+import torch
+from torch import nn
+
+import coded_nets
+
+
+class Outputs(coded_nets.Cnn):
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.last = nn.Linear(32, classes)
+
+
+class Nothing(coded_nets.Cnn):
+    def forward(self, x):
+        return super().forward(x) * torch.nan
+
+
+class Grey(coded_nets.Cnn):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem[0] = nn.Conv2d(1, 12, 3, padding=1)
+"""
 GOOD = code_recipe(JSCC, network=RANDOM)
 NETWORK = {
     "kind": "network",
@@ -21,6 +50,12 @@ NETWORK = {
     "phases": [{"train": "network", "steps": 2}],
     **SIZE,
 }
+
+
+def write_modules(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_module(folder, monkeypatch)
+    (folder / "more_nets.py").write_text(MORE)
+    sys.modules.pop("more_nets", None)
 
 
 def phase(**said: Any) -> dict[str, Any]:
@@ -82,7 +117,7 @@ BAD: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "no objective": (phase(objectives={"feature": 0}), ("all objectives are 0",)),
     "no such node": (
         phase(objectives={"distill": {"nodes": ["stem.0"]}}),
-        ("distill.nodes", "stem.0", "deep.1"),
+        ("phases[0].objectives.distill.nodes: no such node", "stem.0", "deep.1"),
     ),
     "nodes that do not pair": (
         phase(objectives={"distill": {"nodes": ["deep.1"], "teacher_nodes": ["a", "b"]}}),
@@ -113,7 +148,10 @@ BAD: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         ("feature and rate are objectives of a code",),
     ),
     "no phases of a network": (NETWORK | {"phases": []}, ("phases",)),
-    "truth that digits lack": (task(kind="segmentation"), ("segmentation",)),
+    "truth that digits lack": (
+        task(kind="segmentation"),
+        ("network.answer: an answer of kind 'segmentation'",),
+    ),
     "boxes": (task(kind="detection"), ("no training for this kind of answer", "detection")),
     "eleven classes": (task(kind="classification", classes=11), ("11", "10")),
     "objectives of one word": (
@@ -128,6 +166,55 @@ BAD: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         phase(objectives={"distill": ["deep.1"]}),
         ("phases[0].objectives.distill: a weight, or a mapping", "['deep.1']"),
     ),
+    "an output of five classes more": (
+        NETWORK | {"network": {"source": "more_nets:Outputs", "options": {"classes": 15}, **LABEL}},
+        ("network.answer: the network gives 15 classes; the data set wants 10 classes",),
+    ),
+    "an output of too few classes": (
+        NETWORK | {"network": {"source": "more_nets:Outputs", "options": {"classes": 3}, **LABEL}},
+        ("network.answer: the network gives 3 classes; the data set wants 10 classes",),
+    ),
+    "an output of numbers that are none": (
+        NETWORK | {"network": {"source": "more_nets:Nothing", **LABEL}},
+        ("network.answer: the network gives 10 of 10 values that are NaN",),
+    ),
+    "a network of another size": (
+        NETWORK | {"data": "streets", "height": 32, "width": 64},
+        ("network: the network does not take an input of 1 x 3 x 32 x 64: mat1 and mat2",),
+    ),
+    "a network with options that it lacks": (
+        NETWORK | {"network": {"source": "coded_nets:Cnn", "options": {"depth": 3}, **LABEL}},
+        ("network.", "depth"),
+    ),
+    "no such class of a network": (
+        NETWORK | {"network": {"source": "coded_nets:Missing", **LABEL}},
+        ("network.source: ", "Missing", "Cnn"),
+    ),
+    "a code without weights": (
+        code_recipe(JSCC, network=RANDOM | LABEL),
+        ("network.weights: weights are missing",),
+    ),
+    "a teacher whose weights are not there": (
+        phase(objectives={"distill": {"teacher": RANDOM | {"weights": "none.safetensors"}}}),
+        ("phases[0].objectives.distill.teacher.weights: no such weights file",),
+    ),
+    "a teacher with an unknown key": (
+        phase(objectives={"distill": {"teacher": RANDOM | {"sauce": "x"}}}),
+        ("phases[0].objectives.distill.teacher.sauce: unknown key", "source"),
+    ),
+    "a teacher of another source": (
+        phase(objectives={"distill": {"teacher": {"source": "coded_nets:Missing"}}}),
+        ("phases[0].objectives.distill.teacher.source: ", "Missing"),
+    ),
+    "a teacher of other classes": (
+        NETWORK
+        | {
+            "phases": [
+                {"train": "network", "objectives": {"distill": {"teacher": EIGHT}}},
+            ]
+        },
+        ("phases[0].objectives.distill: the teacher's output has another shape",),
+    ),
     "a network without answer": (
         NETWORK | {"network": RANDOM},
         ("phases[0]: objective task needs network.answer",),
@@ -139,7 +226,7 @@ BAD: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 def test_a_bad_recipe_says_what_is_wrong(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_module(tmp_path, monkeypatch)
+    write_modules(tmp_path, monkeypatch)
     content, parts = BAD[name]
     recipe = write_recipe(tmp_path / "bad", copy.deepcopy(content))
     with pytest.raises(ScenarioError) as caught:
@@ -186,3 +273,29 @@ def test_a_file_that_is_no_recipe(text: bytes, parts: tuple[str, ...], tmp_path:
         train(tmp_path / "recipe.yaml")
     missing = [part for part in (*parts, "recipe.yaml") if part not in str(caught.value)]
     assert not missing, str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["network", "code"])
+def test_a_network_of_one_channel_sees_grey_pictures(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_modules(tmp_path, monkeypatch)
+    content = {"network": NETWORK, "code": GOOD}[kind]
+    network = content["network"] | {"source": "more_nets:Grey"}
+    phases = [{"train": kind, "steps": 2}]
+    recipe = write_recipe(tmp_path / "grey", content | {"network": network, "phases": phases})
+    card = json.loads((train(recipe) / "card.json").read_text())
+    assert card["trained"]["steps"] == 2
+    assert kind == "code" or 0 <= card["scores"]["direct"]["accuracy"]["mean"] <= 1
+
+
+def test_the_command_says_it_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_modules(tmp_path, monkeypatch)
+    network = {"source": "more_nets:Outputs", "options": {"classes": 3}, **LABEL}
+    recipe = write_recipe(tmp_path / "bad", NETWORK | {"network": network})
+    result = CliRunner().invoke(app, ["train", str(recipe)])
+    assert result.exit_code == 2
+    assert "network.answer: the network gives 3 classes" in " ".join(result.output.split())
+    assert "Traceback" not in result.output
