@@ -56,7 +56,7 @@ def _named(network: str) -> Iterator[None]:
     try:
         yield
     except SimsplitError as error:
-        if error.path.startswith("operating_points"):
+        if error.path.startswith(("operating_points", "networks.")):  # it says so itself
             raise
         path = f"networks.{network}.{error.path}".removesuffix(".")
         raise type(error)(
