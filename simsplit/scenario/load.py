@@ -312,15 +312,11 @@ def _check_choice(
 
 def _check_answer(data: str | DataSpec, network: Network, path: str) -> None:
     """The data set has what the answers are held against, as far as it is known beforehand."""
-    scored = {"label": "digits", "segmentation": "streets"}
     truth = truth_of(data)
     for spec in answers_of(network.answer) if truth is not None else ():
         key = spec.truth_key
         if truth is None or key in (*truth, "", "image"):
             continue
-        if isinstance(network.answer, str):
-            message = f"this answer is scored on dataset '{scored[network.answer]}'"
-            raise ScenarioError(message, path=path, value=network.answer)
         what = f"an answer of kind '{spec.kind}' is held against '{key}'"
         message = f"{what}; the truth of this data set: {', '.join(truth) or 'none'}"
         raise ScenarioError(message, path=path, value=key)

@@ -217,7 +217,7 @@ CHANGES: dict[str, tuple[str, str, list[str]]] = {
     "unknown key in a network": (MODEL, net("weights: random, leafs: [a]"), ["networks[0].leafs: unknown key", "Did you mean 'leaves'?"]),
     "networks of one name": (MODEL, net("weights: random}, {name: net, source: alexnet, weights: random"), ["networks: each name once, doubled: net"]),
     "unknown answer": (MODEL, net("weights: random, answer: boxes"), ["networks[0].answer:", "'boxes'", "Choices: label, segmentation"]),
-    "answer of another data set": (MODEL, net("weights: s.yaml, answer: segmentation"), ["networks[0].answer: this answer is scored on dataset 'streets'", "'segmentation'"]),
+    "answer of another data set": (MODEL, net("weights: s.yaml, answer: segmentation"), ["networks[0].answer: an answer of kind 'segmentation' is held against 'segmentation'; the truth of this data set: label"]),
     "analog code of any network": (MODEL, net("weights: random", "scheme: jscc, network: net, split: a"), ["operating_points[0]: a network of `networks:` has no trained JSCC"]),
     "entropy code of any network": (MODEL, net("weights: random", "scheme: separate, network: net, split: a, codec: {kind: entropy}"), ["operating_points[0]: a network of `networks:` has no trained"]),
     "network without a cut": (MODEL, net("weights: random", "scheme: separate, network: net, codec: {kind: tensor}"), ["operating_points[0]: scheme 'separate' of a network needs a split, or every"]),
