@@ -131,9 +131,21 @@ def check(
     from simsplit.study.run import resolve
 
     written = load(source, overrides=overrides)
+    _check_preprocess(written)
     is_left_alone = bool(not_examined(written))
     scenario = written if is_left_alone else resolve(source, overrides, {})
     return replace(expect(scenario), defaults=defaults(written))
+
+
+def _check_preprocess(scenario: Scenario) -> None:
+    """Names of torchvision's weights are known, whether or not their network is examined."""
+    named = [network for network in scenario.networks if isinstance(network.preprocess, str)]
+    if not named:
+        return  # torch stays unimported
+    from simsplit.networks.preprocess import preprocess_of
+
+    for network in named:
+        preprocess_of(network.preprocess, f"networks.{network.name}.preprocess")
 
 
 def expect(scenario: Scenario) -> Expectation:
