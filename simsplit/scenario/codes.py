@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from simsplit.errors import ArtefactError, ScenarioError
+from simsplit.errors import ArtefactError, ScenarioError, SimsplitError
 from simsplit.files import file_digest, json_digest
 from simsplit.messages import Scheme
 from simsplit.scenario import bundled
@@ -124,6 +124,15 @@ def _bundled_codes() -> list[str]:
 
 CODE = Kind("code", ("models", ""), "", _is_code, lambda: bundled.models_dir(), _bundled_codes)
 
+_ARTEFACT = Kind(
+    "artefact",
+    CODE.folders,
+    "",
+    lambda folder: (folder / CARD).is_file() or (folder / RECIPE).is_file(),
+    lambda: bundled.models_dir(),
+    _bundled_codes,
+)
+
 
 def code_folder(name: str) -> Path:
     """The folder of a bundled code, or of a user's own, which is known by its absolute path."""
@@ -195,11 +204,27 @@ def refer_codes(content: dict[str, Any], folder: Path | None, collected: Collect
         with collected.kept():
             found = find_named(CODE, point["code"], folder)
             if found is None:
-                raise unknown(CODE, point["code"], beside=folder, path=f"{path}.code")
+                raise _no_code(point["code"], folder, f"{path}.code")
             point["code"] = reference(CODE, found)
             card = _card_at(point["code"], f"{path}.code")
             for key, value in (("split", card["cut"]), ("scheme", card["scheme"])):
                 _decide(point, said.get(key, value), key, value, path)
+
+
+def _no_code(name: str, folder: Path | None, path: str) -> SimsplitError:
+    """Why a name is no code's: its folder holds something else, or there is none."""
+    found = find_named(_ARTEFACT, name, folder)
+    if found is None:
+        return unknown(CODE, name, beside=folder, path=path)
+    card = found / CARD
+    try:
+        said = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {}
+        kind = said.get("kind") or read_mapping(found / RECIPE).get("kind", "model")
+    except (ValueError, AttributeError, ScenarioError, OSError) as error:
+        what = str(error) or type(error).__name__
+        return ArtefactError(f"damaged card or recipe in {found}: {what}", path=path, value=name)
+    message = f"no such code: this folder holds a {kind}"
+    return ScenarioError(message, path=path, value=name, choices=_bundled_codes())
 
 
 def _decide(point: dict[str, Any], said: object, key: str, value: str, path: str) -> None:

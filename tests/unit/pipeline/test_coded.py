@@ -210,6 +210,27 @@ def test_a_mistake_is_told(name: str, folder: Path) -> None:
     assert all(part in str(caught.value) for part in parts), str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("card", "told"),
+    [
+        ("{", "operating_points[0].code: damaged card or recipe in"),
+        ("[]", "operating_points[0].code: damaged card or recipe in"),
+        ('{"kind": "network"}', "[0].code: no such code: this folder holds a network"),
+    ],
+)
+def test_a_folder_that_holds_no_code_is_told_for_what_it_is(
+    card: str, told: str, folder: Path
+) -> None:
+    own = folder / "models" / "other"
+    own.mkdir(exist_ok=True)
+    (own / "card.json").write_text(card)
+    with pytest.raises((ScenarioError, ArtefactError)) as caught:
+        scenario(**point(code="other"))
+    assert told in str(caught.value)
+    (own / "card.json").unlink()
+    own.rmdir()
+
+
 def test_a_code_of_another_network(folder: Path) -> None:
     net = scenario().networks[0].model_dump(mode="json")
     with pytest.raises(ScenarioError, match="trained for another coded_nets:Cnn"):
