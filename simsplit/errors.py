@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
+
+_LONG_WORD = re.compile(r"\S{300,}")  # a value that a message quotes; paths of files are shorter
 
 
 class SimsplitError(Exception):
@@ -41,9 +44,10 @@ class SimsplitError(Exception):
 
     def in_words(self, *, lists_choices: bool = True) -> str:
         """The whole message; without the list of choices where it was just read."""
-        at = "".join(f"{part}: " for part in (self.where, self.path) if part)
-        value = "" if self.value is None else f" (found: {_shortened(self.value)})"
-        return f"{at}{self.message}{value}{self._hint(lists_choices)}"
+        at = "".join(f"{part}: " for part in (self.where, _short(self.path)) if part)
+        value = "" if self.value is None else f" (found: {_short(repr(self.value))})"
+        message = _LONG_WORD.sub(lambda word: _short(word[0]), self.message)
+        return f"{at}{message}{value}{self._hint(lists_choices)}"
 
     def _hint(self, lists_choices: bool) -> str:
         if not self.choices:
@@ -53,8 +57,7 @@ class SimsplitError(Exception):
         return f".{guess} Choices: {', '.join(self.choices) if lists_choices else 'as above'}"
 
 
-def _shortened(value: object, limit: int = 80) -> str:
-    text = repr(value)
+def _short(text: str, limit: int = 80) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

@@ -84,9 +84,13 @@ def build_target(
     with users_code(f"{target} cannot be built with {takes}", where, dict(options or {}) or target):
         thing = made(*args, **dict(options or {}))
     if base is not None and not any(_is_of(type(thing), one) for one in _several(base)):
-        message = f"made a {type(thing).__name__}, which {_lack(type(thing), base)}"
+        message = f"made {_article(type(thing).__name__)}, which {_lack(type(thing), base)}"
         raise ScenarioError(f"{target} {message}", path=path, value=target)
     return thing
+
+
+def _article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeioAEIO' else 'a'} {noun}"
 
 
 def made_of(

@@ -60,6 +60,10 @@ def make_other():
     return "text"
 
 
+def make_number():
+    return 3
+
+
 NUMBER = 3
 LAMBDA = lambda: Net()
 THING = Net()
@@ -265,6 +269,7 @@ def test_classes_and_functions_are_built(own: Path) -> None:
         ("zp_nets:Picky", {}, None, ["networks.net.source", "width"]),
         ("zp_nets:Leaves", {}, None, ["networks.net.source", "SystemExit: bye"]),
         ("zp_nets:make_other", {}, Handed, ["made a str, which is not derived from"]),
+        ("zp_nets:make_number", {}, Handed, ["made an int, which is not derived from"]),
         ("zp_nets:make", {}, Chooser, ["made a Child, which has no choose()"]),
     ],
 )
