@@ -126,7 +126,7 @@ def test_a_run_with_permission_and_again_in_two_processes(folder: Path) -> None:
 @pytest.mark.slow
 def test_looking_at_a_result_imports_nothing(folder: Path) -> None:
     for out, seed in (("a", 1), ("b", 2)):
-        simsplit.run("own.yaml", out=out, workers=0, seed=seed, allow_code=True)
+        simsplit.run("own.yaml", out=out, workers=0, seed=seed, duration_s=20, allow_code=True)
     for name in [name for name in sys.modules if name.startswith("own_")]:
         del sys.modules[name]
     words = [["show", "a"], ["compare", "a", "b"], ["report", "a"], ["warmup", "a"]]
