@@ -6,7 +6,8 @@ import difflib
 import re
 from collections.abc import Sequence
 
-_LONG_WORD = re.compile(r"\S{300,}")  # a value that a message quotes; paths of files are shorter
+MOST_SHOWN = 300  # characters of a value; paths of files are shorter
+_LONG_WORD = re.compile(r"\S{300,}")  # a value that a message quotes
 
 
 class SimsplitError(Exception):
@@ -57,7 +58,7 @@ class SimsplitError(Exception):
         return f".{guess} Choices: {', '.join(self.choices) if lists_choices else 'as above'}"
 
 
-def _short(text: str, limit: int = 80) -> str:
+def _short(text: str, limit: int = MOST_SHOWN) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
