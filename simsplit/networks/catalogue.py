@@ -1,4 +1,5 @@
-"""Networks by name: torchvision's, timm's, an exported program, or a user's own class.
+"""Networks by name: torchvision's, timm's, those of published systems, an exported program, or a
+user's own class.
 
 Weights are random, a local file's, or those that a Python package brings; nothing is downloaded.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,7 @@ from simsplit.networks.detection import DetectionNet
 from simsplit.networks.exported import open_program
 from simsplit.networks.file_kinds import Kind
 from simsplit.networks.lite import EfficientNetLite0, plain_name
+from simsplit.networks.published import PUBLISHED
 from simsplit.scenario.network_files import PROGRAM, packaged_weights
 from simsplit.scenario.user_code import build_target, users_code
 
@@ -59,8 +61,9 @@ def open_network(
     """A network in evaluation mode that takes images ``(B, C, height, width)``.
 
     Args:
-        source: Name of a torchvision model; ``timm/NAME``; ``efficientnet_lite0``; a ``.pt2`` file;
-            or ``package.module:Name`` of a class or function that makes a module.
+        source: Name of a torchvision model or of one in `simsplit.networks.published`;
+            ``timm/NAME``; ``efficientnet_lite0``; a ``.pt2`` file; or ``package.module:Name`` of a
+            class or function that makes a module.
         height, width: Of its input, in px.
         weights: ``random``; a local safetensors file or state dict; ``package``, those of the
             package that belongs to the source; ``included``, those in the ``.pt2``.
@@ -128,6 +131,8 @@ def _refuse_other_files(source: str) -> None:
 def _builder_of(source: str, height: int, width: int) -> Callable[..., Any]:
     if source == LITE0:
         return lambda **options: EfficientNetLite0(height, width, **options)
+    if source in PUBLISHED:
+        return partial(PUBLISHED[source], height, width)
     if source.startswith(TIMM):
         return _timm(source, height, width)
     return _torchvision(source, height, width)
@@ -154,7 +159,7 @@ def _torchvision(source: str, height: int, width: int) -> Callable[..., Any]:
 
     if source not in torchvision_names():
         message = "neither a torchvision model, timm/NAME, a .pt2 program nor package.module:Name"
-        choices = (*torchvision_names(), LITE0)
+        choices = (*torchvision_names(), LITE0, *PUBLISHED)
         raise ScenarioError(message, path="source", value=source, choices=choices)
     given = {"weights": None, **_fixed_arguments(source, height, width)}
     return lambda **options: models.get_model(source, **{**given, **options})

@@ -214,12 +214,14 @@ _LATER = (
 
 
 Prefix = Annotated[str, Field(min_length=1)]
+Option = float | int | str | bool
 
 
 class Network(Spec):
     """Any PyTorch network, cut where `simsplit splits` says it can be.
 
-    ``source``: a torchvision model; ``timm/NAME``; ``efficientnet_lite0``; a module's class as
+    ``source``: a torchvision model; ``timm/NAME``; ``efficientnet_lite0``; ``mtl_split`` and others
+    of published systems (`simsplit.networks.published`); a module's class as
     ``package.module:Name`` built with ``options``; or a torch.export program, a ``.pt2`` file that
     holds its weights (``weights: included``). ``weights``: ``random``, and then no accuracy is
     reported; ``package``, those that a Python package brings (``efficientnet_lite0``); or a local
@@ -243,7 +245,7 @@ class Network(Spec):
     unknown_macs: NonNegative | None = None
     seed: Whole = 0
     leaves: tuple[str, ...] = ()
-    options: dict[str, float | int | str | bool] = Field(default_factory=dict)
+    options: dict[str, Option | dict[str, Option]] = Field(default_factory=dict)
     answer: Answers | None = None
     preprocess: PreprocessChoice | None = None
 

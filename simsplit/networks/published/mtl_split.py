@@ -1,0 +1,169 @@
+"""MTL-Split: one backbone on the device, one small head per task at the edge.
+
+Source: Capogrosso, Fummi, Girella, Cristani and Setti, DAC 2024 (arXiv 2407.05982). The flattened
+feature Z_b crosses the cut; a head is Linear(-> 256), dropout 0.1, ReLU, Linear(-> classes). Theirs
+are torchvision's backbones at 224 px; these are small ones of the same families for 64 px. With
+``width: 16`` Z_b is as long as that of the originals would be at 64 px: 2,048 values for VGG16 and
+ResNet-18 (512 x 2 x 2), 2,304 for MobileNetV3-small (576 x 2 x 2); with 8 it is half as long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from simsplit.errors import ScenarioError
+from simsplit.networks.published.options import checked
+from simsplit.scenario.spec import Count, Fraction, Spec
+
+STRIDE = 16  # of every backbone
+_HIDDEN = 256
+Backbone = Literal["vgg", "resnet", "mobilenet"]
+TaskName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+Classes = Annotated[int, Field(ge=2, strict=True)]
+
+
+class MtlSplitOptions(Spec):
+    """What ``options`` of ``source: mtl_split`` may say.
+
+    ``heads``: classes of every task, by its name, which is the name of the output too. ``width``:
+    channels of the backbone's first layer; all others follow it. ``dropout``: of the heads.
+    """
+
+    backbone: Backbone
+    heads: Annotated[dict[TaskName, Classes], Field(min_length=1)]
+    width: Count = 8
+    dropout: Annotated[Fraction, Field(lt=1)] = 0.1
+
+
+def mtl_split(height: int, width: int, /, **options: Any) -> nn.Module:
+    """The network for pictures of a size.
+
+    Args:
+        height, width: Of the input in px, multiples of 16.
+        options: See `MtlSplitOptions`.
+
+    Raises:
+        ScenarioError: Unknown option, bad value, or another size.
+    """
+    spec = checked(MtlSplitOptions, options)
+    for key, pixels in (("height", height), ("width", width)):
+        if pixels % STRIDE:
+            message = f"pictures of mtl_split are multiples of {STRIDE} px"
+            raise ScenarioError(message, path=key, value=pixels)
+    return MtlSplit(height, width, spec)
+
+
+class MtlSplit(nn.Module):
+    """RGB ``(B, 3, H, W)`` in [0, 1] → logits ``(B, classes)`` by task.
+
+    Args:
+        height, width: Of the input in px.
+        options: Backbone, heads and sizes.
+    """
+
+    def __init__(self, height: int, width: int, options: MtlSplitOptions) -> None:
+        super().__init__()
+        self.backbone, channels = _BACKBONES[options.backbone](options.width)
+        self.flatten = nn.Flatten()
+        values = channels * (height // STRIDE) * (width // STRIDE)
+        self.heads = nn.ModuleDict(
+            {task: _head(values, n, options.dropout) for task, n in options.heads.items()}
+        )
+
+    def forward(self, x: Tensor) -> Mapping[str, Tensor]:
+        """All heads' logits of a batch."""
+        shared = self.flatten(self.backbone(x))  # (B, values)
+        return {task: head(shared) for task, head in self.heads.items()}
+
+
+def _head(values: int, classes: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(values, _HIDDEN), nn.Dropout(dropout), nn.ReLU(), nn.Linear(_HIDDEN, classes)
+    )
+
+
+# --- backbones: layers, and channels of what they give at 1/16 of the picture's size ------------
+
+
+def _vgg(width: int) -> tuple[nn.Sequential, int]:
+    """Four stages of 3 x 3 convolution and 2 x 2 maximum (Simonyan and Zisserman, ICLR 2015)."""
+    channels = [3, width, 2 * width, 4 * width, 8 * width]
+    stages = pairwise(channels)
+    layers = [layer for a, b in stages for layer in (*_normed(a, b), nn.ReLU(), nn.MaxPool2d(2))]
+    return nn.Sequential(*layers), channels[-1]
+
+
+def _resnet(width: int) -> tuple[nn.Sequential, int]:
+    """A stem of stride 2 and four residual blocks (He et al., CVPR 2016, figure 5 left)."""
+    channels = [width, width, 2 * width, 4 * width, 8 * width]
+    stages = zip(channels, channels[1:], (1, 2, 2, 2), strict=False)
+    blocks = [_Residual(a, b, stride) for a, b, stride in stages]
+    return nn.Sequential(*_normed(3, width, 3, 2), nn.ReLU(), *blocks), channels[-1]
+
+
+def _mobilenet(width: int) -> tuple[nn.Sequential, int]:
+    """A stem of stride 2, inverted bottlenecks and a 1 x 1 convolution (Sandler et al., CVPR 2018).
+
+    As MobileNetV3-small (Howard et al., ICCV 2019) without its squeeze-and-excitation.
+    """
+    wide, channels = [width, width * 3 // 2, width * 5 // 2, 4 * width], 9 * width
+    stages = pairwise(wide)
+    blocks = [block for a, b in stages for block in (_Inverted(a, b, 2), _Inverted(b, b, 1))]
+    last = (*_normed(wide[-1], channels, 1), nn.Hardswish())
+    return nn.Sequential(*_normed(3, width, 3, 2), nn.Hardswish(), *blocks, *last), channels
+
+
+_BACKBONES: Mapping[str, Callable[[int], tuple[nn.Sequential, int]]] = {
+    "vgg": _vgg,
+    "resnet": _resnet,
+    "mobilenet": _mobilenet,
+}
+
+
+def _normed(
+    inside: int, outside: int, kernel: int = 3, stride: int = 1, groups: int = 1
+) -> tuple[nn.Module, nn.Module]:
+    """A convolution and its batch normalisation."""
+    pad = kernel // 2
+    convolution = nn.Conv2d(inside, outside, kernel, stride, pad, groups=groups, bias=False)
+    return convolution, nn.BatchNorm2d(outside)
+
+
+class _Residual(nn.Module):
+    """Two 3 x 3 convolutions beside the input, which is projected where shapes differ."""
+
+    def __init__(self, inside: int, outside: int, stride: int) -> None:
+        super().__init__()
+        first = (*_normed(inside, outside, 3, stride), nn.ReLU())
+        self.body = nn.Sequential(*first, *_normed(outside, outside))
+        is_same = stride == 1 and inside == outside
+        projected = _normed(inside, outside, 1, stride)
+        self.beside = nn.Identity() if is_same else nn.Sequential(*projected)
+        self.act = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, inside, H, W)`` → ``(B, outside, H / stride, W / stride)``."""
+        total: Tensor = self.act(self.body(x) + self.beside(x))
+        return total
+
+
+class _Inverted(nn.Module):
+    """Expand threefold, filter each channel, project; the input is added where shapes agree."""
+
+    def __init__(self, inside: int, outside: int, stride: int) -> None:
+        super().__init__()
+        wide = 3 * inside
+        expand = (*_normed(inside, wide, 1), nn.Hardswish())
+        depthwise = (*_normed(wide, wide, 3, stride, groups=wide), nn.Hardswish())
+        self.body = nn.Sequential(*expand, *depthwise, *_normed(wide, outside, 1))
+        self.adds = stride == 1 and inside == outside
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, inside, H, W)`` → ``(B, outside, H / stride, W / stride)``."""
+        projected: Tensor = self.body(x)
+        return x + projected if self.adds else projected

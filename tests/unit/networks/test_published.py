@@ -1,0 +1,99 @@
+"""Networks of published systems: by name, with options that are checked, and what they give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from simsplit.errors import ScenarioError
+from simsplit.networks.catalogue import open_network
+from simsplit.networks.cuts import points
+from simsplit.networks.graph import trace
+from simsplit.networks.published import PUBLISHED
+
+BACKBONES = ("vgg", "resnet", "mobilenet")
+OPTIONS = {"backbone": "resnet", "heads": {"scale": 8, "shape": 4}}
+
+
+def mtl_split(height: int = 64, width: int = 64, /, **options: Any) -> nn.Module:
+    said = OPTIONS | options
+    return open_network("mtl_split", height=height, width=width, options=said)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_a_head_per_task_behind_one_vector(backbone: str) -> None:
+    module = mtl_split(backbone=backbone)
+    given = module(torch.zeros(2, 3, 64, 64))
+    assert {task: tuple(logits.shape) for task, logits in given.items()} == {
+        "scale": (2, 8),
+        "shape": (2, 4),
+    }
+    values = {"vgg": 1024, "resnet": 1024, "mobilenet": 1152}[backbone]
+    cuts = {point.name: point for point in points(trace(module, torch.zeros(1, 3, 64, 64)))}
+    assert cuts["flatten"].shapes == ((values,),)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_a_head_is_the_papers(backbone: str) -> None:
+    """Linear(-> 256), dropout 0.1, ReLU, Linear(-> classes)."""
+    head = mtl_split(backbone=backbone).get_submodule("heads.scale")
+    kinds = [type(layer) for layer in head.children()]
+    assert kinds == [nn.Linear, nn.Dropout, nn.ReLU, nn.Linear]
+    first, dropout, _, last = head.children()
+    assert isinstance(first, nn.Linear) and isinstance(last, nn.Linear)
+    assert (first.out_features, last.out_features) == (256, 8)
+    assert isinstance(dropout, nn.Dropout) and dropout.p == 0.1
+
+
+def test_backbones_are_the_same_whatever_the_heads() -> None:
+    """Several heads or one: the part on the device starts from the same numbers."""
+    several, one = mtl_split(), mtl_split(heads={"shape": 4})
+    state = several.get_submodule("backbone").state_dict()
+    for name, values in one.get_submodule("backbone").state_dict().items():
+        assert torch.equal(values, state[name]), name
+
+
+def test_a_wide_picture_has_a_longer_vector_and_width_scales_it() -> None:
+    wide = mtl_split(64, 128, width=4)
+    cuts = {point.name: point for point in points(trace(wide, torch.zeros(1, 3, 64, 128)))}
+    assert cuts["flatten"].shapes == ((4 * 8 * 4 * 8,),)
+
+
+@pytest.mark.parametrize(
+    ("options", "path", "message"),
+    [
+        ({"backbone": "alexnet"}, "options.backbone", "vgg"),
+        ({"width": 0}, "options.width", "greater than or equal to 1"),
+        ({"heads": {}}, "options.heads", "at least 1"),
+        ({"heads": {"shape": 1}}, "options.heads.shape", "greater than or equal to 2"),
+        ({"heads": {"shape": "four"}}, "options.heads.shape", "integer"),
+        ({"dropout": 1.0}, "options.dropout", "less than 1"),
+        ({"hidden": 12}, "options.hidden", "unknown key"),
+    ],
+)
+def test_bad_options_are_told_with_their_path(
+    options: dict[str, Any], path: str, message: str
+) -> None:
+    with pytest.raises(ScenarioError, match=message) as told:
+        mtl_split(**options)
+    assert told.value.path == path
+
+
+def test_a_missing_option_is_told() -> None:
+    with pytest.raises(ScenarioError, match="required") as told:
+        open_network("mtl_split", height=64, width=64, options={"backbone": "vgg"})
+    assert told.value.path == "options.heads"
+
+
+def test_a_size_that_does_not_divide() -> None:
+    with pytest.raises(ScenarioError, match="multiples of 16"):
+        mtl_split(64, 72)
+
+
+def test_an_unknown_name_lists_them_among_the_choices() -> None:
+    with pytest.raises(ScenarioError, match="mtl_split"):
+        open_network("mtl_splits", height=64, width=64)
+    assert "mtl_split" in PUBLISHED
