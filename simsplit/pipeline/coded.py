@@ -73,7 +73,7 @@ class CodedPoint:
         return replace(
             work,
             device=work.device + encoder,
-            edge=decoder + work.edge,
+            edge=decoder + self.plain.operators_behind(self.trained.until),
             tail=f"{work.tail}/{self.trained.name}",
             coded=(),
             range_coded=coded if any(coded) else (),

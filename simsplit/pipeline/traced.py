@@ -27,7 +27,7 @@ from simsplit.messages import Outcome, Prepared, Scheme, ScoreRequest, Workload
 from simsplit.networks.cuts import cut
 from simsplit.networks.opened import _points, network_digest, open_graph
 from simsplit.networks.preprocess import check_whole, network_input, preprocess_of
-from simsplit.operators import network_key
+from simsplit.operators import Operators, network_key
 from simsplit.pipeline.cache import Cache, ResultKey, Shared, by_way
 from simsplit.scenario.operating_points import Network, OperatingPoint
 from simsplit.seeds import one_thread
@@ -104,6 +104,10 @@ class NetworkPipeline:
                 head, rest, shapes = cut.head_operators, cut.tail_operators, tuple(cut.shapes)
                 work = Workload(head, rest, whole, network=key, tail=tail, coded=shapes)
         return replace(work, answer_map=self._answer_map)
+
+    def operators_behind(self, name: str) -> Operators:
+        """Of the network behind one of its cuts."""
+        return self._cuts[name].tail_operators
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Outcome]:
         """Act three, in the order asked; without an ``answer`` there is nothing to score."""

@@ -9,9 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from simsplit.errors import ArtefactError, ScenarioError, SimsplitError
 from simsplit.files import file_digest, json_digest
@@ -32,8 +39,9 @@ CARD = "card.json"
 RECIPE = "recipe.yaml"
 WEIGHTS = "weights.safetensors"
 _NEEDED = {"network", "network_digest", "cut", "scheme", "code", "nested", "weights_digest"}
-Stride = Literal[1, 2, 4, 8]
+Stride = Literal[1, 2, 4, 8, 16, 32]
 Hidden = Annotated[int, Field(ge=1, le=4096, strict=True)]
+Channels = Annotated[tuple[Hidden, ...], Field(min_length=1, max_length=8)]
 
 
 class _CodeSpec(Spec):
@@ -43,15 +51,58 @@ class _CodeSpec(Spec):
     hidden: Hidden = 64
 
 
-class BottleneckCodeSpec(_CodeSpec):
-    """Few latent channels, min-max quantised, range coded with tables counted in training."""
+class _TransformedSpec(_CodeSpec):
+    """``transforms``: convolutions with PReLU, or of the Entropic Student (``gdn``).
+
+    ``encoder_channels``: of its 5x5 convolutions, of which as many halve the grid as ``stride``
+    asks; ``decoder_channels``: of its 2x2 convolutions but the last. Both are the published ones
+    (Matsubara et al., WACV 2022) if left out.
+    """
+
+    transforms: Literal["prelu", "gdn"] = "prelu"
+    encoder_channels: Channels | None = None
+    decoder_channels: Channels | None = None
+
+    @property
+    def gdn_channels(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Of encoder and decoder."""
+        return self.encoder_channels or (96, 48), self.decoder_channels or (512, 256)
+
+    @field_validator("encoder_channels", "decoder_channels")
+    @classmethod
+    def _of_gdn(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and info.data.get("transforms") == "prelu":
+            raise ValueError("belongs to transforms: gdn; those of prelu have `hidden` channels")
+        return value
+
+    @model_validator(mode="after")
+    def _without_hidden(self) -> Self:
+        if self.transforms == "gdn" and "hidden" in self.model_fields_set:
+            raise ValueError("hidden belongs to transforms: prelu; say encoder_channels")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _in_use(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = handler(self)
+        gdn = ("transforms", "encoder_channels", "decoder_channels")
+        unused = {*(("hidden",) if self.transforms == "gdn" else gdn)}
+        unused |= {"tables"} if content.get("tables") is True else set()
+        return {key: value for key, value in content.items() if key not in unused}
+
+
+class BottleneckCodeSpec(_TransformedSpec):
+    """Few latent channels, min-max quantised, range coded with tables counted in training.
+
+    ``tables``: false sends the n-bit codes as they are.
+    """
 
     kind: Literal["bottleneck"]
     channels: Count
     bits: Annotated[int, Field(ge=1, le=8, strict=True)] = 8
+    tables: bool = True
 
 
-class EntropicCodeSpec(_CodeSpec):
+class EntropicCodeSpec(_TransformedSpec):
     """Latents rounded to integers, range coded with a learned factorised prior (Ballé 2018)."""
 
     kind: Literal["entropic"]
@@ -159,6 +210,11 @@ def code_card(name: str) -> dict[str, Any]:
         wanted = f"lacks {', '.join(sorted(missing))}" if missing else "is not of kind: code"
         raise ArtefactError(f"the card {wanted}", value=str(folder / CARD))
     return dict(card)
+
+
+def until_of(card: Mapping[str, Any]) -> str:
+    """The node whose tensor a code's decoder gives; as a rule that of the cut."""
+    return str(card.get("until") or card["cut"])
 
 
 def code_files(name: str) -> dict[str, Path]:

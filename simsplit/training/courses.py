@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from simsplit.errors import ScenarioError
-from simsplit.networks.codes.build import cut_shape, make_code
+from simsplit.networks.codes.build import cut_shapes, make_code
 from simsplit.networks.cuts import cut
 from simsplit.networks.graph import Graph
 from simsplit.networks.inference import fixed_batches
@@ -157,7 +157,7 @@ class CodeCourse:
         self.graph = whole_graph(recipe.network, recipe.height, recipe.width)
         self.pupil = Pupil(recipe)
         self.pupil.take(self.graph.example_shape[1])
-        shape = cut_shape(self.graph, recipe.cut)
+        shape, _ = cut_shapes(self.graph, recipe.cut)
         self.code = make_code(recipe.code, shape, recipe.seed)
         self._original = cut(self.graph, recipe.cut)
         head, tail = (copy.deepcopy(half) for half in self._original)

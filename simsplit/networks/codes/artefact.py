@@ -20,11 +20,11 @@ from torch import Tensor, nn
 
 from simsplit.errors import ArtefactError
 from simsplit.files import file_digest, whole_file
-from simsplit.networks.codes.build import cut_shape, make_code
+from simsplit.networks.codes.build import cut_shapes, make_code
 from simsplit.networks.codes.contract import AnalogCode, DigitalCode
 from simsplit.networks.cuts import cut
 from simsplit.networks.graph import Graph
-from simsplit.scenario.codes import RECIPE, WEIGHTS, CodeSpec, code_card, code_folder
+from simsplit.scenario.codes import RECIPE, WEIGHTS, CodeSpec, code_card, code_folder, until_of
 
 PARTS = ("code", "head", "tail")
 CODE_SPEC: TypeAdapter[CodeSpec] = TypeAdapter(CodeSpec)
@@ -32,7 +32,7 @@ CODE_SPEC: TypeAdapter[CodeSpec] = TypeAdapter(CodeSpec)
 
 @dataclass(frozen=True)
 class TrainedCode:
-    """A code and the two halves of its network, as its recipe left them.
+    """A code and what is left of its network before and behind it, as its recipe left them.
 
     Attributes:
         name: Of its folder.
@@ -45,6 +45,11 @@ class TrainedCode:
     code: DigitalCode | AnalogCode
     head: nn.Module
     tail: nn.Module
+
+    @property
+    def until(self) -> str:
+        """The node whose tensor the decoder gives; the tail begins behind it."""
+        return until_of(self.card)
 
 
 def write_code(folder: Path, parts: Mapping[str, nn.Module]) -> str:
@@ -72,11 +77,11 @@ def open_code(name: str, graph: Graph) -> TrainedCode:
     """
     folder, card = code_folder(name), code_card(name)
     states = _states(folder, card)
-    shape = cut_shape(graph, card["cut"])
+    shape, until = cut_shapes(graph, card["cut"], until_of(card))
     try:
-        code = make_code(CODE_SPEC.validate_python(card["code"]), shape)
+        code = make_code(CODE_SPEC.validate_python(card["code"]), shape, until=until)
         code.load_state_dict(states["code"])
-        head, tail = open_halves(graph, card["cut"], states)
+        head, tail = open_halves(graph, card["cut"], until_of(card), states)
     except (RuntimeError, KeyError, TypeError, ValidationError) as error:
         first = str(error).splitlines()[0]
         raise _untrained(f"the weights do not fit the code ({first})", folder) from None
@@ -84,10 +89,10 @@ def open_code(name: str, graph: Graph) -> TrainedCode:
 
 
 def open_halves(
-    graph: Graph, name: str, states: Mapping[str, Mapping[str, Tensor]]
+    graph: Graph, name: str, until: str, states: Mapping[str, Mapping[str, Tensor]]
 ) -> tuple[nn.Module, nn.Module]:
-    """The network's halves; those that have weights of their own are copies that hold them."""
-    halves = dict(zip(("head", "tail"), cut(graph, name), strict=True))
+    """The network before a cut and behind ``until``; with weights of their own they are copies."""
+    halves: dict[str, nn.Module] = {"head": cut(graph, name)[0], "tail": cut(graph, until)[1]}
     for part in ("head", "tail"):
         if states.get(part):
             halves[part] = copy.deepcopy(halves[part])

@@ -6,6 +6,9 @@ A code stands at one cut and takes the one float tensor that crosses there. It i
 * analog (JSCC): ``encode`` (feature → complex symbols of mean power 1 per sample), ``decode``
   (symbols as equalised, with the noise variance of each → feature).
 
+The decoder gives the tensor at the cut; or with ``until`` the one at a node further on, so that it
+stands in for the network between (Matsubara et al., WACV 2022).
+
 ``through`` is what training does in place of the air; ``calibrate`` runs before the first step and
 ``settle`` after the last, both on features of training pictures. Latents become bytes by integer
 tables that lie in the artefact, so that both ends agree on any machine.
@@ -63,14 +66,21 @@ class Code(nn.Module, ABC):
 
     Args:
         shape: Of one sample's feature, without the batch.
+        until: Of what the decoder gives; None: of the feature.
     """
 
     scheme: ClassVar[Scheme]
     estimates_bits: ClassVar[bool] = False  # whether `through` gives bits: the objective ``rate``
+    decoder_names: ClassVar[tuple[str, ...]] = ()  # how its parameters' names begin; empty: mixed
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, until: Shape | None = None) -> None:
         super().__init__()
-        self.shape = shape
+        self.shape, self.until_shape = shape, until or ()
+
+    @property
+    def given_shape(self) -> Shape:
+        """Of what the decoder gives, per sample."""
+        return self.until_shape or self.shape
 
     @abstractmethod
     def encode(self, feature: Tensor) -> Tensor:
@@ -80,8 +90,16 @@ class Code(nn.Module, ABC):
     def through(self, feature: Tensor, noise: Noise, generator: torch.Generator) -> Passed:
         """What training does in place of coding and the air; all draws are the generator's."""
 
-    def calibrate(self, feature: Tensor) -> None:
-        """Sees features of training pictures ``(N, *shape)`` before the first step."""
+    def calibrate(self, feature: Tensor, target: Tensor | None = None) -> None:
+        """Sees features of training pictures ``(N, *shape)`` before the first step.
+
+        Args:
+            feature: What the encoder takes.
+            target: What the decoder shall give, where that is another tensor.
+        """
+
+    def calibrate_decoder(self, target: Tensor | None) -> None:
+        """`calibrate` of the decoder alone: the encoder is another code's."""
 
     def settle(self, feature: Tensor) -> None:
         """Sees features of training pictures after the last step, in evaluation mode."""
@@ -101,7 +119,7 @@ class DigitalCode(Code):
 
     @abstractmethod
     def decode(self, latent: Tensor) -> Tensor:
-        """Latent as unpacked ``(B, ...)`` → feature ``(B, *shape)``."""
+        """Latent as unpacked ``(B, ...)`` → what is given ``(B, *given_shape)``."""
 
     @abstractmethod
     def pack(self, latent: NDArray[Any]) -> bytes:
@@ -110,6 +128,15 @@ class DigitalCode(Code):
     @abstractmethod
     def unpack(self, payload: bytes) -> NDArray[Any]:
         """Payload → latent as the decoder takes it; CodecError if it is visibly damaged."""
+
+    def rounded(self, latent: Tensor) -> Tensor | None:
+        """A batch of latents as `unpack` will give them; None: only `pack` knows."""
+        return None
+
+    @property
+    def header_bytes(self) -> int | None:
+        """Bytes of a payload that stand before the symbols; None: the code does not tell."""
+        return None
 
     def information_bits(self, latent: NDArray[Any]) -> float:
         """-log2 of the probability that the tables give to one sample's symbols; NaN: no tables."""

@@ -1,7 +1,8 @@
 """Codes of a user's own: what their classes promise, and how they stand at a cut.
 
 ``target: package.module:Name`` is built with ``options`` (and ``shape``, if it takes that), where
-``shape`` is that of one sample's feature. If it is an ``nn.Module``, its weights are the code's and
+``shape`` is that of one sample's feature; with ``until`` what is decoded has ``until_shape``, which
+the class may take too. If it is an ``nn.Module``, its weights are the code's and
 a recipe can train it. Clauses, named in errors:
 
 1. ``encode`` of ``scheme: separate``: feature ``(*shape)`` float32 tensor → ``bytes``.
@@ -82,23 +83,26 @@ def broken(number: int, target: str, value: object) -> ScenarioError:
     return ScenarioError(message, path="code", value=value)
 
 
-def custom_code(spec: CustomCodeSpec, shape: Shape) -> DigitalCode | AnalogCode:
+def custom_code(
+    spec: CustomCodeSpec, shape: Shape, until: Shape | None = None
+) -> DigitalCode | AnalogCode:
     """A user's class at a cut, checked on one feature.
 
     Raises:
         ScenarioError: It cannot be imported or built, or breaks a clause of the contract.
     """
-    own = _built(spec, shape)
+    own = _built(spec, shape, until)
     if spec.scheme == "separate":
-        return OwnDigitalCode(spec, shape, own)
-    return OwnAnalogCode(spec, shape, own)
+        return OwnDigitalCode(spec, shape, own, until)
+    return OwnAnalogCode(spec, shape, own, until)
 
 
-def _built(spec: CustomCodeSpec, shape: Shape) -> Any:
+def _built(spec: CustomCodeSpec, shape: Shape, until: Shape | None) -> Any:
     base = ChannelInside if spec.channel else Coder
     make = import_target(spec.target, path="code.target", base=base)
-    wants_shape = "shape" in inspect.signature(make).parameters
-    options = {**spec.options, **({"shape": shape} if wants_shape else {})}
+    shapes = {"shape": shape, "until_shape": until or shape}
+    wanted = set(shapes) & set(inspect.signature(make).parameters)
+    options = {**spec.options, **{name: shapes[name] for name in wanted}}
     with users_code("cannot be built with these options", "code.options", spec.options):
         own = make(**options)
     names = ("forward",) if spec.channel else ("encode", "decode")
@@ -112,8 +116,10 @@ def _built(spec: CustomCodeSpec, shape: Shape) -> Any:
 class OwnDigitalCode(DigitalCode):
     """A user's class that makes bytes; its latent is the feature itself."""
 
-    def __init__(self, spec: CustomCodeSpec, shape: Shape, own: Any) -> None:
-        super().__init__(shape)
+    def __init__(
+        self, spec: CustomCodeSpec, shape: Shape, own: Any, until: Shape | None = None
+    ) -> None:
+        super().__init__(shape, until)
         self.spec, self.own = spec, own
         self._check()
 
@@ -135,7 +141,7 @@ class OwnDigitalCode(DigitalCode):
     def unpack(self, payload: bytes) -> NDArray[np.float32]:
         """The class's bytes → feature."""
         feature = self.own.decode(payload)
-        if not isinstance(feature, Tensor) or tuple(feature.shape) != self.shape:
+        if not isinstance(feature, Tensor) or tuple(feature.shape) != self.given_shape:
             raise broken(2, self.spec.target, _seen(feature))
         if not bool(torch.isfinite(feature).all()):
             raise broken(6, self.spec.target, "a value that is not finite")
@@ -174,8 +180,10 @@ class OwnDigitalCode(DigitalCode):
 class OwnAnalogCode(AnalogCode):
     """A user's class that makes channel symbols."""
 
-    def __init__(self, spec: CustomCodeSpec, shape: Shape, own: Any) -> None:
-        super().__init__(shape)
+    def __init__(
+        self, spec: CustomCodeSpec, shape: Shape, own: Any, until: Shape | None = None
+    ) -> None:
+        super().__init__(shape, until)
         self.spec, self.own = spec, own
         self._pair: _Pair | _Whole = _Whole(own, spec, shape) if spec.channel else _Pair(own)
         self._layout: tuple[tuple[int, ...], bool] = ((), True)
@@ -201,7 +209,7 @@ class OwnAnalogCode(AnalogCode):
         shape, is_complex = self._layout
         own = scaled if is_complex else torch.cat([scaled.real, scaled.imag], dim=1)
         feature = self._pair.decode(own.reshape(len(own), *shape), noise_variance)
-        if not isinstance(feature, Tensor) or feature.shape[1:] != self.shape:
+        if not isinstance(feature, Tensor) or feature.shape[1:] != self.given_shape:
             raise broken(5, self.spec.target, _seen(feature))
         back: Tensor = feature
         return back

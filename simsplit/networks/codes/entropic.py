@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from simsplit.codecs.integers import IntegersCodec
-from simsplit.networks.codes.contract import DigitalCode, Noise, Passed, Shape, sized_by_data
-from simsplit.networks.codes.transforms import Form, Synthesis, analysis, strided
+from simsplit.networks.codes.contract import Noise, Passed, Shape, sized_by_data
+from simsplit.networks.codes.transformed import TransformedCode
 from simsplit.scenario.codes import EntropicCodeSpec
 
 _MIXTURE = 3
@@ -75,20 +75,16 @@ class LogisticMixture(nn.Module):
         return (values.unsqueeze(2) - places.unsqueeze(1)) / scales.unsqueeze(1)
 
 
-class EntropicCode(DigitalCode):
+class EntropicCode(TransformedCode):
     """Feature ↔ integers ``(L, h, w)`` ↔ range-coded bytes."""
 
     estimates_bits = True
     table: Tensor  # (L, S + 1) int64 frequencies, the last one of the escape
     low: Tensor  # (1,) int64, value of the first entry
 
-    def __init__(self, spec: EntropicCodeSpec, shape: Shape) -> None:
-        super().__init__(shape)
-        self.form = Form(shape)
-        self.latent_shape = (spec.channels, *strided(self.form, spec.stride))
-        self.down = analysis(self.form, spec.channels, spec.hidden, spec.stride)
+    def __init__(self, spec: EntropicCodeSpec, shape: Shape, until: Shape | None = None) -> None:
+        super().__init__(spec, shape, until)
         self.log_gain = nn.Parameter(torch.zeros(spec.channels, 1, 1))
-        self.up = Synthesis(self.form, spec.channels, spec.hidden, spec.stride)
         self.prior = LogisticMixture(spec.channels)
         sized_by_data(self, "table", "low")
 
@@ -99,7 +95,7 @@ class EntropicCode(DigitalCode):
 
     def decode(self, latent: Tensor) -> Tensor:
         """Integers as float32 → feature."""
-        return self.form.leave(self.up(latent / self.log_gain.exp()))
+        return self.goal.leave(self.up(latent / self.log_gain.exp()))
 
     def through(self, feature: Tensor, noise: Noise, generator: torch.Generator) -> Passed:
         """Uniform noise of width 1 in place of rounding; bits by the prior."""
@@ -108,9 +104,18 @@ class EntropicCode(DigitalCode):
         noisy = latent + jitter
         return Passed(self.decode(noisy), self._bits(noisy))
 
-    def calibrate(self, feature: Tensor) -> None:
-        """Standardises the feature; latents and prior start a few steps wide."""
-        self.form.calibrate(feature)
+    def rounded(self, latent: Tensor) -> Tensor:
+        """Integers."""
+        return torch.round(latent)
+
+    @property
+    def header_bytes(self) -> int:
+        """The checksum."""
+        return 2
+
+    def calibrate(self, feature: Tensor, target: Tensor | None = None) -> None:
+        """Standardises the features; latents and prior start a few steps wide."""
+        super().calibrate(feature, target)
         with torch.no_grad():
             spread = self.encode(feature).transpose(0, 1).flatten(1).std(dim=1)
             self.log_gain.add_((_STARTING_STEPS / spread.clamp_min(1e-3)).log().view(-1, 1, 1))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from simsplit.errors import ScenarioError
 from simsplit.networks.codes.contract import AnalogCode, Noise, Passed, Shape
-from simsplit.networks.codes.transforms import Form, Synthesis, analysis, strided
+from simsplit.networks.codes.transforms import Form, Synthesis, analysis, doublings, strided
 from simsplit.networks.deepjscc import (
     JsccBottleneck,
     awgn,
@@ -28,12 +28,17 @@ _BLOCKS = 8  # consecutive blocks of symbols, each of which may be lost in train
 class JsccCode(AnalogCode):
     """Feature ↔ k complex channel symbols."""
 
-    def __init__(self, spec: JsccCodeSpec, shape: Shape) -> None:
-        super().__init__(shape)
-        self.form, self.stride, self.shortest = Form(shape), spec.stride, spec.shortest
+    decoder_names = ("up.", "target.", "air.from_symbols.", "air.gate_", "air.leave.")
+
+    def __init__(self, spec: JsccCodeSpec, shape: Shape, until: Shape | None = None) -> None:
+        super().__init__(shape, until)
+        self.form, self.shortest = Form(shape), spec.shortest
+        self.deep = spec.stride > 1 or until is not None  # whether transforms surround the symbols
+        if until is not None:
+            self.target = Form(until, path="until")
         height, width = strided(self.form, spec.stride)
         per_position = _symbols_per_position(spec.symbols, height * width)
-        inner = self.form.channels if spec.stride == 1 else spec.hidden
+        inner = spec.hidden if self.deep else self.form.channels
         self.air = JsccBottleneck(
             inner,
             per_position,
@@ -41,11 +46,12 @@ class JsccCode(AnalogCode):
             width,
             spec.hidden,
             kernel=self.form.kernel,
-            rectified=spec.stride > 1,
+            rectified=self.deep,
         )
-        if spec.stride > 1:
+        if self.deep:
             self.down = analysis(self.form, spec.hidden, spec.hidden, spec.stride)
-            self.up = Synthesis(self.form, spec.hidden, spec.hidden, spec.stride)
+            steps = doublings((height, width), self.goal.size)
+            self.up = Synthesis(self.goal, spec.hidden, spec.hidden, steps)
         if spec.nested:
             self.air.nest()
         self.symbol_count, self.is_nested = self.air.symbol_count, spec.nested
@@ -53,12 +59,12 @@ class JsccCode(AnalogCode):
     def encode(self, feature: Tensor) -> Tensor:
         """Feature → symbols ``(B, k)`` complex64, mean |z|² = 1 per sample."""
         grid = self.form.enter(feature)
-        return self.air.encode(self.down(grid) if self.stride > 1 else grid)
+        return self.air.encode(self.down(grid) if self.deep else grid)
 
     def decode(self, received: Tensor, noise_variance: Tensor) -> Tensor:
         """Equalised symbols and their noise variance, ``(B, k)`` each → feature."""
         grid = self.air.decode(received, noise_variance)
-        return self.form.leave(self.up(grid) if self.stride > 1 else grid)
+        return self.goal.leave(self.up(grid) if self.deep else grid)
 
     def through(self, feature: Tensor, noise: Noise, generator: torch.Generator) -> Passed:
         """AWGN and block fading of random SNR, lost blocks, and of a nested code random ends."""
@@ -73,9 +79,20 @@ class JsccCode(AnalogCode):
             received, variance = erase_tail(received, variance, lengths)
         return Passed(self.decode(received, variance))
 
-    def calibrate(self, feature: Tensor) -> None:
-        """Standardises the feature's channels."""
+    @property
+    def goal(self) -> Form:
+        """Of what the decoder gives."""
+        return self.target if self.until_shape else self.form
+
+    def calibrate(self, feature: Tensor, target: Tensor | None = None) -> None:
+        """Standardises the channels of the feature, and of what the decoder gives."""
         self.form.calibrate(feature)
+        self.calibrate_decoder(target)
+
+    def calibrate_decoder(self, target: Tensor | None) -> None:
+        """Standardises what the decoder gives, where that is another tensor than the feature."""
+        if target is not None:
+            self.target.calibrate(target)
 
 
 def _variance(size: tuple[int, int], noise: Noise, generator: torch.Generator) -> Tensor:

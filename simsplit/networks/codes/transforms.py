@@ -23,6 +23,7 @@ class Form(nn.Module):
 
     Args:
         shape: Of one sample's feature.
+        path: Where a recipe says which feature.
 
     Raises:
         ScenarioError: It has neither one, two nor three dimensions.
@@ -32,11 +33,11 @@ class Form(nn.Module):
     deviation: Tensor
     lowest: Tensor
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, path: str = "cut") -> None:
         super().__init__()
         if not 1 <= len(shape) <= 3 or not all(shape):
             message = "a code takes a map (C, h, w), tokens (T, D) or a vector (C,) at its cut"
-            raise ScenarioError(message, path="cut", value=shape)
+            raise ScenarioError(message, path=path, value=shape)
         self.shape = shape
         self.register_buffer("mean", torch.zeros(self.channels, 1, 1))
         self.register_buffer("deviation", torch.ones(self.channels, 1, 1))
@@ -98,6 +99,20 @@ def strided(form: Form, stride: int) -> tuple[int, int]:
     return -(-height // stride), -(-width // stride)
 
 
+def doublings(grid: tuple[int, int], size: tuple[int, int]) -> int:
+    """How often a code's grid is doubled to reach a size, which halving rounds up.
+
+    Raises:
+        ScenarioError: It never does.
+    """
+    for steps in range(max(size).bit_length() + 1):
+        if tuple(-(-side // 2**steps) for side in size) == grid:
+            return steps
+    tall, wide = size
+    message = f"the decoder doubles the code's grid, which never gives the {tall} x {wide} asked"
+    raise ScenarioError(message, path="code.stride", value=f"{grid[0]} x {grid[1]}")
+
+
 def analysis(form: Form, out_channels: int, hidden: int, stride: int) -> nn.Sequential:
     """Convolutions grid → ``(B, out_channels, h / stride, w / stride)``."""
     layers: list[nn.Module] = []
@@ -109,12 +124,12 @@ def analysis(form: Form, out_channels: int, hidden: int, stride: int) -> nn.Sequ
 
 
 class Synthesis(nn.Module):
-    """Convolutions ``(B, in_channels, h / stride, w / stride)`` → grid ``(B, C, h, w)``."""
+    """Convolutions from a grid that doubles ``steps`` times → grid ``(B, C, h, w)`` of a form."""
 
-    def __init__(self, form: Form, in_channels: int, hidden: int, stride: int) -> None:
+    def __init__(self, form: Form, in_channels: int, hidden: int, steps: int) -> None:
         super().__init__()
         layers: list[nn.Module] = [_same(in_channels, hidden, form.kernel), nn.PReLU()]
-        for _ in range(stride.bit_length() - 1):
+        for _ in range(steps):
             layers += [_same(hidden, 4 * hidden, form.kernel), nn.PixelShuffle(2), nn.PReLU()]
         self.net = nn.Sequential(*layers, _same(hidden, form.channels, form.kernel))
         self.size = form.size
