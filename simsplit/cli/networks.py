@@ -150,6 +150,15 @@ def train(
     max_steps: Annotated[int | None, typer.Option("--max-steps", min=1)] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Of a network's training.")] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda or mps: kinds network and code.")] = "cpu",
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Another seed; card in FOLDER/seedN.")
+    ] = None,
+    fold: Annotated[
+        int | None, typer.Option("--fold", min=1, help="Another fold; card in FOLDER/foldN.")
+    ] = None,
+    keep_weights: Annotated[
+        bool, typer.Option("--keep-weights", help="Of another seed or fold too.")
+    ] = False,
     allow_code: AllowCodeOption = False,
 ) -> None:
     """Fit what a recipe describes: a network, or a table of block errors."""
@@ -163,6 +172,9 @@ def train(
             progress=lambda i, n, _: progress("fit", i, n),
             threads=threads,
             device=device,
+            seed=seed,
+            fold=fold,
+            keep_weights=keep_weights,
         )
     typer.echo(f"Fitted: {folder}")
 

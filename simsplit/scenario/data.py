@@ -23,59 +23,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag
 
 from simsplit.errors import ScenarioError
 from simsplit.scenario import bundled
+from simsplit.scenario.picture_data import Classes, FoldedData, PictureData
+from simsplit.scenario.picture_data import Shares as Shares
 from simsplit.scenario.places import looked_in, search_folders
-from simsplit.scenario.spec import Fraction, Reference, Spec, Whole
+from simsplit.scenario.spec import Fraction, Reference, Spec
 
 VARIABLE = "SIMSPLIT_DATA"
 Target = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
-
-
-def _each_once(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    if names is not None and len(set(names)) < len(names):
-        raise ValueError("each class once")
-    return names
-
-
-Classes = Annotated[
-    tuple[Annotated[str, Field(min_length=1)], ...] | None, AfterValidator(_each_once)
-]
-
-
-class Shares(Spec):
-    """How data that come as one are divided: shares that sum to 1, drawn class by class.
-
-    The same seed gives the same split whatever else changes; no sample is in two.
-    """
-
-    train: Fraction = 0.8
-    validation: Fraction = 0.1
-    test: Fraction = 0.1
-    seed: Whole = 0
-
-    @model_validator(mode="after")
-    def _whole(self) -> Shares:
-        total = self.train + self.validation + self.test
-        if abs(total - 1) > 1e-9:
-            raise ValueError(f"train, validation and test must sum to 1, found {total:g}")
-        return self
-
-
-class PictureData(Spec):
-    """What all sets of pictures on disk may say.
-
-    ``channels``: 3 for colour (a grey picture becomes three equal channels) or 1 for grey (Rec. 601
-    luma of a colour picture). ``split`` counts where the set itself has no splits.
-    """
-
-    fit: Literal["resize", "crop", "pad"] | None = None
-    channels: Literal[1, 3] = 3
-    split: Shares = Shares()
-
-
 SHAPES_FACTORS = ("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation")
 
 # --- kinds ------------------------------------------------------------------------------------
@@ -111,7 +69,7 @@ class ShapesData(Spec):
     noise: Fraction = 0.0
 
 
-class ImageFolderData(PictureData):
+class ImageFolderData(FoldedData):
     """One folder per class, directly or below ``train``, ``validation`` (``val``) and ``test``.
 
     ``classes``: names of the folders in the order of their numbers; all, by name, if left out.
@@ -280,18 +238,20 @@ def truth_of(data: str | DataSpec) -> tuple[str, ...] | None:
 
 
 def is_same_data(one: Any, other: Any) -> bool:
-    """Whether two mean the same set: kind, and last part of path or target; each as YAML says it.
+    """Whether two mean the same set: kind, last part of path or target, fold; as YAML says them.
 
-    A card remembers a user's set by these, since the folder may lie elsewhere today.
+    A card remembers a user's set by these, since the folder may lie elsewhere today. The training
+    pictures of one fold are the test pictures of another.
     """
     return _essence(one) == _essence(other)
 
 
-def _essence(data: Any) -> tuple[str, str]:
+def _essence(data: Any) -> tuple[Any, ...]:
     content = {"kind": data} if isinstance(data, str) else data
     if isinstance(content, Spec):
         content = content.model_dump(mode="json")
-    return content["kind"], Path(content.get("path") or content.get("target") or "").name
+    name = Path(content.get("path") or content.get("target") or "").name
+    return content["kind"], name, content.get("folds"), content.get("fold")
 
 
 def portable(data: str | DataSpec) -> Any:
@@ -304,10 +264,11 @@ def portable(data: str | DataSpec) -> Any:
 
 
 def data_name(data: str | DataSpec) -> str:
-    """A data set in a few words, for tables: its kind, and the last part of its path or target."""
+    """A data set in a few words, for tables: kind, last part of its path or target, and fold."""
     spec = data_spec(data)
     what = getattr(spec, "path", None) or getattr(spec, "target", None)
-    return spec.kind if what is None else f"{spec.kind} {Path(what).name}"
+    fold = f", fold {spec.fold}" if isinstance(spec, ImageFolderData) and spec.fold else ""
+    return spec.kind if what is None else f"{spec.kind} {Path(what).name}{fold}"
 
 
 # --- where they are ---------------------------------------------------------------------------

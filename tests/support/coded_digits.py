@@ -18,7 +18,7 @@ from torch import nn
 class Cnn(nn.Module):
     """Digits 8 x 8, three channels in, ten classes out."""
 
-    def __init__(self, width: int = 12) -> None:
+    def __init__(self, width: int = 12, classes: int = 10) -> None:
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(3, width, 3, padding=1), nn.ReLU())
         self.body = nn.Sequential(
@@ -26,7 +26,7 @@ class Cnn(nn.Module):
         )
         self.deep = nn.Sequential(nn.Conv2d(2 * width, 2 * width, 3, padding=1), nn.ReLU())
         self.hidden = nn.Sequential(nn.Linear(2 * width * 16, 32), nn.ReLU())
-        self.last = nn.Linear(32, 10)
+        self.last = nn.Linear(32, classes)
 
     def forward(self, x):
         x = torch.flatten(self.deep(self.body(self.stem(x))), 1)

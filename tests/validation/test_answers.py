@@ -74,9 +74,7 @@ def cocoeval(made: list[Picture]) -> tuple[float, float]:
                 "id": len(truths) + 1, "image_id": index, "category_id": int(label),
                 "bbox": bbox, "area": bbox[2] * bbox[3], "iscrowd": int(crowd),
             })  # fmt: skip
-        for box, label, score in zip(
-            one["found"], one["found_labels"], one["scores"], strict=True
-        ):
+        for box, label, score in zip(one["found"], one["found_labels"], one["scores"], strict=True):
             found.append({
                 "image_id": index, "category_id": int(label), "bbox": xywh(box),
                 "score": float(score),

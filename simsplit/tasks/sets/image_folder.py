@@ -4,13 +4,14 @@
     top/{train,validation,test}/<class>/*  splits as folders; ``val`` and ``valid`` are validation
 
 Classes are the folders' names in alphabetical order, the same in all splits, or those of
-``classes`` in its order.
+``classes`` in its order. Folds are dealt from the pictures of all splits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from simsplit.tasks.sets.contract import DataError, Split
 from simsplit.tasks.sets.fit import Sample
 from simsplit.tasks.sets.pictures import picture_files, read_picture
 from simsplit.tasks.sets.samples import SampleSet, settings_of, shape_of
-from simsplit.tasks.sets.splits import divided, mixed, split_path, split_paths
+from simsplit.tasks.sets.splits import divided, folded, mixed, split_path, split_paths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,17 +55,16 @@ def open_image_folder(
     folders = split_paths(top)
     for name, folder in folders.items():
         _check_classes(folder, class_folders(next(iter(folders.values()))), name)
-    here = split_path(top, folders, split) if folders else top
-    names = _classes(here, spec.classes)
+    here = _read_from(top, folders, split, all_of_them=spec.folds is not None)
+    names = _classes(here[0], spec.classes)
     files, labels = _listed(here, names)
-    relative = [file.relative_to(here).as_posix() for file in files]
-    chosen: Sequence[int] = (
-        mixed(relative, spec.split.seed)
-        if folders
-        else divided(relative, labels, spec.split)[split]
+    below = here[0] if len(here) == 1 else top
+    chosen = _chosen(
+        spec, [f.relative_to(below).as_posix() for f in files], labels, split, bool(folders)
     )
     if not chosen:
-        raise DataError(f"the {split} split is empty", file=top, key="split")
+        key = "folds" if spec.folds else "split"
+        raise DataError(f"the {split} split is empty", file=top, key=key)
     first = read_picture(files[chosen[0]], spec.channels).shape
     return ImageFolder(
         name="image_folder",
@@ -78,6 +78,25 @@ def open_image_folder(
         files=tuple(files[i] for i in chosen),
         labels=tuple(labels[i] for i in chosen),
     )
+
+
+def _read_from(
+    top: Path, folders: dict[str, Path], split: Split, *, all_of_them: bool
+) -> list[Path]:
+    """The folders whose classes are read: that of the split, or all that there are."""
+    if not folders:
+        return [top]
+    return list(folders.values()) if all_of_them else [split_path(top, folders, split)]
+
+
+def _chosen(
+    spec: ImageFolderData, names: list[str], labels: list[int], split: Split, has_splits: bool
+) -> Sequence[int]:
+    """Positions of a split's pictures among those that were read."""
+    seed = spec.split.seed
+    if spec.folds is not None and spec.fold is not None:
+        return folded(names, labels, spec.folds, spec.fold, spec.fold_validation, seed)[split]
+    return mixed(names, seed) if has_splits else divided(names, labels, spec.split)[split]
 
 
 def class_folders(folder: Path) -> list[str]:
@@ -110,10 +129,10 @@ def _classes(folder: Path, wanted: tuple[str, ...] | None) -> tuple[str, ...]:
     return wanted or tuple(there)
 
 
-def _listed(folder: Path, names: Sequence[str]) -> tuple[list[Path], list[int]]:
+def _listed(folders: Sequence[Path], names: Sequence[str]) -> tuple[list[Path], list[int]]:
     files: list[Path] = []
     labels: list[int] = []
-    for label, name in enumerate(names):
+    for folder, (label, name) in product(folders, enumerate(names)):
         inside = picture_files(folder / name)
         if not inside:
             raise DataError("the class folder holds no pictures", file=folder / name)

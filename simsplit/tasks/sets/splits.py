@@ -1,4 +1,4 @@
-"""Splits: as the set has them, else drawn class by class with stated shares.
+"""Splits: as the set has them, or drawn class by class with stated shares, or as folds.
 
 Samples are ordered by SHA-256 of seed and name: no generator's stream decides, so that adding a
 picture moves no other in the order. The first N of any split are therefore a mixed lot.
@@ -57,23 +57,59 @@ def divided(
 ) -> dict[Split, tuple[int, ...]]:
     """Positions of each split: disjoint, all of them, in each class by the shares.
 
-    Class after class is dealt out like cards, every split taking part as often as its share says
-    and what is left over of one class going on into the next, so that the counts over all classes
-    are within one of the shares too.
-
     Args:
         names: Of the samples, each once.
         classes: Of the samples.
         shares: Of the splits.
     """
-    order = mixed(names, shares.seed)
-    owed = dict.fromkeys(SPLITS, 0.0)
-    dealt: dict[str, set[int]] = {split: set() for split in SPLITS}
+    parts = _dealt(mixed(names, shares.seed), classes, [getattr(shares, s) for s in SPLITS])
+    train, validation, test = parts
+    return {"train": train, "validation": validation, "test": test}
+
+
+def folded(
+    names: Sequence[str],
+    classes: Sequence[int],
+    folds: int,
+    fold: int,
+    validation: float = 0.1,
+    seed: int = 0,
+) -> dict[Split, tuple[int, ...]]:
+    """Positions of each split in cross-validation: disjoint, all of them, even in each class.
+
+    The test splits of all folds together are all samples, each once (stratified cross-validation,
+    Kohavi, IJCAI 1995).
+
+    Args:
+        names: Of the samples, each once.
+        classes: Of the samples.
+        folds: Into how many parts the samples are dealt.
+        fold: 1 … folds, the part that is the test split.
+        validation: Share of the other parts that is the validation split.
+        seed: Of the order in which they are dealt.
+    """
+    order = mixed(names, seed)
+    parts = _dealt(order, classes, [1.0 / folds] * folds)
+    test = set(parts[fold - 1])
+    rest = [position for position in order if position not in test]
+    train, held_back = _dealt(rest, classes, [1.0 - validation, validation])
+    return {"train": train, "validation": held_back, "test": parts[fold - 1]}
+
+
+def _dealt(
+    order: Sequence[int], classes: Sequence[int], shares: Sequence[float]
+) -> list[tuple[int, ...]]:
+    """Positions in parts by their shares, each part in the given order.
+
+    Class after class is dealt out like cards, every part taking part as often as its share says
+    and what is left over of one class going on into the next, so that the counts over all classes
+    are within one of the shares too.
+    """
+    owed = [0.0] * len(shares)
+    dealt: list[set[int]] = [set() for _ in shares]
     for position in sorted(order, key=classes.__getitem__):  # stable: mixed within a class
-        for split in SPLITS:
-            owed[split] += getattr(shares, split)
-        taker = max(SPLITS, key=owed.__getitem__)
+        owed = [due + share for due, share in zip(owed, shares, strict=True)]
+        taker = max(range(len(owed)), key=owed.__getitem__)
         owed[taker] -= 1
         dealt[taker].add(position)
-    train, validation, test = (tuple(p for p in order if p in dealt[s]) for s in SPLITS)
-    return {"train": train, "validation": validation, "test": test}
+    return [tuple(p for p in order if p in part) for part in dealt]

@@ -96,9 +96,7 @@ def nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def network(folder: Path, name: str, answer: Any, **more: Any) -> Network:
     weights = str(folder / f"{name}.pth")
-    return Network(
-        name="net", source=f"answer_nets:{name}", weights=weights, answer=answer, **more
-    )
+    return Network(name="net", source=f"answer_nets:{name}", weights=weights, answer=answer, **more)
 
 
 def points(split: str) -> dict[str, OperatingPoint]:

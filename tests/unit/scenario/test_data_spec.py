@@ -67,6 +67,15 @@ def test_data_are_named_in_a_few_words() -> None:
     assert data_name(own) == "custom my.sets:Squares"
 
 
+def test_folds_are_part_of_what_a_set_is_and_unsaid_without() -> None:
+    fold = ImageFolderData(kind="image_folder", path="/data/cloths", folds=5, fold=2)
+    assert data_name(fold) == "image_folder cloths, fold 2"
+    remembered = {"kind": "image_folder", "path": "cloths", "folds": 5, "fold": 2}
+    assert portable(fold) == remembered and is_same_data(remembered, fold)
+    assert not is_same_data(remembered | {"fold": 1}, fold) and not is_same_data(FOLDER, fold)
+    assert "fold" not in FOLDER.model_dump_json().replace("image_folder", "")
+
+
 def test_truth_is_known_beforehand_where_it_can_be() -> None:
     assert truth_of("digits") == ("label",) and truth_of("photographs") == ()
     assert "segmentation" not in (truth_of(CocoData(kind="coco", path="x")) or ())

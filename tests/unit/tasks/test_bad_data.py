@@ -166,6 +166,28 @@ SETTINGS: dict[str, tuple[Write, str]] = {
         _settings(split={"train": 1, "validation": 0, "test": 0}),
         r"task\.dataset\.split: .*the test split is empty",
     ),
+    "one fold": (_settings(folds=1, fold=1), r"task\.dataset\.folds: .*or equal to 2.*found: 1"),
+    "half a fold": (_settings(folds=2.5, fold=1), r"task\.dataset\.folds: .*integer.*2\.5"),
+    "fold beyond": (_settings(folds=5, fold=6), r"task\.dataset\.fold: must be one of 1 … 5.*found: 6"),
+    "fold zero": (_settings(folds=5, fold=0), r"task\.dataset\.fold: .*or equal to 1.*found: 0"),
+    "folds without fold": (_settings(folds=5), r"task\.dataset\.fold: folds .* and fold .* need each other"),
+    "fold without folds": (_settings(fold=2), r"task\.dataset\.fold: folds .* need each other .*found: 2"),
+    "folds and shares": (
+        _settings(folds=5, fold=1, split=_HALVES), r"task\.dataset\.folds: .*of split only the seed counts",
+    ),
+    "no training picture": (
+        _settings(folds=5, fold=1, fold_validation=1), r"task\.dataset\.fold_validation: .*less than 1.*found: 1",
+    ),
+    "fold_validation without folds": (
+        _settings(fold_validation=0.2), r"task\.dataset\.fold_validation: fold_validation needs folds",
+    ),
+    "folds of another kind": (
+        lambda top: {"kind": "photographs", "folds": 5},
+        r"task\.dataset\.folds: unknown key of kind 'photographs' \(it belongs to kind 'image_folder'",
+    ),
+    "more folds than pictures": (
+        _settings(folds=13, fold=13), r"task\.dataset\.folds: .*the test split is empty",
+    ),
     "unknown fit": (_settings(fit="stretch"), r"task\.dataset\.fit: not among.*'stretch'.*crop"),
     "two channels": (_settings(channels=2), r"task\.dataset\.channels: not among.*2.*Choices: 1, 3"),
     "unknown kind": (

@@ -11,9 +11,9 @@ import torch
 from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.networks.artefact import Artefact, build_model
 from simsplit.seeds import one_thread
-from simsplit.training import train as trains
+from simsplit.training import fitting
+from simsplit.training.fitting import restore, save, start
 from simsplit.training.recipe import NetRecipe, parse_net_recipe
-from simsplit.training.train import restore, save, start
 
 NETWORK = {"encoder": "encoder2", "widths": [8, 8, 8, 8], "blocks": [1, 1, 1, 1], "stem_stride": 1}
 
@@ -54,7 +54,7 @@ def test_a_start_has_the_same_network(
     network = other.network.model_dump(mode="json")
     card = {"kind": "compressible", "height": 16, "width": 32, "network": network}
     model = build_model("compressible", 16, 32, network)
-    monkeypatch.setattr(trains, "load_artefact", lambda *_: Artefact("other", model, {}, card))
+    monkeypatch.setattr(fitting, "load_artefact", lambda *_: Artefact("other", model, {}, card))
     if refused:
         with pytest.raises(ScenarioError, match="network is another one"):
             start(recipe(start_from="other"), torch.ones(8))

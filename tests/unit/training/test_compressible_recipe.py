@@ -13,8 +13,9 @@ from safetensors.torch import load_file
 
 from simsplit.errors import ScenarioError
 from simsplit.networks.artefact import load_artefact
+from simsplit.training.fitting import schedule, start
 from simsplit.training.recipe import NetRecipe, parse_net_recipe
-from simsplit.training.train import schedule, start, train
+from simsplit.training.train import train
 
 SMALL: dict[str, Any] = {
     "kind": "compressible",

@@ -12,11 +12,11 @@ import torch
 import yaml
 from torch import Tensor
 
-from simsplit.training import objectives
-from simsplit.training import train as training
+from simsplit.training import fitting, objectives
+from simsplit.training.fitting import CHECKPOINT, restore, save, start, take_step
 from simsplit.training.objectives import Criterion, class_weights_of
 from simsplit.training.recipe import NetRecipe, parse_net_recipe
-from simsplit.training.train import CHECKPOINT, restore, save, start, take_step, train
+from simsplit.training.train import train
 
 TINY: dict[str, Any] = {
     "kind": "compressible",
@@ -167,7 +167,7 @@ class TestLogVariances:
         self, folder: Path, said: dict[str, Any], monkeypatch: pytest.MonkeyPatch, **hooks: Any
     ) -> dict[str, Any]:
         told: list[dict[str, Any]] = []
-        monkeypatch.setattr(training, "finish", lambda *args: told.append(args[-1]))
+        monkeypatch.setattr(fitting, "finish", lambda *args: told.append(args[-1]))
         folder.mkdir(exist_ok=True)
         file = folder / "recipe.yaml"
         file.write_text(yaml.safe_dump(TINY | said))

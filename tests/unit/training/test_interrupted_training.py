@@ -20,7 +20,7 @@ import torch
 import yaml
 
 from simsplit.files import aside_of
-from simsplit.training.train import CHECKPOINT
+from simsplit.training.fitting import CHECKPOINT
 
 pytestmark = pytest.mark.slow
 

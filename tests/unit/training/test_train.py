@@ -20,11 +20,11 @@ from simsplit.networks.inference import Inference
 from simsplit.networks.split_model import as_images
 from simsplit.tasks.datasets import open_dataset
 from simsplit.training import card as cards
-from simsplit.training import objectives
-from simsplit.training import train as training
+from simsplit.training import fitting, objectives
 from simsplit.training.card import entropy_tables, interval
+from simsplit.training.fitting import CHECKPOINT, draw_batch, schedule, start
 from simsplit.training.recipe import parse_net_recipe
-from simsplit.training.train import CHECKPOINT, draw_batch, schedule, start, train
+from simsplit.training.train import train
 
 TINY: dict[str, Any] = {
     "kind": "digits",
@@ -164,7 +164,7 @@ class TestNestedFromAnother:
 
     @pytest.fixture(autouse=True)
     def _start(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        for module in (training, cards):
+        for module in (fitting, cards):
             monkeypatch.setattr(module, "models_dir", lambda: tmp_path)
         train(recipe_in(tmp_path / "tiny"))
 
@@ -241,7 +241,7 @@ class TestExitFromAnother:
 
     @pytest.fixture(autouse=True)
     def _start(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        for module in (training, cards):
+        for module in (fitting, cards):
             monkeypatch.setattr(module, "models_dir", lambda: tmp_path)
         train(recipe_in(tmp_path / "tiny", **self.STREETS, kind="multitask"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -87,3 +88,26 @@ def test_identity_notices_pixels_settings_and_no_place(tmp_path: Path) -> None:
             save(flat((60 * label, 10 * number, 8)), moved / name / f"{number:04d}.png")
     keys.append(datasets._digest(_open(moved), 4))
     assert len(set(keys)) == 4
+
+
+@pytest.mark.parametrize("layout", [clothing, clothing_splits])
+def test_folds_are_dealt_from_the_pictures_of_all_splits(
+    tmp_path: Path, layout: Callable[[Path], Path]
+) -> None:
+    top = layout(tmp_path / "d")
+    tested: list[bytes] = []
+    for fold in range(1, 6):
+        parts = [_open(top, split, folds=5, fold=fold) for split in SPLITS]
+        assert [len(part) for part in parts] == [29, 3, 8]
+        pictures = [[p.tobytes() for p in part.arrays(range(len(part)))["image"]] for part in parts]
+        assert len(set().union(*pictures)) == 40
+        labels = parts[2].arrays(range(8))["label"]
+        assert Counter(labels.tolist()) == dict.fromkeys(range(4), 2)
+        tested += pictures[2]
+    assert len(set(tested)) == len(tested) == 40
+
+
+def test_identity_notices_the_fold(tmp_path: Path) -> None:
+    top = clothing_splits(tmp_path / "d")
+    folds = [{}, {"folds": 5, "fold": 1}, {"folds": 5, "fold": 2}, {"folds": 4, "fold": 1}]
+    assert len({datasets._digest(_open(top, **said), 4) for said in folds}) == 4

@@ -9,7 +9,7 @@ import pytest
 
 from simsplit.scenario.data import Shares
 from simsplit.tasks.sets.contract import DataError, NoSplit
-from simsplit.tasks.sets.splits import divided, mixed, split_path, split_paths
+from simsplit.tasks.sets.splits import divided, folded, mixed, split_path, split_paths
 
 NAMES = [f"{number:04d}.png" for number in range(400)]
 CLASSES = [0] * 200 + [1] * 120 + [2] * 80
@@ -63,3 +63,25 @@ def test_folders_by_any_of_their_names(tmp_path: Path) -> None:
     (tmp_path / "validation").mkdir()
     with pytest.raises(DataError, match="both validation and val are there"):
         split_paths(tmp_path)
+
+
+def test_the_folds_are_all_samples_once_and_even_in_every_class() -> None:
+    parts = [folded(NAMES, CLASSES, 5, fold) for fold in (1, 2, 3, 4, 5)]
+    assert sorted(sum((part["test"] for part in parts), ())) == list(range(400))
+    for part in parts:
+        assert sorted(sum(part.values(), ())) == list(range(400))
+        assert Counter(CLASSES[p] for p in part["test"]) == {0: 40, 1: 24, 2: 16}
+        assert Counter(CLASSES[p] for p in part["validation"]) == {0: 16, 1: 10, 2: 6}
+
+
+def test_folds_of_an_uneven_lot_differ_by_one() -> None:
+    sizes = [len(folded(NAMES[:38], CLASSES[:38], 5, fold)["test"]) for fold in range(1, 6)]
+    assert sorted(sizes) == [7, 7, 8, 8, 8]
+
+
+def test_a_fold_s_seed_and_validation_share() -> None:
+    assert folded(NAMES, CLASSES, 5, 1) == folded(NAMES, CLASSES, 5, 1, 0.1, 0)
+    assert folded(NAMES, CLASSES, 5, 1)["test"] != folded(NAMES, CLASSES, 5, 1, seed=1)["test"]
+    wide = folded(NAMES, CLASSES, 5, 1, validation=0.25)
+    assert [len(part) for part in wide.values()] == [240, 80, 80]
+    assert folded(NAMES, CLASSES, 5, 1, validation=0.0)["validation"] == ()
