@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from simsplit.scenario.scenario import Scenario as Scenario
     from simsplit.study.capacity import capacity as capacity
     from simsplit.study.check import check as check
+    from simsplit.study.measured_rates import rates as rates
     from simsplit.study.optimise import optimise as optimise
     from simsplit.study.replicate import replicate as replicate
     from simsplit.study.run import run as run
@@ -48,6 +49,7 @@ _PUBLIC = {
     "optimise": "study.optimise",
     "capacity": "study.capacity",
     "check": "study.check",
+    "rates": "study.measured_rates",
     "validate": "study.validate",
     "train": "training.train",
     "report": "pages.report",

@@ -1,4 +1,4 @@
-"""Verbs about what results say: compare, bd, rd, warmup."""
+"""Verbs about what results say: compare, bd, rd, rates, warmup."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simsplit.cli.terminal import JsonOption, app, guarded, print_json, print_table
+from simsplit.cli.terminal import (
+    AllowCodeOption,
+    JsonOption,
+    ScenarioArg,
+    SetOption,
+    app,
+    guarded,
+    print_json,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from simsplit.results.bd import Delta
@@ -149,6 +158,68 @@ def rd(
     columns, lines = png_table(result.summary)
     print_table("Coded as PNG, means over the seeds", columns, named_once(lines))
     _print_notes(result.summary["notes"])
+    for path in files:
+        typer.echo(f"File: {path}")
+
+
+@app.command()
+@guarded
+def rates(
+    scenario: ScenarioArg,
+    curve: Annotated[
+        list[str] | None,
+        typer.Option("--curve", help="NAME=point,pattern_*: operating points of one curve."),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option("--metric", help="Score, e.g. score_accuracy, map50.")
+    ] = None,
+    anchor: Annotated[
+        list[str] | None, typer.Option("--anchor", help="Curve that the others are held against.")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="Operating point whose scores are taken off the others'.")
+    ] = None,
+    method: Annotated[
+        str, typer.Option("--method", help="Of the deltas: cubic, pchip or akima.")
+    ] = "pchip",
+    min_overlap: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the anchor's range needed.")
+    ] = 0.5,
+    set_: SetOption = None,
+    style: Annotated[
+        str, typer.Option(help="ieee_column, ieee_page, thesis or slide.")
+    ] = "ieee_column",
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the files.")] = None,
+    as_json: JsonOption = False,
+    allow_code: AllowCodeOption = False,
+) -> None:
+    """Code every picture at every operating point: rate and score with no air between."""
+    from simsplit.cli.rate_tables import deltas_table, points_table
+    from simsplit.figures.coded_rates import write_rates
+    from simsplit.study.measured_rates import curve_option, rates
+
+    result = rates(
+        scenario,
+        curves=dict(map(curve_option, curve or ())),
+        metric=metric,
+        anchors=anchor or (),
+        reference=reference,
+        method=method,
+        min_overlap=min_overlap,
+        overrides=set_ or (),
+    )
+    files = [] if out is None else write_rates(result, out, style)
+    if as_json:
+        print_json(asdict(result))
+        return
+    print_table(f"{scenario}: rate and score, 95 % intervals over pictures", *points_table(result))
+    if result.deltas:
+        print_table(
+            f"Bjøntegaard deltas ({method}); rate below 0: fewer bits", *deltas_table(result)
+        )
+    _print_notes(
+        [f"{d['test']} against {d['anchor']}: {d['reason']}" for d in result.deltas if d["reason"]]
+    )
     for path in files:
         typer.echo(f"File: {path}")
 

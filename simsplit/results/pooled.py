@@ -8,7 +8,7 @@ it out, and so does ``ece``, since who does not answer is not confident either.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,11 +54,34 @@ class Pooled:
 
 def pooled_of(rows: DataFrame) -> list[Pooled]:
     """The pooled KPIs that a table's evidence allows, in the order of the answers."""
-    if COLUMN not in rows:
-        return []
+    return _items(rows[COLUMN]) if COLUMN in rows else []
+
+
+def pooled_names(evidence: Iterable[Sequence[Evidence]]) -> list[str]:
+    """Names of the pooled scores that the requests' evidence allows."""
+    return [item.name for item in _items(evidence)]
+
+
+def resampled_score(
+    name: str, evidence: Sequence[Sequence[Evidence]]
+) -> Callable[[NDArray[np.int64]], float]:
+    """A pooled score as a function of which requests count, each by its number.
+
+    Args:
+        name: One of `pooled_names`.
+        evidence: Of every request.
+    """
+    item = next(one for one in _items(evidence) if one.name == name)
+    kept = [next(one for one in of if one.ending == item.ending) for of in evidence]
+    score, keys = _score(item, kept), KEYS_OF.get(item.score, (OWN,))
+    values = [{key: one.values[key] for key in keys} for one in kept]
+    return lambda numbers: score([values[number] for number in numbers])
+
+
+def _items(evidence: Iterable[Sequence[Evidence]]) -> list[Pooled]:
     wanted: dict[str, Pooled] = {}
-    for evidence in rows[COLUMN]:
-        for one in evidence:
+    for of_request in evidence:
+        for one in of_request:
             wanted |= {item.name: item for item in _of(one) if item.name not in wanted}
     return list(wanted.values())
 

@@ -28,7 +28,7 @@ from simsplit.errors import ScenarioError
 from simsplit.scenario.bundled import bundled_studies
 from simsplit.scenario.mistakes import mistake
 from simsplit.scenario.places import STUDY, find_named, looked_in, names
-from simsplit.scenario.spec import Count, Name, Positive, Spec
+from simsplit.scenario.spec import Count, Fraction, Name, Positive, Spec
 from simsplit.scenario.yaml import read_mapping
 
 FIGURES = (
@@ -88,17 +88,22 @@ class Step(Spec):
         return ()
 
 
-class _Run(Step):
-    """A step that simulates."""
+class _OfScenario(Step):
+    """A step about a scenario."""
 
     out: Inside
     set: dict[str, Any] = Field(default_factory=dict)
-    replications: Count | None = None
     short: Short = Short()
 
     @property
     def writes(self) -> tuple[str, ...]:
         return (self.out,)
+
+
+class _Run(_OfScenario):
+    """A step that simulates."""
+
+    replications: Count | None = None
 
 
 class SweepStep(_Run):
@@ -174,6 +179,21 @@ class RdStep(Step):
         return (self.out,)
 
 
+class RatesStep(_OfScenario):
+    """`simsplit rates`: rate and score of a scenario's operating points; ``curve``: points by name
+    or pattern, separated by commas, of each curve."""
+
+    verb = "rates"
+    rates: Text
+    curve: dict[Text, Text] = Field(default_factory=dict)
+    metric: Text | None = None
+    anchor: list[Text] = Field(default_factory=list)
+    reference: Text | None = None
+    method: Literal["cubic", "pchip", "akima"] | None = None
+    min_overlap: Fraction | None = None
+    style: Style | None = None
+
+
 class CompareStep(Step):
     """`simsplit compare --json` of two runs, into the file ``out``."""
 
@@ -222,6 +242,7 @@ KINDS: dict[str, type[Step]] = {
         CoverageStep,
         PlotStep,
         RdStep,
+        RatesStep,
         CompareStep,
         PublishStep,
         TablesStep,
@@ -234,6 +255,7 @@ AnyStep = (
     | CoverageStep
     | PlotStep
     | RdStep
+    | RatesStep
     | CompareStep
     | PublishStep
     | TablesStep

@@ -29,6 +29,7 @@ from simsplit.scenario.studies import (
     CompareStep,
     CoverageStep,
     PublishStep,
+    RatesStep,
     RunStep,
     Step,
     Study,
@@ -37,6 +38,7 @@ from simsplit.scenario.studies import (
 )
 from simsplit.scenario.sweeps import read_sweep
 
+OfScenario = SweepStep | RunStep | CapacityStep | CoverageStep | RatesStep
 PAGES = "docs/readme_tables.py"  # in a checkout alone; it is no part of the package
 
 
@@ -156,7 +158,7 @@ def _action(step: Step, root: Path, beside: Path, path: str) -> Action:
             words = ("compare", *(str(root / one) for one in step.compare), *_options(step))
             return Command((*words, "--json"), root / step.out)
     subject = getattr(step, step.verb)
-    if isinstance(step, SweepStep | RunStep | CapacityStep | CoverageStep):
+    if isinstance(step, OfScenario):
         subject = _source(step, subject, beside, f"{path}.{step.verb}")
     elif step.verb == "plot":
         subject = str(root / subject)
@@ -194,9 +196,7 @@ def _as_text(value: Any) -> str:
     return json.dumps(value)
 
 
-def _source(
-    step: SweepStep | RunStep | CapacityStep | CoverageStep, subject: str, beside: Path, path: str
-) -> str:
+def _source(step: OfScenario, subject: str, beside: Path, path: str) -> str:
     """The sweep file or scenario, read once with the step's options.
 
     Raises:

@@ -19,6 +19,7 @@ import synthetic
 VERBS = {
     "load",
     "run",
+    "rates",
     "replicate",
     "sweep",
     "resume",

@@ -31,6 +31,7 @@ VERBS = [
     "validate",
     "sweep",
     "plot",
+    "rates",
     "rd",
     "report",
     "splits",

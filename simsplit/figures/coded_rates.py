@@ -1,0 +1,99 @@
+"""Rate and score of operating points over one set of pictures: a figure and its tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from simsplit.figures.contract import Drawing
+from simsplit.figures.style import (
+    LINES,
+    MARKERS,
+    colour,
+    grid,
+    legend_above,
+    paper_figure,
+    plain_log_ticks,
+    save,
+    style_named,
+    style_of,
+)
+from simsplit.files import write_whole
+from simsplit.results.labels import label
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from pandas import DataFrame
+
+    from simsplit.results.coded_rates import Rates
+
+_BITS_PER_KB = 8000.0
+
+
+def draw(points: DataFrame, metric: str, style: str = "ieee_column") -> Drawing:
+    """The score over the mean payload in kB, a curve per code, with 95 % intervals over pictures.
+
+    What sends nothing (an answer on the device) is a horizontal line. Other training seeds of a
+    code are small markers beside the point.
+
+    Args:
+        points: As `simsplit.results.coded_rates.Rates.points` has them.
+        metric: Column of the score.
+        style: `simsplit.figures.style.STYLES`.
+
+    Raises:
+        ScenarioError: No such style.
+    """
+    look = style_named(style)
+    names = list(dict.fromkeys(points["curve"]))
+    with paper_figure(1.15 * look.height_in, style) as (figure, ax):
+        for index, name in enumerate(names):
+            _curve(ax, points[points["curve"] == name], metric, name, index)
+        ax.set_xscale("log")
+        plain_log_ticks(ax)
+        ax.set_xlabel("payload [kB]")
+        ax.set_ylabel(label(metric))
+        grid(ax, "both")
+        legend_above(ax)
+    return Drawing(figure, points)
+
+
+def _curve(ax: Axes, rows: DataFrame, metric: str, name: str, index: int) -> None:
+    own, others = rows[rows["seed"] == ""], rows[rows["seed"] != ""]
+    ink: dict[str, Any] = {"color": colour(index), "ls": LINES[index % len(LINES)], "label": name}
+    if (own["payload_bits"] == 0).all():
+        value, low, high = own[[metric, f"{metric}_low", f"{metric}_high"]].to_numpy(float)[0]
+        ax.axhline(value, **ink)
+        ax.axhspan(low, high, color=colour(index), alpha=0.08, lw=0)
+        return
+    own = own.sort_values("payload_bits")
+    rate = own["payload_bits"] / _BITS_PER_KB
+    arms = [own[metric] - own[f"{metric}_low"], own[f"{metric}_high"] - own[metric]]
+    cap = 0.6 * style_of(ax.get_figure()).marker_pt  # type: ignore[arg-type]
+    marker = MARKERS[index % len(MARKERS)]
+    ax.errorbar(rate, own[metric], arms, marker=marker, capsize=cap, elinewidth=0.6, **ink)
+    if len(others):
+        thin: dict[str, Any] = {
+            "marker": marker,
+            "ls": "none",
+            "mfc": "none",
+            "ms": 2 * cap,
+            "mew": 0.6,
+        }
+        ax.plot(others["payload_bits"] / _BITS_PER_KB, others[metric], color=colour(index), **thin)
+
+
+def write_rates(rates: Rates, out: Path, style: str = "ieee_column") -> list[Path]:
+    """Write ``rates`` (picture, PDF, PGF, CSV of every point) and ``deltas.csv``."""
+    points = pd.DataFrame(rates.points)
+    paths = save(draw(points, rates.metric, style), out / "rates")
+    rounded = points.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    write_whole(out / "rates.csv", rounded)
+    if not rates.deltas:
+        return paths
+    deltas = pd.DataFrame(rates.deltas)
+    text = deltas.to_csv(index=False, float_format="%.4g", lineterminator="\n")
+    write_whole(out / "deltas.csv", text)
+    return [*paths, out / "deltas.csv"]

@@ -1,0 +1,204 @@
+"""Rate and score of a scenario's operating points over its pictures, with no air between.
+
+Acts one and three alone: every picture is coded, arrives intact and is answered. What the radio and
+the queues make of the same points is what `simsplit run` tells.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from simsplit.errors import ArtefactError, ScenarioError
+from simsplit.messages import Delivery, Outcome, Scheme, ScoreRequest
+from simsplit.results.bd import METHODS
+from simsplit.results.coded_rates import Question, Rates, Rung, SeedPoint, compare_rates
+from simsplit.results.metric_kinds import Better
+from simsplit.results.metrics import metric as about_metric
+from simsplit.results.pooled import pooled_names, resampled_score
+from simsplit.scenario.codes import CARD, code_folder
+from simsplit.scenario.operating_points import OperatingPoint
+from simsplit.scenario.permission import takes_permission
+from simsplit.study.run import Source, open_scenario_pipelines, resolve
+
+if TYPE_CHECKING:
+    from simsplit.pipeline.scenario import Pipelines
+    from simsplit.scenario.scenario import Scenario
+
+SCORE = "score_"
+
+
+@takes_permission
+def rates(
+    source: Source,
+    *,
+    curves: Mapping[str, Sequence[str]] | None = None,
+    metric: str | None = None,
+    anchors: Sequence[str] = (),
+    reference: str | None = None,
+    method: str = "pchip",
+    min_overlap: float = 0.5,
+    overrides: Sequence[str] = (),
+    allow_code: bool = False,
+) -> Rates:
+    """Rate and score of a scenario's operating points, and Bjøntegaard's deltas of their curves.
+
+    Args:
+        source: The scenario.
+        curves: Curves by name, each of operating points by name or pattern (``jpeg_*``); points
+            that no curve takes are left out. None: every operating point is a curve of its own.
+        metric: ``score_NAME`` of one request, or a pooled score (``map50``); None: the first one.
+        anchors: Curves that all others are compared with.
+        reference: An operating point whose scores are taken off the others', picture by picture.
+        method: Of the deltas: cubic, pchip or akima.
+        min_overlap: Share of the anchor's range of the score that both must reach.
+        overrides: ``path=value``, as for a run.
+        allow_code: Modules of a user's own may be imported (`simsplit.scenario.permission`).
+
+    Returns:
+        A row per operating point and per further training seed of its code (from the cards in the
+        code's ``seed<n>`` folders), and a row per pair of curves.
+
+    Raises:
+        ScenarioError: No such operating point, curve or score; an analog operating point, whose
+            score depends on an SNR; nothing that is scored.
+    """
+    if method not in METHODS:
+        raise ScenarioError("no such BD method", path="method", value=method, choices=METHODS)
+    scenario = resolve(source, overrides, {})
+    chosen = _chosen([point.name for point in scenario.operating_points], curves)
+    measured = _Measured(scenario, metric)
+    rungs = [measured.rung(curve, name) for curve, names in chosen.items() for name in names]
+    assert measured.metric is not None
+    about = about_metric(measured.metric)
+    question = Question(
+        metric=measured.metric,
+        lower_is_better=about is not None and about.better is Better.LOWER,
+        anchors=tuple(anchors),
+        reference=reference,
+        method=method,
+        min_overlap=min_overlap,
+        seed=scenario.seed,
+    )
+    return compare_rates(rungs, question)
+
+
+def _chosen(
+    points: Sequence[str], curves: Mapping[str, Sequence[str]] | None
+) -> dict[str, list[str]]:
+    """Names of operating points by curve, in the scenario's order.
+
+    Raises:
+        ScenarioError: A pattern that no operating point has.
+    """
+    if not curves:
+        return {name: [name] for name in points}
+    chosen: dict[str, list[str]] = {}
+    for curve, patterns in curves.items():
+        for pattern in patterns:
+            if not any(fnmatchcase(name, pattern) for name in points):
+                path = f"curves.{curve}"
+                message = "no such operating point"
+                raise ScenarioError(message, path=path, value=pattern, choices=points)
+        chosen[curve] = [n for n in points if any(fnmatchcase(n, p) for p in patterns)]
+    return chosen
+
+
+@dataclass
+class _Measured:
+    """Operating points over all pictures of a scenario; ``metric``: what is asked, or the first."""
+
+    scenario: Scenario
+    metric: str | None
+
+    def __post_init__(self) -> None:
+        self.points = {point.name: point for point in self.scenario.operating_points}
+        self.pipelines: Pipelines = open_scenario_pipelines(self.scenario)
+        self.prepared = self.pipelines.prepare()
+
+    def rung(self, curve: str, name: str) -> Rung:
+        """One operating point."""
+        point = self.points[name]
+        if point.scheme is Scheme.JSCC:
+            message = "an analog operating point has a score only at an SNR: sweep it with a run"
+            raise ScenarioError(message, path=f"curves.{curve}", value=name)
+        outcomes = self.pipelines.score(_intact(point, self.scenario.task.samples))
+        metric = self._metric_of(outcomes[0])
+        work = self.pipelines.workload(name)
+        evidence = [outcome.evidence for outcome in outcomes]
+        pooled = None if metric.startswith(SCORE) else resampled_score(metric, evidence)
+        plain = metric.removeprefix(SCORE)
+        values = None if pooled else np.array([one.as_dict()[plain] for one in outcomes])
+        return Rung(
+            curve=curve,
+            name=name,
+            bits=self.prepared[name].payload_bits.astype(float),
+            values=values,
+            pooled=pooled,
+            device_macs=work.device_macs,
+            edge_macs=work.edge_macs,
+            seeds=_further_seeds(point, plain),
+        )
+
+    def _metric_of(self, outcome: Outcome) -> str:
+        """The score that is asked for, if this outcome has it.
+
+        Raises:
+            ScenarioError: It has none, or not this one.
+        """
+        names = [f"{SCORE}{name}" for name in outcome.as_dict()]
+        choices = [*names, *pooled_names([outcome.evidence])]
+        if not choices:
+            path = "networks" if self.scenario.networks else "model"
+            raise ScenarioError("nothing is scored: no network has an answer", path=path)
+        metric = self.metric or choices[0]
+        if f"{SCORE}{metric}" in names:
+            metric = f"{SCORE}{metric}"
+        if metric not in choices:
+            raise ScenarioError("no such score", path="metric", value=metric, choices=choices)
+        self.metric = metric
+        return metric
+
+
+def _intact(point: OperatingPoint, samples: int) -> list[ScoreRequest]:
+    """Every picture, arrived, or answered on the device."""
+    is_local = point.scheme is Scheme.LOCAL
+    return [ScoreRequest(point.name, i, Delivery(i, True, is_local)) for i in range(samples)]
+
+
+def _further_seeds(point: OperatingPoint, metric: str) -> tuple[SeedPoint, ...]:
+    """The point's code of other training seeds, from the cards in its ``seed<n>`` folders.
+
+    Raises:
+        ArtefactError: A card that is damaged.
+    """
+    if point.code is None:
+        return ()
+    seeds = []
+    for file in sorted(code_folder(point.code).glob(f"seed*/{CARD}")):
+        try:
+            card = json.loads(file.read_text(encoding="utf-8"))
+            bits, scores = card["payload_bits"]["mean"], card["scores"]["coded"]
+            if metric in scores:
+                seeds.append(SeedPoint(card["seed"], float(bits), float(scores[metric]["mean"])))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ArtefactError(f"damaged card: {error!r}", path=str(file)) from None
+    return tuple(seeds)
+
+
+def curve_option(text: str) -> tuple[str, list[str]]:
+    """``NAME=point,pattern`` of the command line.
+
+    Raises:
+        ScenarioError: It is not of that form.
+    """
+    name, equals, patterns = text.partition("=")
+    named = [one.strip() for one in patterns.split(",") if one.strip()]
+    if not (equals and name.strip() and named):
+        raise ScenarioError("a curve is NAME=point,pattern_*", path="--curve", value=text)
+    return name.strip(), named

@@ -1,0 +1,157 @@
+"""`simsplit rates`: what points cost and are worth without air, and how curves compare."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from simsplit.cli.terminal import app
+from simsplit.errors import ScenarioError
+from simsplit.results.coded_rates import Question, Rung, SeedPoint, compare_rates
+from simsplit.study.measured_rates import curve_option, rates
+
+PLAIN = [
+    "operating_points=[{name: local, scheme: local}, {name: png, scheme: raw, codec: {kind: png}},"
+    " {name: jpeg_90, scheme: raw, codec: {kind: jpeg, quality: 90}},"
+    " {name: jpeg_40, scheme: raw, codec: {kind: jpeg, quality: 40}},"
+    " {name: jpeg_5, scheme: raw, codec: {kind: jpeg, quality: 5}}]",
+    "devices=[{name: d, count: 1, hardware: phone_soc, operating_point: png,"
+    " arrivals: {kind: poisson, rate_hz: 1}}]",
+    "task.samples=40",
+]
+
+
+def _rung(curve: str, name: str, bits: list[float], right: list[float]) -> Rung:
+    return Rung(curve, name, np.array(bits, float), np.array(right, float))
+
+
+def _ladder(curve: str, factor: float) -> list[Rung]:
+    """Four points whose score rises with the rate; rates ``factor`` times those of 1."""
+    right = np.arange(400) / 400
+    rungs = []
+    for bits, share in ((1000, 0.5), (2000, 0.7), (4000, 0.8), (8000, 0.9)):
+        values = (right < share).astype(float)
+        rungs.append(_rung(curve, f"{curve}{bits}", [factor * bits] * 400, list(values)))
+    return rungs
+
+
+def test_half_the_bits_are_a_rate_of_minus_fifty_per_cent() -> None:
+    question = Question("score_accuracy", anchors=("jpeg",))
+    result = compare_rates([*_ladder("jpeg", 1.0), *_ladder("coded", 0.5)], question)
+    (delta,) = result.deltas
+    assert delta["bd_rate_percent"] == pytest.approx(-50.0, abs=1e-9)
+    assert delta["bd_rate_percent_low"] == pytest.approx(-50.0, abs=1e-9)  # the same pictures
+    assert delta["bd_rate_percent_high"] == pytest.approx(-50.0, abs=1e-9)
+    assert delta["overlap_of_anchor"] == delta["overlap_of_test"] == 1.0
+    assert delta["reason"] == ""
+
+
+def test_curves_that_share_too_little_have_no_delta_but_a_reason() -> None:
+    low = [_rung("low", "a", [100] * 4, [0, 0, 0, 1]), _rung("low", "b", [200] * 4, [0, 0, 1, 1])]
+    high = [
+        _rung("high", "c", [100] * 4, [0, 1, 1, 1]),
+        _rung("high", "d", [200] * 4, [1, 1, 1, 1]),
+    ]
+    (delta,) = compare_rates([*low, *high], Question("score_accuracy", anchors=("low",))).deltas
+    assert math.isnan(delta["bd_rate_percent"])
+    assert "do not overlap" in delta["reason"]
+
+
+def test_points_have_clopper_and_pearsons_interval_and_the_paired_difference() -> None:
+    teacher = _rung("teacher", "teacher", [0] * 100, [1.0] * 90 + [0.0] * 10)
+    student = _rung("student", "student", [800] * 100, [1.0] * 88 + [0.0] * 12)
+    rows = compare_rates([teacher, student], Question("score_accuracy", reference="teacher")).points
+    assert rows[0]["score_accuracy_low"] == pytest.approx(0.8238, abs=1e-4)  # of 90 in 100
+    assert rows[0]["score_accuracy_high"] == pytest.approx(0.9510, abs=1e-4)
+    half = 1.9842 * math.sqrt(0.02 * 0.98 / 99)  # t of 99 degrees, two of a hundred differ
+    assert rows[1]["difference"] == pytest.approx(-0.02)
+    assert rows[1]["difference_high"] - rows[1]["difference"] == pytest.approx(half, abs=1e-4)
+    assert (rows[0]["difference_low"], rows[0]["difference_high"]) == (-0.04, 0.04)
+
+
+def test_an_error_metric_falls_with_the_rate() -> None:
+    def errors(curve: str, factor: float) -> list[Rung]:
+        pairs = ((1000, 4.0), (2000, 2.0), (4000, 1.0))
+        return [_rung(curve, f"{curve}{b}", [factor * b] * 9, [e] * 9) for b, e in pairs]
+
+    question = Question("score_rmse", lower_is_better=True, anchors=("a",))
+    (delta,) = compare_rates([*errors("a", 1.0), *errors("b", 0.8)], question).deltas
+    assert delta["bd_rate_percent"] == pytest.approx(-20.0, abs=1e-9)
+
+
+def test_further_seeds_are_rows_of_their_own() -> None:
+    rung = Rung(
+        "c", "p", np.array([8.0, 8.0]), np.array([1.0, 0.0]), seeds=(SeedPoint(2, 9.0, 0.4),)
+    )
+    rows = compare_rates([rung], Question("score_accuracy")).points
+    assert [row["seed"] for row in rows] == ["", 2]
+    assert (rows[1]["payload_bits"], rows[1]["score_accuracy"]) == (9.0, 0.4)
+
+
+def test_points_of_a_scenario_are_what_the_pipeline_gives() -> None:
+    curves = {"png": ["png"], "jpeg": ["jpeg_*"], "device": ["local"]}
+    result = rates("digits_smoke", curves=curves, anchors=["jpeg"], overrides=PLAIN)
+    rows = {row["operating_point"]: row for row in result.points}
+    assert result.metric == "score_accuracy"
+    assert [row["curve"] for row in result.points] == ["png", "jpeg", "jpeg", "jpeg", "device"]
+    assert rows["png"]["score_accuracy"] == rows["local"]["score_accuracy"]  # PNG loses nothing
+    assert rows["local"]["payload_bits"] == 0 and rows["local"]["edge_macs"] == 0
+    assert rows["png"]["device_macs"] == 0
+    assert rows["png"]["edge_macs"] == rows["local"]["device_macs"]
+    assert rows["jpeg_5"]["payload_bits"] < rows["jpeg_90"]["payload_bits"]
+    assert rows["jpeg_5"]["pictures"] == 40
+    assert [delta["test"] for delta in result.deltas] == ["png"]  # the device sends nothing
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"curves": {"x": ["jpg_*"]}}, ("curves.x", "jpg_*", "jpeg_90")),
+        ({"metric": "miou"}, ("metric", "miou", "score_accuracy")),
+        ({"anchors": ["webp"]}, ("anchor", "webp", "png")),
+        ({"reference": "teacher"}, ("reference", "teacher", "local")),
+        ({"method": "spline", "anchors": ["png"]}, ("method", "spline", "akima")),
+    ],
+)
+def test_mistakes_name_place_value_and_choices(more: dict[str, object], words: list[str]) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        rates("digits_smoke", overrides=PLAIN, **more)  # type: ignore[arg-type]
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_analog_points_are_refused() -> None:
+    jscc = "operating_points=[{name: analog, scheme: jscc}]"
+    points = [jscc, PLAIN[1].replace("operating_point: png", "operating_point: analog"), PLAIN[2]]
+    with pytest.raises(ScenarioError, match="only at an SNR"):
+        rates("digits_smoke", overrides=points)
+
+
+@pytest.mark.parametrize("text", ["jpeg", "=jpeg_*", "jpeg=", "jpeg= ,"])
+def test_a_curve_is_a_name_and_points(text: str) -> None:
+    with pytest.raises(ScenarioError, match=r"NAME=point"):
+        curve_option(text)
+
+
+def test_the_command_writes_figure_and_tables(tmp_path: Path) -> None:
+    words = ["rates", "digits_smoke", "--curve", "jpeg=jpeg_*", "--curve", "png=png"]
+    words += ["--curve", "device=local", "--anchor", "jpeg", "--reference", "local"]
+    words += [word for override in PLAIN for word in ("--set", override)]
+    outcome = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "out")])
+    assert outcome.exit_code == 0, outcome.output
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {
+        "rates.png",
+        "rates.pdf",
+        "rates.pgf",
+        "rates.csv",
+        "deltas.csv",
+    }
+    table = pd.read_csv(tmp_path / "out" / "rates.csv")
+    assert list(table["curve"]) == ["jpeg"] * 3 + ["png", "device"]
+    as_json = CliRunner().invoke(app, [*words, "--json"])
+    assert [row["curve"] for row in json.loads(as_json.stdout)["points"]] == list(table["curve"])
