@@ -27,46 +27,20 @@ from pydantic import Discriminator, Field, Tag
 
 from simsplit.errors import ScenarioError
 from simsplit.scenario import bundled
+from simsplit.scenario.drawn_data import SHAPES_FACTORS as SHAPES_FACTORS
+from simsplit.scenario.drawn_data import DigitsData as DigitsData
+from simsplit.scenario.drawn_data import PhotographsData as PhotographsData
+from simsplit.scenario.drawn_data import ShapesData as ShapesData
+from simsplit.scenario.drawn_data import StreetsData as StreetsData
 from simsplit.scenario.picture_data import Classes, FoldedData, PictureData
 from simsplit.scenario.picture_data import Shares as Shares
 from simsplit.scenario.places import looked_in, search_folders
-from simsplit.scenario.spec import Fraction, Reference, Spec
+from simsplit.scenario.spec import Reference, Spec
 
 VARIABLE = "SIMSPLIT_DATA"
 Target = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
-SHAPES_FACTORS = ("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation")
 
 # --- kinds ------------------------------------------------------------------------------------
-
-
-class StreetsData(Spec):
-    """Street scenes that simsplit draws: classes, disparity and the clean picture."""
-
-    kind: Literal["streets"]
-
-
-class DigitsData(Spec):
-    """The 1,797 digits of scikit-learn, 8 x 8 px, grey: labels."""
-
-    kind: Literal["digits"]
-
-
-class PhotographsData(Spec):
-    """Crops of scikit-learn's two photographs, of any size: no truth."""
-
-    kind: Literal["photographs"]
-
-
-class ShapesData(Spec):
-    """Rooms with one object as in 3D Shapes (Burgess and Kim, 2018): six factors as labels.
-
-    Drawn by simsplit at 64 x 64 or 128 x 128 px; of the official file ``3dshapes.h5`` if ``path``
-    names it (64 x 64). ``noise``: share of pixels that become black or white (salt and pepper).
-    """
-
-    kind: Literal["shapes"]
-    path: Reference | None = None
-    noise: Fraction = 0.0
 
 
 class ImageFolderData(FoldedData):
@@ -220,8 +194,8 @@ def is_on_disk(spec: DataSpec) -> bool:
 def truth_of(data: str | DataSpec) -> tuple[str, ...] | None:
     """Names of the arrays a set's truth has; None where only the data themselves can tell."""
     match data_spec(data):
-        case StreetsData():
-            return "segmentation", "disparity", "clean"
+        case StreetsData(labels=labels):
+            return "segmentation", "disparity", "clean", *(f"label_{name}" for name in labels)
         case CityscapesData():
             return "segmentation", "disparity"
         case DigitsData() | ImageFolderData():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -167,14 +168,16 @@ def take_step(loop: Loop, data: Batch) -> float:
     recipe, (index, number) = loop.course.recipe, loop.place()
     phase = recipe.phases[index]
     optimizer = begin(loop, index)
-    generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + loop.step)
+    seed = recipe.seed * 1_000_003 + loop.step
+    generator = torch.Generator().manual_seed(seed)
     batch = drawn(data, loop.step, recipe.batch, recipe.seed, generator if recipe.flip else None)
     batch = {n: v if n == "image" else v.to(loop.device) for n, v in batch.items()}
     done = number / loop.lengths[index]
     for group in optimizer.param_groups:
         factor = rate_factor(phase.schedule, number, phase.warmup_steps, done)
         group["lr"] = phase.learning_rate * factor
-    with torch.autocast(loop.device, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+    low = torch.autocast(loop.device, torch.bfloat16, enabled=recipe.precision == "bfloat16")
+    with _torch_seeded(seed, loop.device), low:
         loss = loop.course.loss(phase, batch, generator)
     value = float(loss.detach())
     if not math.isfinite(value):
@@ -186,6 +189,14 @@ def take_step(loop: Loop, data: Batch) -> float:
     optimizer.step()
     loop.step += 1
     return value
+
+
+@contextmanager
+def _torch_seeded(seed: int, device: str) -> Iterator[None]:
+    """PyTorch's own generator, which dropout draws from, seeded meanwhile."""
+    with torch.random.fork_rng(devices=[] if device == "cpu" else None):
+        torch.manual_seed(seed)
+        yield
 
 
 def _not_finite(loss: float, step: int, phase: int) -> ScenarioError:

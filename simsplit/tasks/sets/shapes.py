@@ -6,6 +6,9 @@ position of a split stands for one index: the place of all indices in the order 
 (seed 0), of which the first 384,000 are train, then 48,000 validation, then 48,000 test. So no
 combination is in two splits, and the first N of each are a mixed lot.
 
+With ``hold_out`` training keeps of its combinations those whose pair of floor and wall hue is not
+held out, validation and test keep of theirs those whose pair is (`held_out`), in the same order.
+
 Heads: ``label_floor_hue`` ... ``label_orientation``. With ``noise`` that share of the pixels is
 black or white, drawn by (index, size), and ``clean`` is the picture without.
 """
@@ -26,6 +29,7 @@ from simsplit.scenario.data import SHAPES_FACTORS, ShapesData
 from simsplit.seeds import generator
 from simsplit.tasks import rooms
 from simsplit.tasks.sets.contract import Arrays, DataError, Dataset, Split
+from simsplit.tasks.sets.noise import with_noise
 from simsplit.tasks.sets.samples import settings_of
 
 COUNTS = (10, 10, 10, 8, 4, 15)
@@ -42,13 +46,35 @@ _NAMES = (
     rooms.FORMS,
     tuple(f"{angle:.1f}" for angle in rooms.ORIENTATIONS_DEG),
 )
-_NOISE = 1  # version of the noise
+_PAIRS = 100  # of floor and wall hue
 
 
 @lru_cache(maxsize=1)
 def order() -> NDArray[np.int64]:
     """All indices in the order in which the splits take them, ``(480000,)``."""
     return generator(0, TOTAL).permutation(TOTAL)
+
+
+def held_out(share: float) -> frozenset[int]:
+    """Pairs of floor and wall hue, numbered 10 floor + wall, that training never shows.
+
+    The first ``share`` of the 100 pairs in the order of a permutation (seed 0), so that those of a
+    smaller share are among those of a larger one.
+    """
+    pairs = generator(0, _PAIRS).permutation(_PAIRS)
+    return frozenset(pairs[: round(share * _PAIRS)].tolist())
+
+
+@lru_cache(maxsize=8)
+def indices_of(split: Split, hold_out: float) -> NDArray[np.int64]:
+    """The combinations of a split, by position."""
+    start, end = BOUNDS[split]
+    indices = order()[start:end]
+    if not hold_out:
+        return indices
+    pairs = indices // (TOTAL // _PAIRS)
+    is_held_out = np.isin(pairs, list(held_out(hold_out)))
+    return indices[~is_held_out if split == "train" else is_held_out]
 
 
 def factors_of(indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
@@ -61,13 +87,13 @@ class Shapes(Dataset):
     """``image`` and a label per factor; ``clean`` if there is noise."""
 
     noise: float = 0.0
+    hold_out: float = 0.0
     file: Path | None = None
     settings: str = ""
 
     def indices(self, positions: Sequence[int]) -> NDArray[np.int64]:
         """The combinations that these positions stand for."""
-        start, _ = BOUNDS[self.split]
-        return order()[start + np.asarray(positions, np.int64)]
+        return indices_of(self.split, self.hold_out)[np.asarray(positions, np.int64)]
 
     def read(self, positions: Sequence[int]) -> Arrays:
         """The rooms at these positions."""
@@ -87,9 +113,9 @@ class Shapes(Dataset):
         return np.stack([rooms.picture((f, w, o), s, k, t, size) for f, w, o, s, k, t in rows])
 
     def identity(self, count: int | None = None) -> list[Any]:
-        """Noise, and size of the official file; nothing for what is drawn without noise."""
+        """Settings, and size of the official file; nothing for what is drawn without settings."""
         del count
-        if self.file is None and not self.noise:
+        if self.file is None and not self.noise and not self.hold_out:
             return []
         return [self.settings, 0 if self.file is None else self.file.stat().st_size]
 
@@ -111,29 +137,19 @@ def open_shapes(
     file = None if spec.path is None else Path(spec.path)
     if file is not None:
         _check_file(file)
-    start, end = BOUNDS[split]
     heads = zip(SHAPES_FACTORS, _NAMES, strict=True)
     return Shapes(
         name="shapes",
         split=split,
-        length=end - start,
+        length=len(indices_of(split, spec.hold_out)),
         image_shape=(*size, 3),
         heads={f"label_{factor}": names for factor, names in heads},
         where=where,
         noise=spec.noise,
+        hold_out=spec.hold_out,
         file=file,
         settings=settings_of(spec),
     )
-
-
-def with_noise(picture: NDArray[np.uint8], share: float, index: int) -> NDArray[np.uint8]:
-    """Salt and pepper: each pixel is with probability ``share`` black or white, half each."""
-    rng = generator(_NOISE, index, picture.shape[0])
-    draw = rng.random(picture.shape[:2])
-    noisy = picture.copy()
-    noisy[draw < share / 2] = 0
-    noisy[(draw >= share / 2) & (draw < share)] = 255
-    return noisy
 
 
 # --- the official file ------------------------------------------------------------------------

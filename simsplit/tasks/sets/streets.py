@@ -3,12 +3,16 @@
 Positions in a split count from 0 and stand for these scene indices (seed 0), disjoint: train
 0..99 999, validation 1 000 000..1 000 511, test 2 000 000..2 000 511. A train set is
 ``TRAIN_RANGE`` = 4096 long, which is what the recipes use.
+
+With ``labels`` heads of the whole picture: ``label_weather`` ... ``label_signs``. With ``noise``
+that share of the pixels is black or white, drawn by (scene index, height).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +20,10 @@ from simsplit.errors import ScenarioError
 from simsplit.scenario.data import StreetsData
 from simsplit.tasks import streets
 from simsplit.tasks.canvas import CLASSES
+from simsplit.tasks.layout import TIMES, WEATHERS
 from simsplit.tasks.sets.contract import Arrays, Dataset, Split
+from simsplit.tasks.sets.noise import with_noise
+from simsplit.tasks.sets.samples import settings_of
 
 TRAIN_RANGE = range(0, 4096)
 """The scene indices of the ``train`` split that recipes use; up to 99 999 is theirs."""
@@ -26,11 +33,23 @@ RANGES = {
     "test": range(2_000_000, 2_000_512),
 }
 DEFAULT_SIZE_PX = (64, 128)
+_COUNTED = ("0", "1", "2", "3 or more")
+_LABELS: Mapping[str, tuple[str, tuple[str, ...]]] = {  # attribute of a scene, names of its classes
+    "weather": ("weather", WEATHERS),
+    "time": ("time_of_day", TIMES),
+    "vehicles": ("vehicle_count", _COUNTED),
+    "persons": ("person_count", _COUNTED),
+    "signs": ("sign_count", _COUNTED),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Streets(Dataset):
-    """``image``, ``clean``, ``segmentation`` and ``disparity`` in px."""
+    """``image``, ``clean``, ``segmentation`` and ``disparity`` in px; labels that are asked for."""
+
+    noise: float = 0.0
+    labels: tuple[str, ...] = ()
+    settings: str = ""
 
     @property
     def capacity(self) -> int:
@@ -52,11 +71,28 @@ class Streets(Dataset):
             "segmentation": np.empty((count, height, width), np.uint8),
             "disparity": np.empty((count, height, width), np.float32),
         }
+        labels: Arrays = {f"label_{name}": np.empty(count, np.int64) for name in self.labels}
         for row, position in enumerate(positions):
             drawn = self.scene(position)
             for key, array in arrays.items():
                 array[row] = getattr(drawn, key)
-        return arrays
+            for name in self.labels:
+                labels[f"label_{name}"][row] = label_of(drawn, name)
+            if self.noise:
+                index = RANGES[self.split][position]
+                arrays["image"][row] = with_noise(drawn.image, self.noise, index)
+        return arrays | labels
+
+    def identity(self, count: int | None = None) -> list[Any]:
+        """Labels and noise; nothing without either."""
+        del count
+        return [self.settings] if self.noise or self.labels else []
+
+
+def label_of(scene: streets.Scene, name: str) -> int:
+    """The class of a scene's attribute; counts from the last class on are one class."""
+    attribute, classes = _LABELS[name]
+    return min(scene.attributes[attribute], len(classes) - 1)
 
 
 def open_streets(
@@ -72,6 +108,12 @@ def open_streets(
         split=split,
         length=len(TRAIN_RANGE) if split == "train" else len(RANGES[split]),
         image_shape=(tall, wide, 3),
-        heads={"segmentation": CLASSES},
+        heads={
+            "segmentation": CLASSES,
+            **{f"label_{name}": _LABELS[name][1] for name in spec.labels},
+        },
         where=where,
+        noise=spec.noise,
+        labels=spec.labels,
+        settings=settings_of(spec),
     )
