@@ -194,8 +194,8 @@ def rates(
     allow_code: AllowCodeOption = False,
 ) -> None:
     """Code every picture at every operating point: rate and score with no air between."""
-    from simsplit.cli.rate_tables import deltas_table, points_table
     from simsplit.figures.coded_rates import write_rates
+    from simsplit.results.rate_tables import deltas_table, points_table
     from simsplit.study.measured_rates import curve_option, rates
 
     result = rates(
