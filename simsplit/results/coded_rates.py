@@ -270,16 +270,16 @@ def _delta(
 ) -> dict[str, Any]:
     """One line of the table of deltas."""
     everything = np.arange(resamples.shape[1])[None]
-    both = [_measured(curves[name], everything, question)[0] for name in (anchor, test)]
+    old, new = (_measured(curves[name], everything, question)[0] for name in (anchor, test))
     again = zip(
         *(_measured(curves[name], resamples, question) for name in (anchor, test)), strict=True
     )
     repeated = [_deltas(a, t, question)[:2] for a, t in again]
-    rate, gain, reason = _deltas(*both, question)
+    rate, gain, reason = _deltas(old, new, question)
     row: dict[str, Any] = {"anchor": anchor, "test": test, "metric": question.metric}
     row |= {"method": question.method, **_named("bd_rate_percent", rate, [r for r, _ in repeated])}
     row |= _named("bd_metric", gain, [g for _, g in repeated])
-    return row | _overlap(*both) | {"reason": reason}
+    return row | _overlap(old, new) | {"reason": reason}
 
 
 def _measured(rungs: Sequence[Rung], resamples: Indices, question: Question) -> list[Curve]:
