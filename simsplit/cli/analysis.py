@@ -1,4 +1,4 @@
-"""Verbs about what results say: compare, bd, rd, rates, warmup."""
+"""Verbs about what results say: compare, bd, rd, rates, cards, warmup."""
 
 from __future__ import annotations
 
@@ -222,6 +222,32 @@ def rates(
     )
     for path in files:
         typer.echo(f"File: {path}")
+
+
+@app.command()
+@guarded
+def cards(
+    pairs: Annotated[
+        list[str],
+        typer.Argument(metavar="A+A2:B", help="Networks by name in models/, or folders."),
+    ],
+    way: Annotated[str, typer.Option("--way", help="Of the cards' scores.")] = "direct",
+    out: Annotated[Path | None, typer.Option("--out", help="JSON file of all of it.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare ways of training by their cards, paired over the training seeds of both."""
+    from simsplit.results import paired_cards as room
+
+    result = room.paired_cards(pairs, way)
+    if out is not None:
+        room.write_summary(result, out)
+    if as_json:
+        print_json(asdict(result))
+        return
+    title = f"Scores, {way}: B - A with Student's interval over the training seeds"
+    print_table(title, list(room.COLUMNS), room.score_lines(result))
+    print_table("Whole networks", list(room.SIZE_COLUMNS), room.size_lines(result))
+    _print_notes(result.notes)
 
 
 @app.command()

@@ -165,13 +165,8 @@ def read_ladders(model: str) -> tuple[dict[int, Ladder], list[str]]:
         ScenarioError: No such network.
         ArtefactError: No card, or one without the section.
     """
-    folder = (find_named(MODEL, model) or Path(model)).resolve()
-    if not folder.is_dir():
-        choices = sorted(path.name for path in models_dir().glob("*") if path.is_dir())
-        raise ScenarioError(
-            f"no such network or folder ({looked_in()})", value=model, choices=choices
-        )
-    folders = _seeds(folder)
+    folder = model_folder(model)
+    folders = seed_folders(folder)
     done = {seed: path for seed, path in folders.items() if (path / "card.json").is_file()}
     if not done:
         raise ArtefactError(f"no card yet; {_makes_it(folder)}", path=str(folder))
@@ -180,7 +175,22 @@ def read_ladders(model: str) -> tuple[dict[int, Ladder], list[str]]:
     return {seed: _ladder(folder.name, seed, path) for seed, path in sorted(done.items())}, notes
 
 
-def _seeds(folder: Path) -> dict[int, Path]:
+def model_folder(model: str) -> Path:
+    """The folder of a name in ``models``, or of a path.
+
+    Raises:
+        ScenarioError: No such network.
+    """
+    folder = (find_named(MODEL, model) or Path(model)).resolve()
+    if not folder.is_dir():
+        choices = sorted(path.name for path in models_dir().glob("*") if path.is_dir())
+        raise ScenarioError(
+            f"no such network or folder ({looked_in()})", value=model, choices=choices
+        )
+    return folder
+
+
+def seed_folders(folder: Path) -> dict[int, Path]:
     """Folders by training seed: the network's own, and those in it that are called seed<n>."""
     recipe = folder / "recipe.yaml"
     own = int(read_mapping(recipe).get("seed", _USUAL_SEED)) if recipe.is_file() else _USUAL_SEED

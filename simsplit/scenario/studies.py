@@ -194,6 +194,19 @@ class RatesStep(_OfScenario):
     style: Style | None = None
 
 
+class CardsStep(Step):
+    """`simsplit cards`: networks A+A2:B compared by their cards, into the file ``out``."""
+
+    verb = "cards"
+    cards: list[Text] = Field(min_length=1)
+    way: Text | None = None
+    out: Inside
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return (self.out,)
+
+
 class CompareStep(Step):
     """`simsplit compare --json` of two runs, into the file ``out``."""
 
@@ -243,6 +256,7 @@ KINDS: dict[str, type[Step]] = {
         PlotStep,
         RdStep,
         RatesStep,
+        CardsStep,
         CompareStep,
         PublishStep,
         TablesStep,
@@ -256,6 +270,7 @@ AnyStep = (
     | PlotStep
     | RdStep
     | RatesStep
+    | CardsStep
     | CompareStep
     | PublishStep
     | TablesStep

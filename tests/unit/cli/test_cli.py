@@ -32,6 +32,7 @@ VERBS = [
     "sweep",
     "plot",
     "rates",
+    "cards",
     "rd",
     "report",
     "splits",
