@@ -159,22 +159,27 @@ def train(
     keep_weights: Annotated[
         bool, typer.Option("--keep-weights", help="Of another seed or fold too.")
     ] = False,
+    if_needed: Annotated[
+        bool, typer.Option("--if-needed", help="Unless there is a card of this very recipe.")
+    ] = False,
     allow_code: AllowCodeOption = False,
 ) -> None:
     """Fit what a recipe describes: a network, or a table of block errors."""
     from simsplit.training.train import train as fit
+    from simsplit.training.train import trained_already
 
+    which: dict[str, Any] = {"out": out, "seed": seed, "fold": fold, "keep_weights": keep_weights}
+    if if_needed and (current := trained_already(recipe, **which)) is not None:
+        typer.echo(f"Up to date: {current}")
+        return
     with progress_bars() as progress:
         folder = fit(
             recipe,
-            out=out,
             max_steps=max_steps,
             progress=lambda i, n, _: progress("fit", i, n),
             threads=threads,
             device=device,
-            seed=seed,
-            fold=fold,
-            keep_weights=keep_weights,
+            **which,
         )
     typer.echo(f"Fitted: {folder}")
 

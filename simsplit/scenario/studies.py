@@ -8,12 +8,14 @@
     minutes: 2                        # on two cores
     short: {set: {duration_s: 2}}     # `--short`: what becomes smaller in every step that has it
     steps:
+      - train: {recipe: digits_cnn, seeds: [1, 2, 3]}
       - {sweep: cliff_over_snr, out: awgn_cliff, short: {where: "cell.channel.snr_db in [0, 10]"}}
       - {plot: awgn_cliff, kind: cliff, out: published/awgn_cliff}
       - publish: {awgn_cliff/points.csv: published/awgn_cliff/points.csv}
 
-A step is one verb of the command line with its options; paths lie below the results folder. Two
-verbs are a study's own: ``publish`` copies files, ``tables`` writes generated tables of the pages.
+A step is one verb of the command line with its options; paths lie below the results folder. What
+``train`` makes stands in the recipe's own folder. Two verbs are a study's own: ``publish`` copies
+files, ``tables`` writes generated tables of the pages.
 """
 
 from __future__ import annotations
@@ -22,13 +24,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, field_validator
 
 from simsplit.errors import ScenarioError
 from simsplit.scenario.bundled import bundled_studies
 from simsplit.scenario.mistakes import mistake
 from simsplit.scenario.places import STUDY, find_named, looked_in, names
 from simsplit.scenario.spec import Count, Fraction, Name, Positive, Spec
+from simsplit.scenario.study_trainings import ShortTraining, Training
 from simsplit.scenario.yaml import read_mapping
 
 FIGURES = (
@@ -139,6 +142,19 @@ class CoverageStep(_Run):
     other: dict[str, Any] = Field(default_factory=dict)
     drops: Count | None = None
     repetitions: Count | None = None
+
+
+class TrainStep(Step):
+    """`simsplit train` for every fold and seed, of those that have no card of this recipe yet."""
+
+    verb = "train"
+    train: Training
+    short: ShortTraining = ShortTraining()
+
+    @field_validator("train", mode="before")
+    @classmethod
+    def _recipe_alone(cls, value: Any) -> Any:
+        return {"recipe": value} if isinstance(value, str) else value
 
 
 class PlotStep(Step):
@@ -253,6 +269,7 @@ KINDS: dict[str, type[Step]] = {
         RunStep,
         CapacityStep,
         CoverageStep,
+        TrainStep,
         PlotStep,
         RdStep,
         RatesStep,
@@ -267,6 +284,7 @@ AnyStep = (
     | RunStep
     | CapacityStep
     | CoverageStep
+    | TrainStep
     | PlotStep
     | RdStep
     | RatesStep

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.files import write_whole
 from simsplit.scenario.axes import as_yaml
 from simsplit.scenario.bundled import data_root
+from simsplit.scenario.data import KINDS, NAMES, find_data
 from simsplit.scenario.load import load
-from simsplit.scenario.places import SCENARIO, SWEEP, find_named, reference, unknown
+from simsplit.scenario.places import MODEL, SCENARIO, SWEEP, find_named, reference, unknown
 from simsplit.scenario.studies import (
     CapacityStep,
     CompareStep,
@@ -35,8 +37,12 @@ from simsplit.scenario.studies import (
     Study,
     SweepStep,
     TablesStep,
+    TrainStep,
 )
+from simsplit.scenario.study_trainings import Training
 from simsplit.scenario.sweeps import read_sweep
+from simsplit.tasks.cityscapes import root as cityscapes_root
+from simsplit.training.recipe import TRAINED, read_mapping
 
 OfScenario = SweepStep | RunStep | CapacityStep | CoverageStep | RatesStep
 PAGES = "docs/readme_tables.py"  # in a checkout alone; it is no part of the package
@@ -119,7 +125,22 @@ class Tables:
         return f"Tables: {', '.join(self.blocks)}"
 
 
-Action = Command | Publication | Tables
+@dataclass(frozen=True)
+class Omission:
+    """A step that cannot be done here, and why."""
+
+    step: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.step} (left out)"
+
+    def do(self) -> str:
+        """Says why."""
+        return f"Left out: {self.reason}"
+
+
+Action = Command | Publication | Tables | Omission
 
 
 def actions(study: Study, root: Path, *, beside: Path, is_short: bool = False) -> list[Action]:
@@ -134,8 +155,15 @@ def actions(study: Study, root: Path, *, beside: Path, is_short: bool = False) -
     Raises:
         ScenarioError: A step says something impossible; the error names it.
     """
-    steps = [shortened(step, study) if is_short else step for step in study.steps]
-    return [_action(step, root, beside, f"steps[{i}]") for i, step in enumerate(steps)]
+    done: list[Action] = []
+    for index, step in enumerate(study.steps):
+        path = f"steps[{index}]"
+        if isinstance(step, TrainStep):
+            done += _trainings(step, root, beside, f"{path}.train", is_short=is_short)
+        else:
+            asked = shortened(step, study) if is_short else step
+            done.append(_action(asked, root, beside, path))
+    return done
 
 
 def shortened(step: Step, study: Study) -> Step:
@@ -217,3 +245,64 @@ def _source(step: OfScenario, subject: str, beside: Path, path: str) -> str:
             error.message, path=place, value=error.value, choices=error.choices
         ) from error
     return reference(kind, found)
+
+
+# --- trainings --------------------------------------------------------------------------------
+
+
+def _trainings(
+    step: TrainStep, root: Path, beside: Path, path: str, *, is_short: bool
+) -> list[Action]:
+    """A command for every fold and seed; shortened ones go below the results folder.
+
+    Raises:
+        ScenarioError: There is no such recipe, or it is none of a network or code.
+    """
+    asked, end = step.train, ["--if-needed"]
+    recipe = _recipe(asked, beside, path)
+    content = read_mapping(recipe)
+    if content["kind"] not in TRAINED:
+        message = "a study trains networks and codes; this recipe is of kind"
+        raise ScenarioError(message, path=f"{path}.recipe", value=content["kind"], choices=TRAINED)
+    if is_short:
+        reason = _lacking_data(content, recipe.parent)
+        if reason is not None:
+            return [Omission(f"train {asked.recipe}", reason)]
+        fewer = {key: getattr(step.short, key) for key in ("seeds", "folds")}
+        asked = asked.model_copy(update={key: value for key, value in fewer.items() if value})
+        out = root / "trained" / recipe.parent.name
+        end = ["--max-steps", str(step.short.max_steps), "--out", str(out)]
+    if asked.keep_weights:
+        end.insert(0, "--keep-weights")
+    named = reference(MODEL, recipe.parent)
+    words = ("train", str(recipe) if Path(named).is_absolute() else named)
+    variants = product(_options_of("--fold", asked.folds), _options_of("--seed", asked.seeds))
+    return [Command((*words, *fold, *seed, *end)) for fold, seed in variants]
+
+
+def _options_of(flag: str, numbers: tuple[int, ...] | None) -> list[tuple[str, ...]]:
+    return [()] if numbers is None else [(flag, str(number)) for number in numbers]
+
+
+def _recipe(asked: Training, beside: Path, path: str) -> Path:
+    """The file of a recipe: a path, or a model's name."""
+    if (beside / asked.recipe).is_file():
+        return beside / asked.recipe
+    model = find_named(MODEL, asked.recipe, beside)
+    if model is None or not (model / "recipe.yaml").is_file():
+        raise unknown(MODEL, asked.recipe, beside=beside, path=f"{path}.recipe")
+    return model / "recipe.yaml"
+
+
+def _lacking_data(content: Mapping[str, Any], folder: Path) -> str | None:
+    """Why a recipe's data are not here; None if they are."""
+    data = content.get("data", content.get("dataset"))
+    named = data.get("path") or data.get("kind") if isinstance(data, Mapping) else data
+    try:
+        if named == "cityscapes":
+            cityscapes_root()
+        elif isinstance(named, str) and named not in (*NAMES, *KINDS):
+            find_data(named, beside=folder)
+    except ScenarioError as error:
+        return f"{error.message} (found: {named!r})"
+    return None

@@ -24,7 +24,8 @@ from simsplit.scenario.data_layouts import own_by_name
 from simsplit.scenario.yaml import read_mapping as read_yaml
 
 NETWORKS = ("multitask", "multitask_exit", "digits", "compressible")
-KINDS = (*NETWORKS, "bler_table", "latency", "codec_costs", "network", "code")
+TRAINED = (*NETWORKS, "network", "code")  # with a seed
+KINDS = (*TRAINED, "bler_table", "latency", "codec_costs")
 
 
 class Shares(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -66,17 +67,48 @@ def train(
         ScenarioError: The recipe says something wrong, or ``out`` is somebody else's folder.
         ArtefactError: A checkpoint of another recipe is in the way.
     """
-    read = read_mapping(file := _recipe_file(recipe))
-    variant = varied(read, file.parent, seed=seed, fold=fold)
-    folder = (own_folder(file.parent) if out is None else Path(out)) / variant.below
+    file, variant, folder = _planned(recipe, out, seed, fold)
     if out is not None:
         check_folder(folder, "a model's", is_ours=bool(model_files(folder)))
-    if out is None and max_steps is not None and read["kind"] not in MEASURED:
+    if out is None and max_steps is not None and variant.content["kind"] not in MEASURED:
         folder = folder / f"partial-{max_steps}"
     _fit(variant, file, folder, max_steps, progress, threads, device)
     if variant.below and not keep_weights:
         (folder / "weights.safetensors").unlink(missing_ok=True)
     return folder
+
+
+def trained_already(
+    recipe: str | Path,
+    *,
+    out: str | Path | None = None,
+    seed: int | None = None,
+    fold: int | None = None,
+    keep_weights: bool = False,
+) -> Path | None:
+    """The folder that `train` would write, if the card there is of this very recipe.
+
+    Where `train` leaves weights they must be there too. Arguments and errors are those of `train`.
+    """
+    _, variant, folder = _planned(recipe, out, seed, fold)
+    files = model_files(folder)
+    if "card" not in files or ("weights" not in files and (keep_weights or not variant.below)):
+        return None
+    try:
+        digest = json.loads(files["card"].read_text())["recipe_digest"]
+    except (ValueError, KeyError, TypeError):
+        return None  # damaged, or of a table
+    return folder if digest == json_digest(variant.written) else None
+
+
+def _planned(
+    recipe: str | Path, out: str | Path | None, seed: int | None, fold: int | None
+) -> tuple[Path, Variant, Path]:
+    """The recipe's file, what is trained of it, and the folder for it."""
+    content = read_mapping(file := _recipe_file(recipe))
+    top = own_folder(file.parent) if out is None else Path(out)
+    variant = varied(content, file.parent, seed=seed, fold=fold, beside=top.parent)
+    return file, variant, top / variant.below
 
 
 def _fit(

@@ -52,7 +52,12 @@ class Variant:
 
 
 def varied(
-    content: Mapping[str, Any], folder: Path, *, seed: int | None = None, fold: int | None = None
+    content: Mapping[str, Any],
+    folder: Path,
+    *,
+    seed: int | None = None,
+    fold: int | None = None,
+    beside: Path | None = None,
 ) -> Variant:
     """A recipe with another seed or fold; without either, or with its own ones, as it is.
 
@@ -64,6 +69,7 @@ def varied(
         folder: Of the recipe.
         seed: Of the training.
         fold: 1 … as many folds as the recipe's data have, or five.
+        beside: Folder where other models of the fold are looked for first.
 
     Raises:
         ScenarioError: Nothing with a seed, no pictures to fold, no such fold, a network that was
@@ -74,7 +80,7 @@ def varied(
     names: dict[str, str] = {}
     if fold is not None and _put_on_fold(changed, fold):
         below.append(f"fold{fold}")
-        names = _weights_on_fold(changed, folder, fold)
+        names = _weights_on_fold(changed, folder, fold, beside)
         changed["test_images"] = _test_pictures(changed, folder)
     if seed is not None and _put_seed(changed, seed):
         below.append(f"seed{seed}")
@@ -149,7 +155,9 @@ def _test_pictures(content: Mapping[str, Any], folder: Path) -> int:
     return len(open_dataset(data, "test", where=key))
 
 
-def _weights_on_fold(content: dict[str, Any], folder: Path, fold: int) -> dict[str, str]:
+def _weights_on_fold(
+    content: dict[str, Any], folder: Path, fold: int, beside: Path | None
+) -> dict[str, str]:
     """Replaces weights that learned from this recipe's data by those of the fold.
 
     Returns:
@@ -166,7 +174,7 @@ def _weights_on_fold(content: dict[str, Any], folder: Path, fold: int) -> dict[s
             continue  # told with its path when the recipe is read
         if _learned_from(file, content[_data_key(content)]):
             whole, own = _without_fold(file.parent), _without_fold(Path(name).parent)
-            one["weights"] = str(_file_on_fold(whole, file.name, fold))
+            one["weights"] = str(_file_on_fold(whole, file.name, fold, beside))
             names[one["weights"]] = (own / f"fold{fold}" / file.name).as_posix()
     return names
 
@@ -187,10 +195,11 @@ def _learned_from(weights: Path, data: Mapping[str, Any]) -> bool:
     return is_same_data(*unfolded)
 
 
-def _file_on_fold(model: Path, name: str, fold: int) -> Path:
+def _file_on_fold(model: Path, name: str, fold: int, beside: Path | None) -> Path:
     """The weights of a model's fold: in its folder, or in one of that name on the search path."""
+    first = [] if beside is None else [beside / model.name]
     elsewhere = (top / sub / model.name for top in search_folders() for sub in MODEL.folders)
-    for place in (model, *elsewhere):
+    for place in (*first, model, *elsewhere):
         if (file := place / f"fold{fold}" / name).is_file():
             return file.resolve()
     train = f"simsplit train {model.name} --fold {fold} --keep-weights"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any, get_args
@@ -15,7 +16,7 @@ from simsplit.cli import app
 from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.figures.kinds import KINDS as FIGURE_KINDS
 from simsplit.figures.style import STYLES
-from simsplit.scenario.bundled import bundled_studies, scenarios_dir
+from simsplit.scenario.bundled import bundled_studies, data_root, scenarios_dir
 from simsplit.scenario.studies import (
     FIGURES,
     Style,
@@ -28,6 +29,8 @@ from simsplit.study.reproduce import Command, Publication, Tables, actions
 
 HEAD = {"title": "A title", "shows": "Something", "published": ["README.md"], "minutes": 1}
 SWEEP = {"sweep": "cliff_over_snr", "out": "cliff"}
+DIGITS: dict[str, Any] = {"recipe": "digits_cnn"}
+TRAIN: dict[str, Any] = {"train": DIGITS}
 STUDIES = bundled_studies()
 PUBLISHED = Path(__file__).resolve().parents[3] / "results" / "published"
 
@@ -77,6 +80,16 @@ def commands(path: Path, root: str = "results", *, is_short: bool = False) -> li
             r"steps\[0\]\.plot: no step before",
         ),
         ([SWEEP, {"publish": {"cliffs/points.csv": "p"}}], r"steps\[1\]\.publish: no step before"),
+        ([{"train": 3}], r"steps\[0\]: train: must be .*found: 3"),
+        ([{"train": {"seeds": [1]}}], r"steps\[0\]: train\.recipe: this key is required"),
+        ([TRAIN | {"out": "x"}], r"steps\[0\]: out: unknown key .*Choices: train, short"),
+        ([{"train": DIGITS | {"seed": 1}}], r"train\.seed: unknown key.*Did you mean 'seeds'"),
+        ([{"train": DIGITS | {"seeds": []}}], r"steps\[0\]: train\.seeds: .*at least 1"),
+        ([{"train": DIGITS | {"seeds": 3}}], r"train\.seeds: .*found: 3"),
+        ([{"train": DIGITS | {"seeds": [2, 2]}}], r"train\.seeds: each number once"),
+        ([{"train": DIGITS | {"folds": [0]}}], r"train\.folds\[0\]: .*equal to 1 \(found: 0\)"),
+        ([TRAIN | {"short": {"max_steps": 0}}], r"short\.max_steps: .*found: 0"),
+        ([TRAIN | {"short": {"replications": 2}}], r"short\.replications: unknown key"),
         ([], "steps: "),
     ],
 )
@@ -101,6 +114,14 @@ def test_a_mistake_is_told_with_its_place(tmp_path: Path, steps: list[Any], said
         (
             {"run": "urban_5g", "set": {"seed": "many"}, "out": "u"},
             r"steps\[0\]\.run: seed: must be",
+        ),
+        (
+            {"train": {"recipe": "digits_cn"}},
+            r"steps\[0\]\.train\.recipe: no such model .*mean 'digits_cnn'",
+        ),
+        (
+            {"train": {"recipe": "bler_5g"}},
+            r"steps\[0\]\.train\.recipe: a study trains networks and codes.*'bler_table'",
         ),
     ],
 )
@@ -197,6 +218,67 @@ def test_sweeps_and_scenarios_lie_beside_the_study(tmp_path: Path) -> None:
         f"simsplit sweep {tmp_path}/my_sweep.yaml --out results/a",
         f"simsplit run {tmp_path}/mine_too.yaml --out results/b",
     ]
+
+
+def test_trainings_are_commands(tmp_path: Path) -> None:
+    seeds = {"recipe": "streets_nested", "seeds": [1, 2]}
+    folds = {"recipe": "clothing_lite0", "folds": [1, 2], "seeds": [3], "keep_weights": True}
+    path = written(tmp_path, TRAIN, {"train": "digits_cnn"}, {"train": seeds}, {"train": folds})
+    assert commands(path) == [
+        "simsplit train digits_cnn --if-needed",
+        "simsplit train digits_cnn --if-needed",
+        "simsplit train streets_nested --seed 1 --if-needed",
+        "simsplit train streets_nested --seed 2 --if-needed",
+        "simsplit train clothing_lite0 --fold 1 --seed 3 --keep-weights --if-needed",
+        "simsplit train clothing_lite0 --fold 2 --seed 3 --keep-weights --if-needed",
+    ]
+
+
+def test_shortened_trainings_go_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIMSPLIT_DATA", str(tmp_path))
+    folds = {"train": {"recipe": "clothing_lite0", "folds": [1, 2], "keep_weights": True}}
+    less = {"short": {"folds": [2], "max_steps": 3}}
+    path = written(tmp_path, TRAIN, folds | less, short={"replications": 2})
+    first = "simsplit train digits_cnn --max-steps 40 --out o/trained/digits_cnn"
+    assert commands(path, "o", is_short=True) == [first, "train clothing_lite0 (left out)"]
+    (tmp_path / "clothing").mkdir()
+    end = "--keep-weights --max-steps 3 --out o/trained/clothing_lite0"
+    assert commands(path, "o", is_short=True)[1] == f"simsplit train clothing_lite0 --fold 2 {end}"
+
+
+def test_a_step_without_its_pictures_is_left_out_with_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for variable in ("SIMSPLIT_DATA", "CITYSCAPES_DATASET"):
+        monkeypatch.delenv(variable, raising=False)
+    names = ("clothing_lite0", "cityscapes_e1_baseline")
+    photos, roads = ({"train": {"recipe": name}} for name in names)
+    text = said_by(str(written(tmp_path, photos, roads)), "--short")
+    flat = " ".join(text.split())
+    assert "Left out: no such data set" in flat and "SIMSPLIT_DATA is not set" in flat
+    assert "Left out: the environment variable CITYSCAPES_DATASET is not set" in flat
+    assert "done in" in flat
+
+
+@pytest.mark.slow
+def test_a_study_trains_what_is_not_trained_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipe = tmp_path / "mine" / "recipe.yaml"
+    recipe.parent.mkdir()
+    text = (data_root() / "models" / "digits_cnn" / "recipe.yaml").read_text()
+    recipe.write_text(re.sub(r"(?m)^steps: .*$", "steps: 4", text))
+    path = written(tmp_path, {"train": {"recipe": "mine/recipe.yaml", "seeds": [1, 2]}})
+    first, again = said_by(str(path)), said_by(str(path))
+    assert first.count("Fitted: ") == 2 and "Up to date" not in first
+    assert again.count("Up to date: ") == 2 and "Fitted" not in again
+    assert {f.name for f in (recipe.parent / "seed2").iterdir()} >= {"card.json", "recipe.yaml"}
+    said_by(str(path), "--short")
+    small = tmp_path / "results" / "short" / "trained" / "mine"
+    assert (small / "card.json").is_file() and (small / "seed2" / "card.json").is_file()
+    assert said_by(str(path)).count("Up to date: ") == 2
 
 
 def test_files_are_published_whole(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from coded_digits import NETWORK, code_recipe, trained, write_module, write_reci
 from data_folders import clothing_splits
 from simsplit.errors import ScenarioError
 from simsplit.files import json_digest
-from simsplit.training.train import train
+from simsplit.training.train import train, trained_already
 from simsplit.training.variants import varied
 
 SHORT: dict[str, Any] = {"train_images": 64, "test_images": 8, "batch": 16}
@@ -148,6 +148,35 @@ def test_a_distilled_teacher_is_of_the_fold_too(folder: Path) -> None:
     variant = varied(CLOTHES | {"phases": [phase]}, folder / "pupil", fold=1)
     written = variant.written["phases"][0]["objectives"]["distill"]["teacher"]["weights"]
     assert written == "../../net/fold1/weights.safetensors"
+
+
+def test_what_is_trained_already(folder: Path) -> None:
+    recipe = write_recipe(folder / "net", DIGITS)
+    assert trained_already(recipe, seed=2) is None
+    train(recipe, seed=2)
+    assert trained_already(recipe, seed=2) == folder / "net" / "seed2"
+    assert trained_already(recipe, seed=2, keep_weights=True) is None  # no weights were kept
+    assert trained_already(recipe, seed=3) is None and trained_already(recipe) is None
+    train(recipe)
+    assert trained_already(recipe) == folder / "net"
+    write_recipe(folder / "net", DIGITS | {"batch": 15})
+    assert trained_already(recipe) is None and trained_already(recipe, seed=2) is None
+
+
+def test_a_damaged_card_is_of_nothing(folder: Path) -> None:
+    recipe = write_recipe(folder / "net", DIGITS)
+    train(recipe)
+    (folder / "net" / "card.json").write_text("{")
+    assert trained_already(recipe) is None
+
+
+def test_models_of_a_fold_may_lie_beside_each_other(folder: Path) -> None:
+    net = write_recipe(folder / "net", CLOTHES)
+    train(net)
+    train(net, fold=2, keep_weights=True, out=folder / "short" / "net")
+    there = train(write_recipe(folder / "code", ON_CLOTHES), fold=2, out=folder / "short" / "code")
+    made = _card(folder / "short" / "net" / "fold2")
+    assert _card(there)["network"]["weights"] == made["weights_digest"]
 
 
 BAD: dict[str, tuple[Callable[[Path], Any], str]] = {

@@ -1,0 +1,40 @@
+"""What a study's step ``train`` may say."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from simsplit.scenario.spec import Count, Spec, Whole
+
+
+def _each_once(numbers: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    if numbers is not None and len(set(numbers)) < len(numbers):
+        raise ValueError("each number once")
+    return numbers
+
+
+_Once = AfterValidator(_each_once)
+Seeds = Annotated[Annotated[tuple[Whole, ...], Field(min_length=1, max_length=100)] | None, _Once]
+Folds = Annotated[Annotated[tuple[Count, ...], Field(min_length=1, max_length=100)] | None, _Once]
+
+
+class Training(Spec):
+    """What is trained: a recipe, by its model's name or path; with these seeds, on these folds.
+
+    ``keep_weights``: of other seeds and folds than the recipe's own too.
+    """
+
+    recipe: Annotated[str, Field(min_length=1, max_length=500)]
+    seeds: Seeds = None
+    folds: Folds = None
+    keep_weights: bool = False
+
+
+class ShortTraining(Spec):
+    """What `--short` makes of it: so many steps, and other seeds and folds if they are said."""
+
+    max_steps: Count = 40
+    seeds: Seeds = None
+    folds: Folds = None
