@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 Batch = dict[str, Tensor]
+MIRRORED = {"feature": "mirrored", "target": "mirrored_target", "latent": "mirrored_latent"}
+"""Rows that are made beforehand, and the name of the same of mirrored pictures."""
 _POWER = 0.9  # of the polynomial schedule
 
 
@@ -53,13 +55,13 @@ def drawn(
 
 
 def mirrored(batch: Batch, flipped: Tensor) -> Batch:
-    """Mirrors the chosen rows; features of a frozen trunk come mirrored beforehand."""
-    ready = ("feature", "mirrored")
+    """Mirrors the chosen rows; what frozen parts give (`MIRRORED`) comes mirrored beforehand."""
+    ready = {*MIRRORED, *MIRRORED.values()}
     done = {name: _flip(part, flipped) for name, part in batch.items() if name not in ready}
-    if "feature" in batch:
-        feature = batch["feature"]
-        rows = flipped.view(-1, *[1] * (feature.ndim - 1))
-        done["feature"] = torch.where(rows, batch["mirrored"], feature)
+    for name in MIRRORED.keys() & batch.keys():
+        plain = batch[name]
+        rows = flipped.view(-1, *[1] * (plain.ndim - 1))
+        done[name] = torch.where(rows, batch[MIRRORED[name]], plain)
     return done
 
 

@@ -16,6 +16,7 @@ from simsplit.messages import Delivery, Scheme, ScoreRequest
 from simsplit.networks.artefact import write_card
 from simsplit.networks.codes.artefact import CODE_SPEC, write_code
 from simsplit.networks.codes.contract import AnalogCode, DigitalCode
+from simsplit.networks.cuts import points
 from simsplit.operators import total_macs
 from simsplit.pipeline.coded import CodedPipeline
 from simsplit.pipeline.traced import NetworkPipeline
@@ -29,7 +30,8 @@ from simsplit.training.phases import UNTRAINED, CodeRecipe, NetworkRecipe
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from simsplit.training.courses import CodeCourse, NetworkCourse
+    from simsplit.training.code_course import CodeCourse
+    from simsplit.training.courses import NetworkCourse
 
 LOCAL, CODED = "local", "coded"
 
@@ -66,9 +68,11 @@ def _stored(module: nn.Module, dtype: str) -> dict[str, Tensor]:
 def finish_code(course: CodeCourse, folder: Path, test: Arrays, facts: Mapping[str, Any]) -> None:
     """Writes weights and card of a trained code."""
     recipe, code = course.recipe, course.code
-    digest = write_code(folder, {part: course.parts[part] for part in course.changed})
+    changed = {part: course.parts[part] for part in course.changed}
+    digest = write_code(folder, changed, recipe.weights_dtype)
     encoder, decoder = code.operators()
     nested = isinstance(code, AnalogCode) and code.is_nested
+    macs = {"encode": total_macs(encoder), "decode": total_macs(decoder)}
     card = {
         "kind": "code",
         "code": CODE_SPEC.dump_python(recipe.code, mode="json"),
@@ -76,17 +80,42 @@ def finish_code(course: CodeCourse, folder: Path, test: Arrays, facts: Mapping[s
         "nested": nested,
         "cut": recipe.cut,
         "shape": list(code.shape),
+        **_further_on(course),
         "network": _network(recipe.network),
         "network_digest": start_digest(recipe.network),
         "changed": list(course.changed),
         "weights_digest": digest,
         **_common(recipe, test, facts),
         "parameters": sum(p.numel() for p in code.parameters()),
-        "macs": {"encode": total_macs(encoder), "decode": total_macs(decoder)},
+        "macs": macs | _network_macs(course),
     }
     write_card(folder, card)
     pipeline = _opened(recipe, folder, test)
     write_card(folder, card | _rate(pipeline) | _scores(pipeline, code))
+
+
+def _further_on(course: CodeCourse) -> dict[str, Any]:
+    """Where the decoder leads to, if that is not the cut, and which code's weights it began with.
+
+    Cards of codes that do neither hold nothing of it.
+    """
+    facts: dict[str, Any] = {}
+    if course.features.reaches:
+        facts |= {"until": course.recipe.until, "until_shape": list(course.code.given_shape)}
+    if course.start is not None:
+        start = course.start
+        facts["started_from"] = {"code": start.name, "weights_digest": start.weights_digest}
+    return facts
+
+
+def _network_macs(course: CodeCourse) -> dict[str, float]:
+    """Of a decoder that leads further on: what it stands in for, and the network around it."""
+    if not course.features.reaches:
+        return {}
+    cuts = {point.name: point for point in points(course.graph)}
+    cut, behind = cuts[course.recipe.cut], cuts[course.recipe.behind]
+    replaced = cut.tail_macs - behind.tail_macs
+    return {"head": cut.head_macs, "replaced": replaced, "tail": behind.tail_macs}
 
 
 def _network(network: Network) -> dict[str, Any]:
@@ -177,7 +206,12 @@ def _rate(pipeline: CodedPipeline) -> dict[str, Any]:
     assert isinstance(coded.code, DigitalCode)
     bits = coded.prepared.payload_bits
     information = np.array([coded.code.information_bits(row) for row in coded.encoded()])
-    rate: dict[str, Any] = {"payload_bits": interval(map(float, bits))}
+    rate: dict[str, Any] = {
+        "payload_bits": interval(map(float, bits)),
+        "payload_bytes": interval(map(float, bits / 8)),
+    }
+    if coded.code.header_bytes is not None:
+        rate["header_bytes"] = coded.code.header_bytes
     if np.isfinite(information).all() and information.sum() > 0:
         ratio = float(bits.sum() / information.sum())
         rate |= {"information_bits": interval(information), "payload_over_information": ratio}

@@ -19,11 +19,13 @@ from torch import nn
 
 from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.files import json_digest, remove_asides, whole_file
+from simsplit.networks.codes.contract import Code
 from simsplit.seeds import one_thread
 from simsplit.tasks.datasets import Arrays, cached_arrays, open_dataset
 from simsplit.training.batches import Batch, drawn, rate_factor
 from simsplit.training.code_card import finish_code, finish_network
-from simsplit.training.courses import CodeCourse, Course, NetworkCourse
+from simsplit.training.code_course import CodeCourse
+from simsplit.training.courses import Course, NetworkCourse
 from simsplit.training.phases import CodeRecipe, NetworkRecipe, Phase, said_at
 
 Progress = Callable[[int, int, float], None]  # step, steps, loss
@@ -215,7 +217,7 @@ def begin(loop: Loop, index: int) -> torch.optim.Optimizer:
     phase = loop.course.recipe.phases[index]
     for part in loop.course.parts.values():
         part.requires_grad_(False)
-    loop.course.set_modes(phase)
+    loop.course.begin(phase)
     trained = [p.requires_grad_(True) for p in _trained(loop.course.parts, phase)]
     if not trained:
         message = "nothing to train: these parts have no such parameters"
@@ -234,11 +236,19 @@ def _trained(parts: Mapping[str, nn.Module], phase: Phase) -> Iterator[nn.Parame
     if "network" in wanted and "network" not in parts:
         wanted |= {"head", "tail"}
     for name, part in parts.items():
-        if name in wanted:
-            for key, parameter in part.named_parameters():
-                own = key.removeprefix("net.")
-                if parameter.is_floating_point() and (not phase.only or own.startswith(phase.only)):
-                    yield parameter
+        for key, parameter in part.named_parameters():
+            if name not in wanted and not wanted & _half_of_code(part, key):
+                continue
+            own = key.removeprefix("net.")
+            if parameter.is_floating_point() and (not phase.only or own.startswith(phase.only)):
+                yield parameter
+
+
+def _half_of_code(part: nn.Module, key: str) -> set[str]:
+    """Which half of a code a parameter belongs to; nothing for parts of a network."""
+    if not isinstance(part, Code):
+        return set()
+    return {"decoder" if key.startswith(part.decoder_names) else "encoder"}
 
 
 # --- checkpoints ------------------------------------------------------------------------------

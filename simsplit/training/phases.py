@@ -8,18 +8,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from simsplit.errors import Mistakes, ScenarioError, SimsplitError
 from simsplit.files import json_digest
 from simsplit.messages import Scheme
 from simsplit.networks.codes.contract import Noise
-from simsplit.scenario.codes import CodeSpec, EntropicCodeSpec, scheme_of
+from simsplit.scenario.codes import CODE, CodeSpec, EntropicCodeSpec, scheme_of
 from simsplit.scenario.data import DataChoice, found_data
 from simsplit.scenario.mistakes import mistake
 from simsplit.scenario.network_files import PROGRAM
 from simsplit.scenario.operating_points import INCLUDED, RANDOM, WITHOUT_FILE, Network
-from simsplit.scenario.places import find_file
+from simsplit.scenario.places import find_file, referred
 from simsplit.scenario.spec import (
     Count,
     Fraction,
@@ -32,6 +39,7 @@ from simsplit.scenario.spec import (
 from simsplit.scenario.yaml import copied
 
 KINDS = ("network", "code")
+Node = Annotated[str, Field(min_length=1, max_length=200)]
 UNTRAINED = "untrained"  # weights of a network that its own recipe trains from the seed
 _OF_NETWORK = frozenset(Network.model_fields) - {"name", "seed"}
 _NO_ANSWER = "objective task needs network.answer"
@@ -114,7 +122,8 @@ class Phase(Spec):
     """
 
     train: Annotated[
-        tuple[Literal["code", "head", "tail", "network"], ...], Field(min_length=1)
+        tuple[Literal["code", "encoder", "decoder", "head", "tail", "network"], ...],
+        Field(min_length=1),
     ] = ("code",)
     steps: Count | None = None
     epochs: Count | None = None
@@ -143,6 +152,21 @@ class Phase(Spec):
         if self.steps is not None and self.epochs is not None:
             raise ValueError("say either steps or epochs")
         return self
+
+    @property
+    def trains_code(self) -> bool:
+        """Whether any of it learns."""
+        return bool({"code", "encoder", "decoder"} & set(self.train))
+
+    @property
+    def trains_encoder(self) -> bool:
+        """Whether the code's first half, prior included, learns."""
+        return bool({"code", "encoder"} & set(self.train))
+
+    @property
+    def trains_head(self) -> bool:
+        """Whether the network ahead of the code learns."""
+        return bool({"head", "network"} & set(self.train))
 
     def step_count(self, pictures: int, batch: int) -> int:
         """Optimiser steps; ten epochs if nothing is said."""
@@ -202,12 +226,32 @@ class NetworkRecipe(_Recipe):
 
 
 class CodeRecipe(_Recipe):
-    """Puts a code at a cut of a network and trains it, maybe with the network's parts."""
+    """Puts a code at a cut of a network and trains it, maybe with the network's parts.
+
+    ``until``: the node whose tensor the decoder gives, in place of the network between; that of the
+    cut if left out. ``start``: the code whose weights this one starts from. ``weights_dtype``: of
+    the file; tables, sizes and scores are those of the weights as they are stored.
+    """
 
     kind: Literal["code"]
-    cut: Annotated[str, Field(min_length=1, max_length=200)]
+    cut: Node
+    until: Node | None = None
     code: CodeSpec
+    start: Annotated[str, Field(min_length=1)] | None = None
     phases: tuple[Phase, ...] = (Phase(),)
+    weights_dtype: Literal["float32", "float16"] = "float32"
+
+    @property
+    def behind(self) -> str:
+        """The node behind which the tail begins."""
+        return self.until or self.cut
+
+    @model_serializer(mode="wrap")
+    def _in_use(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what is left out, so that digests of recipes that say none of it stay."""
+        content: dict[str, Any] = handler(self)
+        unsaid = {"until": None, "start": None, "weights_dtype": "float32"}
+        return {k: v for k, v in content.items() if k not in unsaid or v != unsaid[k]}
 
     @model_validator(mode="after")
     def _of_a_code(self) -> Self:
@@ -216,6 +260,7 @@ class CodeRecipe(_Recipe):
             where = f"phases[{index}]"
             if "network" in phase.train and {"head", "tail"} & set(phase.train):
                 raise ValueError(f"{where}: network is head and tail already")
+            self._check_halves(phase, where)
             if digital and phase.noise != NoisePhase():
                 raise ValueError(f"{where}: noise is for codes of scheme jscc; leave it out")
             asked = phase.objectives
@@ -225,6 +270,16 @@ class CodeRecipe(_Recipe):
                 raise ValueError(f"{where}: {_NO_ANSWER}")
         return self
 
+    def _check_halves(self, phase: Phase, where: str) -> None:
+        halves = {"encoder", "decoder"} & set(phase.train)
+        if halves and "code" in phase.train:
+            raise ValueError(f"{where}: code is encoder and decoder already")
+        if halves and self.code.kind == "custom":
+            raise ValueError(f"{where}: a code of your own is trained as a whole, code")
+        asked = phase.objectives
+        if asked is not None and asked.rate and not phase.trains_encoder:
+            raise ValueError(f"{where}: objective rate needs the encoder to be trained")
+
     @property
     def _estimates_bits(self) -> bool:
         return self.code.kind in ("entropic", "custom")
@@ -233,7 +288,8 @@ class CodeRecipe(_Recipe):
         """Of a phase; else task (if there is an answer), feature and, of entropic codes, rate."""
         if phase.objectives is not None:
             return phase.objectives
-        rate = DEFAULT_RATE if isinstance(self.code, EntropicCodeSpec) else 0.0
+        is_rated = isinstance(self.code, EntropicCodeSpec) and phase.trains_encoder
+        rate = DEFAULT_RATE if is_rated else 0.0
         return Objectives(task=float(self.network.answer is not None), feature=1.0, rate=rate)
 
 
@@ -257,6 +313,8 @@ def parse_phased_recipe(content: Mapping[str, Any], folder: Path) -> NetworkReci
             where = f"phases[{index}].objectives.distill.teacher"
             distill["teacher"] = network_content(distill["teacher"], folder, where)
             teacher_of(distill["teacher"], where)
+    if isinstance(resolved.get("start"), str) and content.get("kind") == "code":
+        resolved["start"] = referred(CODE, resolved["start"], beside=folder, path="start")
     model: type[NetworkRecipe] | type[CodeRecipe]
     model = NetworkRecipe if content.get("kind") == "network" else CodeRecipe
     if isinstance(resolved.get("network"), dict):

@@ -8,20 +8,21 @@ network that the code starts from: its spec and `simsplit.scenario.codes.start_d
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from simsplit.errors import ArtefactError
+from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.files import file_digest, whole_file
 from simsplit.networks.codes.build import cut_shapes, make_code
-from simsplit.networks.codes.contract import AnalogCode, DigitalCode
+from simsplit.networks.codes.contract import AnalogCode, DigitalCode, Shape
 from simsplit.networks.cuts import cut
 from simsplit.networks.graph import Graph
 from simsplit.scenario.codes import RECIPE, WEIGHTS, CodeSpec, code_card, code_folder, until_of
@@ -52,16 +53,92 @@ class TrainedCode:
         return until_of(self.card)
 
 
-def write_code(folder: Path, parts: Mapping[str, nn.Module]) -> str:
-    """Writes ``weights.safetensors`` of the changed parts whole; gives its SHA-256."""
+def write_code(folder: Path, parts: Mapping[str, nn.Module], dtype: str = "float32") -> str:
+    """Writes ``weights.safetensors`` of the changed parts whole; gives its SHA-256.
+
+    Args:
+        folder: Of the artefact.
+        parts: Modules by name.
+        dtype: ``float16`` stores so every tensor that this leaves as it is (see `round_to_half`).
+    """
     tensors = {
         f"{part}.{key}": value.detach().cpu().contiguous().clone()
         for part, module in parts.items()
         for key, value in module.state_dict().items()
     }
+    if dtype == "float16":
+        tensors = {key: _half_if_same(value) for key, value in tensors.items()}
     with whole_file(folder / WEIGHTS) as aside:
         save_file(tensors, aside)
     return file_digest(folder / WEIGHTS)
+
+
+@dataclass(frozen=True)
+class Start:
+    """The code whose weights another one starts from.
+
+    Attributes:
+        name: Of its folder.
+        weights_digest: Of its weights.
+        decoder: Whether its decoder fitted too.
+    """
+
+    name: str
+    weights_digest: str
+    decoder: bool
+
+
+def start_code(
+    code: DigitalCode | AnalogCode, name: str, cut_name: str, spec: CodeSpec, digest: str
+) -> Start:
+    """Puts another code's weights into a code: the encoder's, and the decoder's if they fit.
+
+    What the decoder gives is standardised as there if it is of the same network, else anew.
+
+    Args:
+        code: At its cut, which is changed.
+        name: Bundled name or absolute path of the other code.
+        cut_name: Where the code stands.
+        spec: Of the code.
+        digest: Of its network (`simsplit.scenario.codes.start_digest`).
+
+    Raises:
+        ArtefactError: The other code is not trained, or damaged.
+        ScenarioError: It stands at another cut, or has another encoder.
+    """
+    folder, card = code_folder(name), code_card(name)
+    _check_same_encoder(card, folder.name, cut_name, code.shape, spec)
+    state = _states(folder, card)["code"]
+    own = {key: tuple(value.shape) for key, value in code.state_dict().items()}
+    theirs = {k for k in {*state, *own} if k.startswith(code.decoder_names)}
+    fits = all(k in state and tuple(state[k].shape) == own.get(k) for k in theirs)
+    fits = fits and card["network_digest"] == digest
+    taken = {key: value for key, value in state.items() if fits or key not in theirs}
+    try:
+        code.load_state_dict(taken, strict=False)
+    except RuntimeError as error:
+        first = str(error).splitlines()[0]
+        raise _untrained(f"the weights do not fit the code ({first})", folder) from None
+    return Start(folder.name, card["weights_digest"], fits)
+
+
+def _check_same_encoder(
+    card: Mapping[str, Any], name: str, cut_name: str, shape: Shape, spec: CodeSpec
+) -> None:
+    """The other code stands at the same cut and has the same encoder, sizes and all."""
+    if card["cut"] != cut_name or card.get("shape") != list(shape):
+        there = f"{card['cut']} {tuple(card.get('shape', ()))}"
+        message = f"that code's encoder takes {there}, this one's {cut_name} {shape}"
+        raise ScenarioError(message, path="start", value=name)
+    theirs, own = (
+        CODE_SPEC.dump_python(one, mode="json")
+        for one in (CODE_SPEC.validate_python(card["code"]), spec)
+    )
+    for key in sorted({*theirs, *own} - {"decoder_channels"}):
+        if theirs.get(key) != own.get(key):
+            message = f"that code has {theirs.get(key)} there; its encoder would not fit"
+            path = "start" if key == "kind" else f"code.{key}"
+            raise ScenarioError(message, path=path, value=own.get(key))
 
 
 def open_code(name: str, graph: Graph) -> TrainedCode:
@@ -98,6 +175,28 @@ def open_halves(
             halves[part] = copy.deepcopy(halves[part])
             halves[part].load_state_dict(dict(states[part]))
     return halves["head"], halves["tail"]
+
+
+def round_to_half(module: nn.Module, chosen: Callable[[str], bool] | None = None) -> None:
+    """Rounds numbers to those that float16 has; a tensor that would overflow stays as it is.
+
+    Args:
+        module: Which is changed.
+        chosen: Of its tensors, by name; all if None.
+    """
+    with torch.no_grad():
+        for key, value in module.state_dict().items():
+            if value.is_floating_point() and (chosen is None or chosen(key)):
+                half = value.half()
+                if torch.equal(torch.isfinite(half), torch.isfinite(value)):
+                    value.copy_(half)
+
+
+def _half_if_same(value: Tensor) -> Tensor:
+    if not value.is_floating_point():
+        return value
+    half = value.half()
+    return half if torch.equal(half.to(value.dtype), value) else value
 
 
 def _states(folder: Path, card: Mapping[str, Any]) -> dict[str, dict[str, Tensor]]:

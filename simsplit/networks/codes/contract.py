@@ -116,6 +116,7 @@ class DigitalCode(Code):
     """A code that makes bytes (scheme ``separate``)."""
 
     scheme = Scheme.SEPARATE
+    rounds: ClassVar[bool] = False  # whether `rounded` tells what payloads hold without tables
 
     @abstractmethod
     def decode(self, latent: Tensor) -> Tensor:
@@ -129,9 +130,9 @@ class DigitalCode(Code):
     def unpack(self, payload: bytes) -> NDArray[Any]:
         """Payload → latent as the decoder takes it; CodecError if it is visibly damaged."""
 
-    def rounded(self, latent: Tensor) -> Tensor | None:
-        """A batch of latents as `unpack` will give them; None: only `pack` knows."""
-        return None
+    def rounded(self, latent: Tensor) -> Tensor:
+        """A batch of latents as `unpack` gives them, if the code ``rounds``."""
+        return latent
 
     @property
     def header_bytes(self) -> int | None:

@@ -20,6 +20,7 @@ class TransformedCode(DigitalCode):
     """
 
     decoder_names = ("up.", "target.")
+    rounds = True
 
     def __init__(
         self, spec: BottleneckCodeSpec | EntropicCodeSpec, shape: Shape, until: Shape | None
