@@ -53,8 +53,8 @@ def finish(
         model: The network; it is left in evaluation mode.
         train: Arrays of the training range, for entropy tables and constant answers.
         folder: Where both files go.
-        run: What the loop knows: ``recipe_digest``, ``steps``, ``seconds``; maybe ``threads`` and
-            ``log_variance``.
+        run: What the loop knows: ``recipe_digest``, ``steps``, ``seconds``; maybe ``threads``,
+            ``log_variance`` and ``beginning``.
     """
     inference = Inference(model.eval())
     start = None if recipe.start_from is None else load_artefact(models_dir(), recipe.start_from)
@@ -72,6 +72,7 @@ def finish(
         "recipe_digest": run["recipe_digest"],
         **({"network": recipe.network.model_dump(mode="json")} if recipe.network else {}),
         "trained": trained(run),
+        **({"beginning": run["beginning"]} if run.get("beginning") else {}),
         "versions": versions(),
         "parameters": parameters(model),
         **costs(model, recipe.height, recipe.width),

@@ -146,6 +146,7 @@ def _common(
             "threads": facts["threads"],
             "device": facts["device"],
         },
+        **({"beginning": facts["beginning"]} if facts.get("beginning") else {}),
         "versions": versions(),
     }
 

@@ -23,6 +23,7 @@ from simsplit.seeds import one_thread
 from simsplit.tasks.datasets import Arrays, cached_arrays, open_dataset
 from simsplit.training.batches import Batch, drawn, rate_factor
 from simsplit.training.card import finish
+from simsplit.training.loop import BEGINNING_STEPS, means_of_losses
 from simsplit.training.objectives import Criterion, class_weights_of
 from simsplit.training.recipe import NetRecipe
 
@@ -36,12 +37,15 @@ def train_net(
     recipe_digest: str,
     progress: Progress | None = None,
     threads: int = 1,
+    *,
+    is_shortened: bool = False,
 ) -> None:
     """Train a split network as its recipe says; write weights and card.
 
     Args:
         out_dir: Of the model; a checkpoint there is gone on from.
         recipe_digest: Of the recipe's file, for the card.
+        is_shortened: The schedule is shorter than in that file; the card has no beginning then.
 
     Raises:
         ArtefactError: The checkpoint is another recipe's.
@@ -57,6 +61,7 @@ def train_net(
         fit(run, _training_data(run, arrays), checkpoint, progress)
     facts: dict[str, Any] = {
         "recipe_digest": recipe_digest,
+        "beginning": [] if is_shortened else beginning_of_net(recipe),
         "threads": threads,
         "steps": run.step,
         "seconds": run.elapsed_s,
@@ -64,6 +69,18 @@ def train_net(
     if recipe.objective == "uncertainty":
         facts["log_variance"] = run.criterion.log_variances()
     finish(recipe, run.model, arrays, out_dir, facts)
+
+
+def beginning_of_net(recipe: NetRecipe) -> list[float]:
+    """How the loss begins, as `simsplit.training.loop.beginning` says; by steps, not by seconds."""
+    exact = recipe.model_copy(update={"precision": "float32", "budget_s": None})
+    with one_thread(1):
+        dataset = open_dataset(recipe.dataset, "train", height=recipe.height, width=recipe.width)
+        arrays = cached_arrays(dataset, min(recipe.train_images, dataset.capacity))
+        run = start(exact, class_weights_of(exact, as_tensors(arrays)))
+        data = _training_data(run, arrays)
+        steps = range(min(BEGINNING_STEPS, exact.steps))
+        return means_of_losses([take_step(run, data) for _ in steps])
 
 
 @dataclass

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from simsplit.training.phases import CodeRecipe, NetworkRecipe, Phase, said_at
 Progress = Callable[[int, int, float], None]  # step, steps, loss
 CHECKPOINT = "checkpoint.pt"
 DEVICES = ("cpu", "cuda", "mps")
+BEGINNING_STEPS, MEAN_OVER_STEPS = 40, 10  # of a training's beginning, as cards hold it
 _LARGEST_GRADIENT = 5.0  # norm over all trained parameters
 
 
@@ -42,11 +43,15 @@ class Loop:
         course: What is trained.
         device: Where.
         lengths: Steps of every phase.
+        is_whole: These are all steps of the recipe; it was not shortened.
+        losses: Of the first `BEGINNING_STEPS` steps.
     """
 
     course: Course
     device: str
     lengths: tuple[int, ...]
+    is_whole: bool = True
+    losses: list[float] = field(default_factory=list)
     step: int = 0
     elapsed_s: float = 0.0
     phase: int = -1  # whose optimiser this is
@@ -81,7 +86,8 @@ def open_course(recipe: NetworkRecipe | CodeRecipe, device: str, max_steps: int 
     lengths = [phase.step_count(count, recipe.batch) for phase in recipe.phases]
     course: Course
     course = NetworkCourse(recipe) if isinstance(recipe, NetworkRecipe) else CodeCourse(recipe)
-    return Loop(course, device, _shortened(lengths, max_steps))
+    taken = _shortened(lengths, max_steps)
+    return Loop(course, device, taken, is_whole=taken == tuple(lengths))
 
 
 def _shortened(lengths: list[int], most: int | None) -> tuple[int, ...]:
@@ -137,6 +143,7 @@ def train_phases(
     course.settle(arrays)
     facts: dict[str, Any] = {"steps": loop.step, "seconds": loop.elapsed_s, "threads": threads}
     facts |= {"device": loop.device, "recipe_digest": json_digest(content)}
+    facts["beginning"] = _beginning_of(loop, threads)
     test = _arrays(recipe, "test", recipe.test_images)
     with said_at("network", recipe.network.name):
         if isinstance(course, CodeCourse):
@@ -144,6 +151,39 @@ def train_phases(
         elif isinstance(course, NetworkCourse):
             finish_network(course, folder, test, facts)
     return folder
+
+
+def _beginning_of(loop: Loop, threads: int) -> list[float]:
+    """Of a training that is done; measured anew unless it was in float32 on one thread of a cpu."""
+    if not loop.is_whole:
+        return []
+    plain = (loop.course.recipe.precision, loop.device, threads) == ("float32", "cpu", 1)
+    if plain and len(loop.losses) >= min(BEGINNING_STEPS, loop.steps):
+        return means_of_losses(loop.losses)
+    return beginning(loop.course.recipe)
+
+
+def beginning(recipe: NetworkRecipe | CodeRecipe) -> list[float]:
+    """How the loss begins: its means over steps 1-10, 11-20, 21-30 and 31-40 of the whole schedule.
+
+    In float32 on one thread of a cpu, whatever precision the recipe trains in. Nothing is written.
+
+    Raises:
+        ScenarioError: As `open_course`.
+    """
+    loop = open_course(recipe.model_copy(update={"precision": "float32"}), "cpu", None)
+    with one_thread(1):
+        data = loop.course.prepare(_arrays(recipe, "train", recipe.train_images))
+        while loop.step < min(BEGINNING_STEPS, loop.steps):
+            loop.losses.append(take_step(loop, data))
+    return means_of_losses(loop.losses)
+
+
+def means_of_losses(losses: Sequence[float]) -> list[float]:
+    """Means over tens of steps, to five digits; steps that fill no ten are left out."""
+    starts = range(0, len(losses) - MEAN_OVER_STEPS + 1, MEAN_OVER_STEPS)
+    means = (sum(losses[i : i + MEAN_OVER_STEPS]) / MEAN_OVER_STEPS for i in starts)
+    return [float(f"{mean:.5g}") for mean in means]
 
 
 def _arrays(recipe: NetworkRecipe | CodeRecipe, split: str, most: int) -> Arrays:
@@ -159,6 +199,8 @@ def fit(loop: Loop, data: Batch, checkpoint: Path, progress: Progress | None) ->
         began_s = time.monotonic()
         loss = take_step(loop, data)
         loop.elapsed_s += time.monotonic() - began_s
+        if loop.step <= BEGINNING_STEPS:
+            loop.losses.append(loss)
         if loop.step % recipe.checkpoint_steps == 0 or loop.step == loop.steps:
             save(loop, checkpoint)
         if progress is not None:
@@ -263,6 +305,7 @@ def save(loop: Loop, checkpoint: Path) -> None:
         "step": loop.step,
         "phase": loop.phase,
         "elapsed_s": loop.elapsed_s,
+        "losses": loop.losses,
         "threads": torch.get_num_threads(),
         "parts": {name: part.state_dict() for name, part in loop.course.parts.items()},
         "optimizer": loop.optimizer.state_dict(),
@@ -289,5 +332,6 @@ def restore(loop: Loop, checkpoint: Path) -> None:
     for name, part in loop.course.parts.items():
         part.load_state_dict(state["parts"][name])
     loop.step, loop.elapsed_s = int(state["step"]), float(state["elapsed_s"])
+    loop.losses = list(state.get("losses", ()))
     if loop.step < loop.steps and loop.place()[0] == state["phase"]:
         begin(loop, state["phase"]).load_state_dict(state["optimizer"])

@@ -143,7 +143,8 @@ def _fit(
     if asked.start_from is not None:
         start = referred(MODEL, asked.start_from, beside=file.parent.parent, path="start_from")
         asked = asked.model_copy(update={"start_from": start})
-    train_net(asked, folder, json_digest(variant.written), progress, threads)
+    digest, is_shortened = json_digest(variant.written), max_steps is not None
+    train_net(asked, folder, digest, progress, threads, is_shortened=is_shortened)
 
 
 def _recipe_file(recipe: str | Path) -> Path:
