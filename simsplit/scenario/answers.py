@@ -7,9 +7,9 @@ gives every score of that kind, pooled ones too; a list of mappings is a network
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from simsplit.scenario.spec import Count, Fraction, Spec, Whole
 
@@ -31,6 +31,9 @@ AnswerName = Annotated[
 Labels = Annotated[tuple[Whole, ...], Field(min_length=1, max_length=100_000)]
 
 
+OutputKey = Whole | Annotated[str, Field(min_length=1, max_length=200)]
+
+
 class _Answer(Spec):
     """What every answer says.
 
@@ -40,13 +43,18 @@ class _Answer(Spec):
     """
 
     name: AnswerName | None = None
-    output: Whole | Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    output: OutputKey | None = None
     truth: Annotated[str, Field(min_length=1, max_length=60)] | None = None
 
     @property
     def ending(self) -> str:
         """What the names of its scores end in."""
         return "" if self.name is None else f"_{self.name}"
+
+    @property
+    def key(self) -> str:
+        """What a recipe's weights call it: its name, else its kind."""
+        return self.name or str(getattr(self, "kind", ""))
 
 
 class _OfClasses(_Answer):
@@ -95,13 +103,23 @@ class DetectionAnswer(_OfClasses):
     """Boxes ``(n, 4)`` as x0 y0 x1 y1 in px, scores ``(n,)`` in [0, 1] and labels ``(n,)``.
 
     They are called ``boxes``, ``scores`` and ``labels`` in the output, as torchvision's detectors
-    call them. ``first_label``: the number of the data set's first class; 1 where 0 is the
-    background. Boxes below ``min_score`` are no answer and do not travel.
+    call them; each may have a batch dimension of 1 before. ``first_label``: the number of the data
+    set's first class; 1 where 0 is the background. Boxes below ``min_score`` are no answer and do
+    not travel. ``centres`` and ``extents``: the raw maps of a centre-point detector, on which it is
+    trained (`simsplit.networks.centre_points`); map 0 of ``centres`` is of label ``first_label``.
     """
 
     kind: Literal["detection"]
     first_label: Whole = 1
     min_score: Fraction = 0.0
+    centres: OutputKey | None = None
+    extents: OutputKey | None = None
+
+    @model_validator(mode="after")
+    def _both_maps(self) -> Self:
+        if (self.centres is None) != (self.extents is None):
+            raise ValueError("centres and extents, maps of a centre-point detector, go together")
+        return self
 
     @property
     def truth_key(self) -> str:

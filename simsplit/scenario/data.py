@@ -195,7 +195,8 @@ def truth_of(data: str | DataSpec) -> tuple[str, ...] | None:
     """Names of the arrays a set's truth has; None where only the data themselves can tell."""
     match data_spec(data):
         case StreetsData(labels=labels):
-            return "segmentation", "disparity", "clean", *(f"label_{name}" for name in labels)
+            own = ("segmentation", "disparity", "clean", "boxes", "box_labels")
+            return *own, *(f"label_{name}" for name in labels)
         case CityscapesData():
             return "segmentation", "disparity"
         case DigitsData() | ImageFolderData():

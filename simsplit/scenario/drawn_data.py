@@ -43,7 +43,7 @@ def _labels_once(labels: tuple[StreetsLabel, ...]) -> tuple[StreetsLabel, ...]:
 
 
 class StreetsData(DrawnData):
-    """Street scenes that simsplit draws: classes, disparity and the clean picture.
+    """Street scenes that simsplit draws: classes, disparity, boxes, the clean picture.
 
     ``labels``: of the whole picture, too: ``weather`` (4 classes), ``time`` of day (3), and how
     many ``vehicles``, ``persons`` and ``signs`` are seen (0, 1, 2, 3 or more). ``noise``: salt and

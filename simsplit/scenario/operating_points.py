@@ -245,7 +245,7 @@ class Network(Spec):
     unknown_macs: NonNegative | None = None
     seed: Whole = 0
     leaves: tuple[str, ...] = ()
-    options: dict[str, Option | dict[str, Option]] = Field(default_factory=dict)
+    options: dict[str, Option | dict[str, Option] | list[Option]] = Field(default_factory=dict)
     answer: Answers | None = None
     preprocess: PreprocessChoice | None = None
 

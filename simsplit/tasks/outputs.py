@@ -202,10 +202,12 @@ def _boxes(output: Any, wanted: Wanted) -> dict[str, Array]:
         given = in_words(tensors) or type(output).__name__
         wanted.fail(given, f"tensors called {', '.join(named.values())}")
     boxes, scores, labels = (tensors[name].detach().cpu() for name in named.values())
+    if [len(t) for t in (boxes, scores, labels) if t.ndim == (3 if t is boxes else 2)] == [1] * 3:
+        boxes, scores, labels = boxes[0], scores[0], labels[0]  # of a detector that takes batches
     given = in_words({name: tensors[name] for name in named.values()})
     count = len(scores) if scores.ndim == 1 else -1
     if tuple(boxes.shape) != (count, 4) or tuple(labels.shape) != (count,):
-        wanted.fail(given, "boxes (n, 4), scores (n,) and labels (n,)")
+        wanted.fail(given, "boxes (n, 4), scores (n,) and labels (n,), maybe behind a batch of 1")
     if not (boxes.is_floating_point() and scores.is_floating_point()):
         wanted.fail(given, "boxes and scores in floating point")
     if labels.is_floating_point():

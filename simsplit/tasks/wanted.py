@@ -21,6 +21,7 @@ from simsplit.scenario.answers import (
 from simsplit.tasks.metrics import IGNORED
 
 Array = NDArray[Any]
+EXTENTS = 4  # maps of a centre-point detector beside its centres; see networks.centre_points
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +153,45 @@ def chosen(output: Any, wanted: Wanted) -> Tensor:
         several = f"the network gives several tensors ({in_words(tensors)})"
         message = f"{several}; say which is the answer"
         raise ScenarioError(message, path=f"{wanted.path}.output", choices=tuple(tensors))
+    return named(tensors, name, f"{wanted.path}.output")
+
+
+def named(tensors: Mapping[str, Tensor], name: str | int, path: str) -> Tensor:
+    """The tensor of a name, or of a place.
+
+    Args:
+        tensors: See `leaves`.
+        name: As the scenario says it.
+        path: Where it does.
+
+    Raises:
+        ScenarioError: There is none.
+    """
     if str(name) in tensors:
         return tensors[str(name)]
     if isinstance(name, int) and name < len(tensors):
         return list(tensors.values())[name]
     message = f"the network gives no such tensor but {in_words(tensors)}"
-    raise ScenarioError(message, path=f"{wanted.path}.output", value=name, choices=tuple(tensors))
+    raise ScenarioError(message, path=path, value=name, choices=tuple(tensors))
+
+
+def centre_maps(output: Any, wanted: Wanted) -> tuple[Tensor, Tensor] | None:
+    """Logits of centres and extents of a centre-point detector; None: it names no such maps.
+
+    Raises:
+        ScenarioError: The network gives none of these names, or of another shape.
+    """
+    spec = wanted.spec
+    if not isinstance(spec, DetectionAnswer) or spec.centres is None or spec.extents is None:
+        return None
+    tensors = leaves(output)
+    centres = named(tensors, spec.centres, f"{wanted.path}.centres")
+    extents = named(tensors, spec.extents, f"{wanted.path}.extents")
+    least = 1 + max(spec.labels) - spec.first_label if spec.labels else wanted.classes or 1
+    fits = centres.ndim == 4 and centres.shape[1] >= least
+    if spec.labels is None and wanted.classes is not None:
+        fits = fits and centres.shape[1] == wanted.classes
+    if not fits or extents.shape != (len(centres), EXTENTS, *centres.shape[2:]):
+        maps = f"centres {tuple(centres.shape)} and extents {tuple(extents.shape)}"
+        wanted.fail(maps, f"centres (B, {least}, h, w) and extents (B, {EXTENTS}, h, w)")
+    return centres, extents

@@ -33,7 +33,13 @@ def rate_factor(schedule: str, step: int, warmup_steps: int, done: float) -> flo
 
 
 def drawn(
-    data: Batch, step: int, size: int, seed: int, flip_by: torch.Generator | None = None
+    data: Batch,
+    step: int,
+    size: int,
+    seed: int,
+    flip_by: torch.Generator | None = None,
+    *,
+    width: int = 0,
 ) -> Batch:
     """A step's rows: epoch permutations cut into batches, each picture mirrored or not.
 
@@ -43,6 +49,7 @@ def drawn(
         size: Rows of a batch.
         seed: Of the permutations.
         flip_by: Source of the draws of mirroring; None mirrors nothing.
+        width: Of the pictures in px, for boxes.
     """
     count = len(next(iter(data.values())))
     epoch, number = divmod(step, max(1, count // size))
@@ -51,13 +58,20 @@ def drawn(
     batch = {name: values[chosen] for name, values in data.items()}
     if flip_by is None:
         return batch
-    return mirrored(batch, torch.rand(len(chosen), generator=flip_by) < 0.5)
+    return mirrored(batch, torch.rand(len(chosen), generator=flip_by) < 0.5, width)
 
 
-def mirrored(batch: Batch, flipped: Tensor) -> Batch:
-    """Mirrors the chosen rows; what frozen parts give (`MIRRORED`) comes mirrored beforehand."""
-    ready = {*MIRRORED, *MIRRORED.values()}
-    done = {name: _flip(part, flipped) for name, part in batch.items() if name not in ready}
+def mirrored(batch: Batch, flipped: Tensor, width: int = 0) -> Batch:
+    """Mirrors the chosen rows; what frozen parts give (`MIRRORED`) comes mirrored beforehand.
+
+    ``width``: of the pictures in px, for boxes.
+    """
+    apart = {*MIRRORED, *MIRRORED.values(), "boxes"}
+    done = {name: _flip(part, flipped) for name, part in batch.items() if name not in apart}
+    if "boxes" in batch:
+        x0, y0, x1, y1 = batch["boxes"].unbind(-1)
+        turned = torch.stack((width - x1, y0, width - x0, y1), dim=-1)
+        done["boxes"] = torch.where(flipped.view(-1, 1, 1), turned, batch["boxes"])
     for name in MIRRORED.keys() & batch.keys():
         plain = batch[name]
         rows = flipped.view(-1, *[1] * (plain.ndim - 1))

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from scipy.stats import beta
 
 from simsplit.files import arrays_digest, file_digest, whole_file
-from simsplit.messages import Delivery, Scheme, ScoreRequest
+from simsplit.messages import Delivery, Outcome, Scheme, ScoreRequest
 from simsplit.networks.artefact import write_card
 from simsplit.networks.codes.artefact import CODE_SPEC, write_code
 from simsplit.networks.codes.contract import AnalogCode, DigitalCode
@@ -20,12 +20,14 @@ from simsplit.networks.cuts import points
 from simsplit.operators import total_macs
 from simsplit.pipeline.coded import CodedPipeline
 from simsplit.pipeline.traced import NetworkPipeline
+from simsplit.scenario.answers import answers_of
 from simsplit.scenario.codes import WEIGHTS, scheme_of, start_digest
 from simsplit.scenario.data import portable
 from simsplit.scenario.operating_points import RANDOM, WITHOUT_FILE, Network, OperatingPoint
-from simsplit.tasks.datasets import Arrays, class_counts
+from simsplit.tasks.datasets import Arrays, class_counts, open_dataset
 from simsplit.training.card import SNRS_DB, interval, versions
 from simsplit.training.phases import UNTRAINED, CodeRecipe, NetworkRecipe
+from simsplit.training.pooled import pooled_scores
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -33,13 +35,13 @@ if TYPE_CHECKING:
     from simsplit.training.code_course import CodeCourse
     from simsplit.training.courses import NetworkCourse
 
-LOCAL, CODED = "local", "coded"
+LOCAL, CODED, DIRECT = "local", "coded", "direct"
 
 
 def finish_network(
-    course: NetworkCourse, folder: Path, test: Arrays, facts: Mapping[str, Any]
+    course: NetworkCourse, folder: Path, ranges: Mapping[str, Arrays], facts: Mapping[str, Any]
 ) -> None:
-    """Writes weights and card of a trained network."""
+    """Writes weights and card of a trained network, scored on the ranges: ``test`` at least."""
     recipe, module = course.recipe, course.parts["network"]
     with whole_file(folder / WEIGHTS) as aside:
         save_file(_stored(module, recipe.weights_dtype), aside)
@@ -50,11 +52,12 @@ def finish_network(
         "kind": "network",
         "network": _network(recipe.network),
         "weights_digest": file_digest(folder / WEIGHTS),
-        **_common(recipe, test, facts),
+        **_common(recipe, ranges, facts),
         "parameters": sum(p.numel() for p in module.parameters()),
-        "scores": {"direct": _direct(network, test)},
     }
-    write_card(folder, card)
+    classes = _classes(recipe)
+    each = {name: {DIRECT: _direct(network, arrays, classes)} for name, arrays in ranges.items()}
+    write_card(folder, card | _sections(each, network, recipe))
 
 
 def _stored(module: nn.Module, dtype: str) -> dict[str, Tensor]:
@@ -65,8 +68,10 @@ def _stored(module: nn.Module, dtype: str) -> dict[str, Tensor]:
     return {k: v.half() if v.is_floating_point() else v for k, v in tensors.items()}
 
 
-def finish_code(course: CodeCourse, folder: Path, test: Arrays, facts: Mapping[str, Any]) -> None:
-    """Writes weights and card of a trained code."""
+def finish_code(
+    course: CodeCourse, folder: Path, ranges: Mapping[str, Arrays], facts: Mapping[str, Any]
+) -> None:
+    """Writes weights and card of a trained code, scored on the ranges: ``test`` at least."""
     recipe, code = course.recipe, course.code
     changed = {part: course.parts[part] for part in course.changed}
     digest = write_code(folder, changed, recipe.weights_dtype)
@@ -85,13 +90,14 @@ def finish_code(course: CodeCourse, folder: Path, test: Arrays, facts: Mapping[s
         "network_digest": start_digest(recipe.network),
         "changed": list(course.changed),
         "weights_digest": digest,
-        **_common(recipe, test, facts),
+        **_common(recipe, ranges, facts),
         "parameters": sum(p.numel() for p in code.parameters()),
         "macs": macs | _network_macs(course),
     }
     write_card(folder, card)
-    pipeline = _opened(recipe, folder, test)
-    write_card(folder, card | _rate(pipeline) | _scores(pipeline, code))
+    pipelines = {name: _opened(recipe, folder, arrays) for name, arrays in ranges.items()}
+    each = {name: _scores(pipeline, code, _classes(recipe)) for name, pipeline in pipelines.items()}
+    write_card(folder, card | _rate(pipelines["test"]) | _sections(each, recipe.network, recipe))
 
 
 def _further_on(course: CodeCourse) -> dict[str, Any]:
@@ -129,15 +135,17 @@ def _network(network: Network) -> dict[str, Any]:
 
 
 def _common(
-    recipe: NetworkRecipe | CodeRecipe, test: Arrays, facts: Mapping[str, Any]
+    recipe: NetworkRecipe | CodeRecipe, ranges: Mapping[str, Arrays], facts: Mapping[str, Any]
 ) -> dict[str, Any]:
-    seconds = float(facts["seconds"])
+    seconds, test = float(facts["seconds"]), ranges["test"]
+    counts = {f"{name}_images": len(arrays["image"]) for name, arrays in ranges.items()}
+    learned = {"log_variance": facts["log_variance"]} if facts["log_variance"] else {}
     return {
         "data": portable(recipe.data),
         "data_digest": arrays_digest(test),
         "height": recipe.height,
         "width": recipe.width,
-        "test_images": len(test["image"]),
+        **counts,
         "seed": recipe.seed,
         "recipe_digest": facts["recipe_digest"],
         "trained": {
@@ -145,6 +153,7 @@ def _common(
             "minutes": round(seconds / 60.0, 2),
             "threads": facts["threads"],
             "device": facts["device"],
+            **learned,
         },
         **({"beginning": facts["beginning"]} if facts.get("beginning") else {}),
         "versions": versions(),
@@ -158,8 +167,7 @@ def _opened(recipe: CodeRecipe, folder: Path, test: Arrays) -> CodedPipeline:
     scheme = scheme_of(recipe.code)
     point = OperatingPoint.model_validate({"name": CODED, "scheme": scheme, **said})
     points = {CODED: point, LOCAL: _local(recipe.network)}
-    classes = class_counts(recipe.data, recipe.height, recipe.width)
-    plain = NetworkPipeline(recipe.network, points, test, classes=classes)
+    plain = NetworkPipeline(recipe.network, points, test, classes=_classes(recipe))
     return CodedPipeline({CODED: point}, plain, seed=recipe.seed)
 
 
@@ -168,18 +176,54 @@ def _local(network: Network) -> OperatingPoint:
     return OperatingPoint.model_validate(content)
 
 
-def _direct(network: Network, test: Arrays) -> dict[str, Any]:
-    """Scores of the whole network on the pictures themselves; empty without an answer."""
-    plain = NetworkPipeline(network, {LOCAL: _local(network)}, test)
-    return _summary(plain, LOCAL, [Delivery(i, True) for i in range(plain.samples)])
+def _classes(recipe: NetworkRecipe | CodeRecipe) -> dict[str, int]:
+    return class_counts(recipe.data, recipe.height, recipe.width)
 
 
-def _summary(
+def _direct(network: Network, truth: Arrays, classes: Mapping[str, int]) -> list[Outcome]:
+    """Of the whole network on the pictures themselves; empty without an answer."""
+    if network.answer is None:
+        return []
+    plain = NetworkPipeline(network, {LOCAL: _local(network)}, truth, classes=classes)
+    return _outcomes(plain, LOCAL, [Delivery(i, True) for i in range(plain.samples)])
+
+
+def _outcomes(
     pipeline: NetworkPipeline | CodedPipeline, point: str, deliveries: Sequence[Delivery]
-) -> dict[str, Any]:
+) -> list[Outcome]:
     requests = [ScoreRequest(point, i, delivery) for i, delivery in enumerate(deliveries)]
-    rows = [outcome.as_dict() for outcome in pipeline.score(requests)]
-    return {name: scored([row[name] for row in rows]) for name in (rows[0] if rows else {})}
+    return pipeline.score(requests)
+
+
+def _sections(
+    ranges: Mapping[str, Mapping[str, Sequence[Outcome]]],
+    network: Network,
+    recipe: NetworkRecipe | CodeRecipe,
+) -> dict[str, Any]:
+    """``scores`` and ``pooled`` of the test range; of others with the range's name behind.
+
+    Args:
+        ranges: Outcomes of every picture by range, and by the way to the tail.
+        network: With the answers that they are of.
+        recipe: Whose data set names the classes.
+    """
+    data = open_dataset(recipe.data, "test", height=recipe.height, width=recipe.width)
+    sections: dict[str, Any] = {}
+    for name, ways in ranges.items():
+        ending = "" if name == "test" else f"_{name}"
+        known = {way: outcomes for way, outcomes in ways.items() if outcomes}
+        sections[f"scores{ending}"] = {way: _summary(each) for way, each in known.items()}
+        answers = answers_of(network.answer)
+        pooled = {way: pooled_scores(answers, each, data.heads) for way, each in known.items()}
+        if any(pooled.values()):
+            sections[f"pooled{ending}"] = pooled
+    return sections
+
+
+def _summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Scores of single pictures, their mean and its interval."""
+    rows = [outcome.as_dict() for outcome in outcomes]
+    return {name: scored([row[name] for row in rows]) for name in rows[0]}
 
 
 def scored(values: Sequence[float]) -> dict[str, float]:
@@ -219,20 +263,22 @@ def _rate(pipeline: CodedPipeline) -> dict[str, Any]:
     return rate
 
 
-def _scores(pipeline: CodedPipeline, code: DigitalCode | AnalogCode) -> dict[str, Any]:
+def _scores(
+    pipeline: CodedPipeline, code: DigitalCode | AnalogCode, classes: Mapping[str, int]
+) -> dict[str, Sequence[Outcome]]:
     """The network without the code, and with it: as bytes, or at several SNRs over AWGN."""
-    network = pipeline.plain.network
-    if network.answer is None:
-        return {"scores": {}}
-    count = pipeline.plain.samples
-    scores = {"direct": _direct(network, pipeline.plain.truth)}
+    plain = pipeline.plain
+    if plain.network.answer is None:
+        return {}
+    count = plain.samples
+    ways: dict[str, Sequence[Outcome]] = {DIRECT: _direct(plain.network, plain.truth, classes)}
     if isinstance(code, DigitalCode):
-        coded = _summary(pipeline, CODED, [Delivery(i, True) for i in range(count)])
-        return {"scores": scores | {CODED: coded}}
+        ways[CODED] = _outcomes(pipeline, CODED, [Delivery(i, True) for i in range(count)])
+        return ways
     for snr_db in SNRS_DB:
         sent = [_awgn(i, code.symbol_count, snr_db) for i in range(count)]
-        scores[f"jscc_{snr_db}_db"] = _summary(pipeline, CODED, sent)
-    return {"scores": scores}
+        ways[f"jscc_{snr_db}_db"] = _outcomes(pipeline, CODED, sent)
+    return ways
 
 
 def _awgn(request: int, symbols: int, snr_db: float) -> Delivery:

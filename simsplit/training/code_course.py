@@ -19,10 +19,15 @@ from simsplit.scenario.codes import start_digest
 from simsplit.tasks.datasets import Arrays
 from simsplit.training.batches import MIRRORED, Batch
 from simsplit.training.features import Features, Rows, laid_out
-from simsplit.training.losses import relative_error, task_loss
+from simsplit.training.losses import relative_error
 from simsplit.training.phases import CodeRecipe, Phase
 from simsplit.training.pupil import Pupil, whole_graph
 from simsplit.training.teachers import Teacher
+from simsplit.training.terms import (
+    compressibility_term,
+    learned_weights,
+    task_term,
+)
 
 _SEEN = 256  # features that a code is calibrated and settled on
 _LATENTS = ("latent", MIRRORED["latent"])
@@ -53,6 +58,7 @@ class CodeCourse:
             "head": copy.deepcopy(head),
             "code": self.code,
             "tail": copy.deepcopy(tail),
+            **learned_weights(recipe),
         }
         self.features = Features(
             recipe, self.parts, self.original[0], self.pupil, reaches=until is not None
@@ -70,7 +76,8 @@ class CodeCourse:
         """The parts that phases train, the code always."""
         named = {part for phase in self.recipe.phases for part in phase.train}
         both = {"head", "tail"} if "network" in named else set()
-        return tuple(part for part in self.parts if part == "code" or part in named | both)
+        wanted = {"code", *named, *both}
+        return tuple(part for part in self.parts if part in wanted)
 
     def prepare(self, arrays: Arrays) -> Batch:
         """Truth, what can be worked out once for all phases, and else pictures."""
@@ -101,12 +108,15 @@ class CodeCourse:
     def loss(self, phase: Phase, batch: Batch, generator: torch.Generator) -> Tensor:
         """Task, feature, rate and teacher, as the phase weighs them."""
         asked, index = self.recipe.objectives(phase), self.recipe.phases.index(phase)
-        passed = self._passed(phase, batch, generator)
+        shaped = None if asked.compressibility is None else self.features.at_cut(batch)
+        passed = self._passed(phase, batch, generator, shaped)
         given = passed.feature
         total = torch.zeros((), device=given.device)
         if asked.feature:
             wanted = self.features.target(batch).detach()
             total = total + asked.feature * relative_error(given.float(), wanted)
+        if asked.compressibility is not None:
+            total = total + compressibility_term(asked.compressibility, shaped, index)
         if asked.rate:
             if passed.bits is None:
                 message, path = "this code estimates no bits", f"phases[{index}].objectives.rate"
@@ -116,10 +126,10 @@ class CodeCourse:
         if asked.distill is not None:
             output, error = self._teachers[index].error(given, batch)
             total = total + asked.distill.weight * error
-        elif asked.task:
+        elif asked.has_task:
             output = self.parts["tail"](given)
-        if asked.task:
-            total = total + asked.task * task_loss(self.pupil.wanted, output, batch)
+        if asked.has_task:
+            total = total + task_term(self.parts, asked, self.pupil.wanted, output, batch)
         return total
 
     def settle(self, arrays: Arrays) -> None:
@@ -148,11 +158,14 @@ class CodeCourse:
                 self.code.calibrate_decoder(target)
         return features if target is None else target
 
-    def _passed(self, phase: Phase, batch: Batch, generator: torch.Generator) -> Passed:
+    def _passed(
+        self, phase: Phase, batch: Batch, generator: torch.Generator, feature: Tensor | None
+    ) -> Passed:
         """What the decoder gives: of a frozen encoder's rounded latents, else of noisy ones."""
         if not self._rounds or phase.trains_encoder:
             noise = phase.noise.noise()
-            return self.code.through(self.features.at_cut(batch), noise, generator)
+            feature = self.features.at_cut(batch) if feature is None else feature
+            return self.code.through(feature, noise, generator)
         assert isinstance(self.code, DigitalCode)
         return Passed(self.code.decode(self.features.latent(batch)))
 

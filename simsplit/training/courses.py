@@ -14,10 +14,17 @@ from simsplit.networks.tracing import output_for
 from simsplit.scenario.operating_points import RANDOM, Network
 from simsplit.tasks.datasets import Arrays
 from simsplit.training.batches import Batch
-from simsplit.training.losses import output_distillation, task_loss
+from simsplit.training.losses import output_distillation
 from simsplit.training.phases import UNTRAINED, CodeRecipe, NetworkRecipe, Phase, said_at
 from simsplit.training.pupil import Pupil
 from simsplit.training.teachers import distill_path, teacher_graph
+from simsplit.training.terms import (
+    FeatureReader,
+    compressibility_path,
+    compressibility_term,
+    learned_weights,
+    task_term,
+)
 
 
 class Course(Protocol):
@@ -63,8 +70,10 @@ class NetworkCourse:
             module = open_module(_started(network, recipe.seed), height, width)
             self.pupil.take(input_channels(module))
             output_for(module, torch.zeros(1, self.pupil.channels, height, width))
-        self.parts: dict[str, nn.Module] = {"network": module}
+        self.parts: dict[str, nn.Module] = {"network": module, **learned_weights(recipe)}
         self._teachers = dict(self._opened_teachers())
+        example = torch.zeros(1, self.pupil.channels, height, width)
+        self._readers = dict(self._opened_readers(example))
 
     def prepare(self, arrays: Arrays) -> Batch:
         """Pictures and truth; what the network gives is held against them."""
@@ -83,19 +92,25 @@ class NetworkCourse:
     def loss(self, phase: Phase, batch: Batch, generator: torch.Generator) -> Tensor:
         """Task and teacher."""
         asked = self.recipe.objectives(phase)
+        index = self.recipe.phases.index(phase)
         images = self.pupil.inputs(batch["image"], self.parts["network"])
-        output = self.parts["network"](images)
+        if self.recipe.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
         total = torch.zeros((), device=images.device)
-        if asked.task:
-            total = total + asked.task * task_loss(self.pupil.wanted, output, batch)
+        if asked.compressibility is None:
+            output = self.parts["network"](images)
+        else:
+            output, feature = self._readers[index](images)
+            total = total + compressibility_term(asked.compressibility, feature, index)
+        if asked.has_task:
+            total = total + task_term(self.parts, asked, self.pupil.wanted, output, batch)
         if asked.distill is not None:
-            index = self.recipe.phases.index(phase)
             teacher = self._teachers[index].to(images.device)
             with torch.no_grad():
                 wanted = teacher(images)
             heat = asked.distill.temperature
             path = distill_path(index)
-            error = output_distillation(self.recipe.network, output, wanted, heat, path)
+            error = output_distillation(self.pupil.wanted, output, wanted, heat, path)
             total = total + asked.distill.weight * error
         return total
 
@@ -109,3 +124,10 @@ class NetworkCourse:
                 if asked.distill.teacher is not None:
                     module = teacher_graph(asked.distill, self.recipe, index).module
                 yield index, copy.deepcopy(module).eval().requires_grad_(False)
+
+    def _opened_readers(self, example: Tensor) -> Iterator[tuple[int, FeatureReader]]:
+        network = self.recipe.network
+        for index, asked in enumerate(map(self.recipe.objectives, self.recipe.phases)):
+            if asked.compressibility is not None:
+                at, path = str(asked.compressibility.at), f"{compressibility_path(index)}.at"
+                yield index, FeatureReader(self.parts["network"], network, example, at, path)

@@ -21,12 +21,13 @@ from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.files import json_digest, remove_asides, whole_file
 from simsplit.networks.codes.contract import Code
 from simsplit.seeds import one_thread
-from simsplit.tasks.datasets import Arrays, cached_arrays, open_dataset
+from simsplit.tasks.datasets import Arrays, Dataset, cached_arrays, open_dataset
 from simsplit.training.batches import Batch, drawn, rate_factor
 from simsplit.training.code_card import finish_code, finish_network
 from simsplit.training.code_course import CodeCourse
 from simsplit.training.courses import Course, NetworkCourse
 from simsplit.training.phases import CodeRecipe, NetworkRecipe, Phase, said_at
+from simsplit.training.terms import UNCERTAINTY, log_variances
 
 Progress = Callable[[int, int, float], None]  # step, steps, loss
 CHECKPOINT = "checkpoint.pt"
@@ -129,12 +130,16 @@ def train_phases(
         ArtefactError: The checkpoint is another recipe's, or of another number of threads.
     """
     recipe, course = loop.course.recipe, loop.course
+    if recipe.validation_images:  # a set without such a split is told of before the training
+        _open(recipe, "validation")
     with one_thread(threads):
         remove_asides(folder)
         arrays = _arrays(recipe, "train", recipe.train_images)
         data = course.prepare(arrays)
         for part in course.parts.values():
             part.to(loop.device)
+            if isinstance(recipe, NetworkRecipe) and recipe.channels_last:
+                part.to(memory_format=torch.channels_last)
         if (folder / CHECKPOINT).exists():
             restore(loop, folder / CHECKPOINT)
         fit(loop, data, folder / CHECKPOINT, progress)
@@ -144,13 +149,19 @@ def train_phases(
     facts: dict[str, Any] = {"steps": loop.step, "seconds": loop.elapsed_s, "threads": threads}
     facts |= {"device": loop.device, "recipe_digest": json_digest(content)}
     facts["beginning"] = _beginning_of(loop, threads)
-    test = _arrays(recipe, "test", recipe.test_images)
+    facts |= {"log_variance": log_variances(course.parts)}
     with said_at("network", recipe.network.name):
         if isinstance(course, CodeCourse):
-            finish_code(course, folder, test, facts)
+            finish_code(course, folder, _scored(recipe), facts)
         elif isinstance(course, NetworkCourse):
-            finish_network(course, folder, test, facts)
+            finish_network(course, folder, _scored(recipe), facts)
     return folder
+
+
+def _scored(recipe: NetworkRecipe | CodeRecipe) -> dict[str, Arrays]:
+    """What a card scores: the test range and, where a recipe says so, one for choosing."""
+    sizes = {"test": recipe.test_images, "validation": recipe.validation_images}
+    return {split: _arrays(recipe, split, most) for split, most in sizes.items() if most}
 
 
 def _beginning_of(loop: Loop, threads: int) -> list[float]:
@@ -187,9 +198,13 @@ def means_of_losses(losses: Sequence[float]) -> list[float]:
 
 
 def _arrays(recipe: NetworkRecipe | CodeRecipe, split: str, most: int) -> Arrays:
-    height, width = recipe.height, recipe.width
-    dataset = open_dataset(recipe.data, split, height=height, width=width, where="data")
+    dataset = _open(recipe, split)
     return cached_arrays(dataset, min(most, dataset.capacity if split == "train" else len(dataset)))
+
+
+def _open(recipe: NetworkRecipe | CodeRecipe, split: str) -> Dataset:
+    height, width = recipe.height, recipe.width
+    return open_dataset(recipe.data, split, height=height, width=width, where="data")
 
 
 def fit(loop: Loop, data: Batch, checkpoint: Path, progress: Progress | None) -> None:
@@ -214,7 +229,8 @@ def take_step(loop: Loop, data: Batch) -> float:
     optimizer = begin(loop, index)
     seed = recipe.seed * 1_000_003 + loop.step
     generator = torch.Generator().manual_seed(seed)
-    batch = drawn(data, loop.step, recipe.batch, recipe.seed, generator if recipe.flip else None)
+    flip_by = generator if recipe.flip else None
+    batch = drawn(data, loop.step, recipe.batch, recipe.seed, flip_by, width=recipe.width)
     batch = {n: v if n == "image" else v.to(loop.device) for n, v in batch.items()}
     done = number / loop.lengths[index]
     for group in optimizer.param_groups:
@@ -261,15 +277,29 @@ def begin(loop: Loop, index: int) -> torch.optim.Optimizer:
         part.requires_grad_(False)
     loop.course.begin(phase)
     trained = [p.requires_grad_(True) for p in _trained(loop.course.parts, phase)]
+    learned = _learned(loop.course, phase)
     if not trained:
         message = "nothing to train: these parts have no such parameters"
         value = list(phase.only or phase.train)
         raise ScenarioError(message, path=f"phases[{index}]", value=value)
+    groups: list[dict[str, Any]] = [{"params": trained}]
+    if learned:
+        groups.append({"params": learned, "weight_decay": 0.0})
     loop.optimizer = torch.optim.AdamW(
-        trained, lr=phase.learning_rate, weight_decay=phase.weight_decay
+        groups, lr=phase.learning_rate, weight_decay=phase.weight_decay
     )
     loop.phase = index
     return loop.optimizer
+
+
+def _learned(course: Course, phase: Phase) -> list[nn.Parameter]:
+    """Log variances, of a phase that learns them."""
+    if not course.recipe.objectives(phase).uncertainty:
+        return []
+    learned = list(course.parts[UNCERTAINTY].parameters())
+    for parameter in learned:
+        parameter.requires_grad_(True)
+    return learned
 
 
 def _trained(parts: Mapping[str, nn.Module], phase: Phase) -> Iterator[nn.Parameter]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from simsplit.errors import ScenarioError
 from simsplit.scenario.answers import (
+    AnswerSpec,
     ClassificationAnswer,
     CustomAnswer,
     DetectionAnswer,
@@ -21,8 +23,10 @@ from simsplit.scenario.answers import (
     answers_of,
 )
 from simsplit.scenario.operating_points import Network
-from simsplit.tasks.wanted import Wanted, chosen
+from simsplit.tasks.wanted import Wanted, centre_maps, chosen
 from simsplit.training.batches import Batch
+from simsplit.training.centres import centre_loss, targets_of
+from simsplit.training.objectives import segmentation_loss
 
 IGNORED = 255  # label of pixels that have none
 _LEAST = 1e-8  # variance
@@ -34,35 +38,67 @@ def first_tensor(output: Any) -> Tensor:
     return tensor
 
 
-def check_trainable(network: Network) -> None:
-    """Every declared answer has a loss.
+def check_trainable(network: Network, weights: Mapping[str, float]) -> None:
+    """Every declared answer that counts has a loss.
+
+    Args:
+        network: With its answers.
+        weights: By their keys, see `simsplit.training.phases.Objectives.weights`.
 
     Raises:
-        ScenarioError: Detections and answers of a user's own have none here.
+        ScenarioError: Detections without raw maps and answers of a user's own have none here.
     """
     several = isinstance(network.answer, tuple)
     for index, spec in enumerate(answers_of(network.answer)):
-        if isinstance(spec, DetectionAnswer | CustomAnswer):
-            path = f"network.answer[{index}].kind" if several else "network.answer.kind"
-            message = "no training for this kind of answer; leave objective task out, or distil"
-            raise ScenarioError(message, path=path, value=spec.kind)
+        path = f"network.answer[{index}]" if several else "network.answer"
+        if weights.get(spec.key):
+            _check_trainable(spec, path)
 
 
-def task_loss(wanted: Sequence[Wanted], output: Any, batch: Batch) -> Tensor:
-    """Sum over the declared answers: cross-entropy of classes, mean square error of numbers.
+def _check_trainable(spec: AnswerSpec, path: str) -> None:
+    hint = "leave objective task out, or distil"
+    if isinstance(spec, DetectionAnswer) and spec.centres is None:
+        hint = f"say centres and extents, the maps of a centre-point detector; else {hint}"
+    elif not isinstance(spec, CustomAnswer):
+        return
+    message = f"no training for this kind of answer; {hint}"
+    raise ScenarioError(message, path=f"{path}.kind", value=spec.kind)
 
+
+def task_losses(
+    wanted: Sequence[Wanted],
+    output: Any,
+    batch: Batch,
+    weights: Mapping[str, float],
+    jaccard: float = 0.0,
+) -> dict[str, Tensor]:
+    """Each answer's loss times its weight, by the answer's key; answers of weight 0 have none.
+
+    Cross-entropy of classes, mean square error of numbers, of detections the loss of centre points.
     An answer whose truth is nowhere known in the batch counts 0.
 
     Args:
         wanted: The answers, as `simsplit.tasks.scorer.Scorer` has them.
         output: Of the network, for the batch.
         batch: With the truth that the answers are held against.
+        weights: By the answers' keys.
+        jaccard: Weight, in the loss of maps of classes, of 1 - the batch's soft mean IoU.
     """
-    losses = [_answer_loss(one, chosen(output, one).float(), batch) for one in wanted]
-    return torch.stack(losses).sum()
+    counting = [one for one in wanted if weights[one.spec.key]]
+    return {o.spec.key: weights[o.spec.key] * _loss_of(o, output, batch, jaccard) for o in counting}
 
 
-def _answer_loss(one: Wanted, values: Tensor, batch: Batch) -> Tensor:
+def _loss_of(one: Wanted, output: Any, batch: Batch, jaccard: float) -> Tensor:
+    maps = centre_maps(output, one)
+    if maps is None:
+        return _answer_loss(one, chosen(output, one).float(), batch, jaccard)
+    centres, extents = (each.float() for each in maps)
+    grid = (int(centres.shape[2]), int(centres.shape[3]))
+    targets = targets_of(batch, one, grid, int(centres.shape[1]))
+    return centre_loss(centres, extents, targets)
+
+
+def _answer_loss(one: Wanted, values: Tensor, batch: Batch, jaccard: float) -> Tensor:
     spec, truth = one.spec, batch[one.spec.truth_key]
     match spec:
         case ClassificationAnswer():
@@ -73,9 +109,7 @@ def _answer_loss(one: Wanted, values: Tensor, batch: Batch) -> Tensor:
         case SegmentationAnswer():
             maps = _sized(values, truth, one, resize=spec.resize)
             classes = maps if spec.labels is None else maps[:, list(spec.labels)]
-            if not bool((truth != IGNORED).any()):
-                return 0.0 * values.sum()
-            return functional.cross_entropy(classes, truth.long(), ignore_index=IGNORED)
+            return _map_loss(classes, truth.long(), jaccard)
         case DisparityAnswer():
             maps = values.unsqueeze(1) if values.ndim == 3 else values
             seen = _sized(maps, truth, one, resize=spec.resize)[:, 0]
@@ -88,6 +122,19 @@ def _answer_loss(one: Wanted, values: Tensor, batch: Batch) -> Tensor:
             target = batch[name].permute(0, 3, 1, 2).float() / 255.0
             return (values - target).square().mean()
     return (values - truth.float()).square().mean()
+
+
+def _map_loss(classes: Tensor, truth: Tensor, jaccard: float) -> Tensor:
+    """Cross-entropy of maps ``(B, C, H, W)`` where there is a label, plus soft IoU; 0 without."""
+    known = truth != IGNORED
+    if not bool(known.any()):
+        return 0.0 * classes.sum()
+    if not jaccard:
+        return functional.cross_entropy(classes, truth, ignore_index=IGNORED)
+    if not bool(known.all()):
+        classes = classes.permute(0, 2, 3, 1)[known][..., None, None]  # (pixels, C, 1, 1)
+        truth = truth[known][:, None, None]
+    return segmentation_loss(classes, truth, classes.new_ones(classes.shape[1]), jaccard)
 
 
 def _sized(maps: Tensor, truth: Tensor, one: Wanted, *, resize: bool) -> Tensor:
@@ -108,21 +155,73 @@ def relative_error(seen: Tensor, wanted: Tensor) -> Tensor:
 
 
 def output_distillation(
-    network: Network, seen: Any, wanted: Any, temperature: float, path: str
+    wanted: Sequence[Wanted], seen: Any, taught: Any, temperature: float, path: str
 ) -> Tensor:
-    """Divergence of softened classes times T² (Hinton et al., 2015), else the relative error."""
-    student, teacher = first_tensor(seen).float(), first_tensor(wanted).float()
-    if student.shape != teacher.shape:
-        message = "the teacher's output has another shape"
-        found = f"{tuple(teacher.shape[1:])} for {tuple(student.shape[1:])}"
-        raise ScenarioError(message, path=path, value=found)
-    first = next(iter(answers_of(network.answer)), None)
-    if not isinstance(first, ClassificationAnswer | SegmentationAnswer):
+    """Sum over the declared answers of how far the network's are from the teacher's.
+
+    Classes and maps of classes: divergence of softened ones times T² (Hinton et al., 2015).
+    Detections: relative errors of centres (after the sigmoid) and of extents where the teacher has
+    centres. Everything else, and the first tensor where nothing is declared: the relative error.
+
+    Args:
+        wanted: The answers.
+        seen, taught: What the network and what the teacher gives.
+        temperature: T.
+        path: Where the recipe says whom to learn from.
+
+    Raises:
+        ScenarioError: The teacher lacks a tensor, or gives one of another shape; detections whose
+            raw maps the recipe does not name.
+    """
+    if not wanted:
+        return relative_error(*_alike(first_tensor(seen), first_tensor(taught), path))
+    return torch.stack([_distilled(one, seen, taught, temperature, path) for one in wanted]).sum()
+
+
+def _distilled(one: Wanted, seen: Any, taught: Any, temperature: float, path: str) -> Tensor:
+    theirs = replace(one, path=f"{path}.teacher")
+    if isinstance(one.spec, DetectionAnswer):
+        maps, other = centre_maps(seen, one), centre_maps(taught, theirs)
+        if maps is None or other is None:
+            message = "detections are distilled on their raw maps: say centres and extents"
+            raise ScenarioError(message, path=f"{one.path}.kind", value=one.spec.kind)
+        pairs = [_alike(*pair, path) for pair in zip(maps, other, strict=True)]
+        return _centres_distilled(*pairs)
+    student, teacher = _alike(chosen(seen, one), chosen(taught, theirs), path)
+    if not isinstance(one.spec, ClassificationAnswer | SegmentationAnswer):
         return relative_error(student, teacher)
+    if isinstance(one.spec, ClassificationAnswer) and one.spec.probabilities:
+        student, teacher = (p.clamp_min(_LEAST).log() for p in (student, teacher))
+    return softened_divergence(student, teacher, temperature)
+
+
+def softened_divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """KL divergence of the classes of dimension 1, both softened by T, times T²."""
     mine = functional.log_softmax(student / temperature, dim=1)
     theirs = functional.softmax(teacher / temperature, dim=1)
     divergence = functional.kl_div(mine, theirs, reduction="none").sum(dim=1).mean()
     return divergence * temperature**2
+
+
+def _centres_distilled(centres: tuple[Tensor, Tensor], extents: tuple[Tensor, Tensor]) -> Tensor:
+    """Relative error of probabilities, and that of extents weighted by the teacher's."""
+    mine, theirs = (torch.sigmoid(maps) for maps in centres)
+    weight = theirs.amax(dim=1, keepdim=True)
+    weight = weight / weight.sum().clamp_min(_LEAST)
+    student, teacher = extents
+    mean = (weight * teacher).sum(dim=(0, 2, 3), keepdim=True)
+    variance = (weight * (teacher - mean).square()).sum().clamp_min(_LEAST)
+    error = (weight * (student - teacher).square()).sum() / variance
+    return relative_error(mine, theirs) + error
+
+
+def _alike(student: Tensor, teacher: Tensor, path: str) -> tuple[Tensor, Tensor]:
+    """Both in float32, of one shape."""
+    if student.shape != teacher.shape:
+        message = "the teacher's output has another shape"
+        found = f"{tuple(teacher.shape[1:])} for {tuple(student.shape[1:])}"
+        raise ScenarioError(message, path=path, value=found)
+    return student.float(), teacher.float()
 
 
 class NodeReader(fx.Interpreter):

@@ -55,7 +55,7 @@ def soft_iou(logarithms: Tensor, labels: Tensor) -> Tensor:
     classes = logarithms.shape[1]
     flat = labels.flatten()
     hit = logarithms.gather(1, labels.unsqueeze(1)).exp().flatten()
-    overlap = torch.zeros(classes).index_add(0, flat, hit)
+    overlap = torch.zeros(classes, device=flat.device).index_add(0, flat, hit)
     size = torch.bincount(flat, minlength=classes) + logarithms.exp().sum(dim=(0, 2, 3))
     return (overlap + 1.0) / (size - overlap + 1.0)
 
@@ -98,7 +98,8 @@ def compressibility_loss(feature: Tensor, normalised_by: str = "range") -> Tenso
     """
     normalised = energy_normalised if normalised_by == "energy" else range_normalised
     residual = prediction_residual(normalised(feature))
-    rows, columns = (dct_matrix(side, feature.dtype) for side in feature.shape[2:])
+    sides = (dct_matrix(side, feature.dtype) for side in feature.shape[2:])
+    rows, columns = (matrix.to(feature.device) for matrix in sides)
     coefficients = rows @ residual @ columns.T
     return cast(Tensor, _Magnitude.apply(coefficients)).mean()
 

@@ -21,6 +21,7 @@ from simsplit.errors import Mistakes, ScenarioError, SimsplitError
 from simsplit.files import json_digest
 from simsplit.messages import Scheme
 from simsplit.networks.codes.contract import Noise
+from simsplit.scenario.answers import answers_of
 from simsplit.scenario.codes import CODE, CodeSpec, EntropicCodeSpec, scheme_of
 from simsplit.scenario.data import DataChoice, found_data
 from simsplit.scenario.mistakes import mistake
@@ -37,6 +38,7 @@ from simsplit.scenario.spec import (
     Whole,
 )
 from simsplit.scenario.yaml import copied
+from simsplit.training.aims import Objectives
 
 KINDS = ("network", "code")
 Node = Annotated[str, Field(min_length=1, max_length=200)]
@@ -62,56 +64,6 @@ class NoisePhase(Spec):
     def noise(self) -> Noise:
         """As codes take it."""
         return Noise(self.snr_db, self.fading_share, self.erasures)
-
-
-class Distillation(Spec):
-    """Learning from a teacher: the untouched network itself, or another one.
-
-    ``nodes``: at these nodes behind the cut (of the teacher: ``teacher_nodes``, else of the same
-    names) the mean square error over the teacher's variance; at its output if none is named, for
-    classes the divergence of softened answers (Hinton et al., 2015).
-    """
-
-    weight: Positive = 1.0
-    nodes: tuple[str, ...] = ()
-    teacher_nodes: tuple[str, ...] = ()
-    teacher: dict[str, Any] | None = None
-    temperature: Positive = 1.0
-
-    @model_validator(mode="after")
-    def _paired(self) -> Self:
-        if self.teacher_nodes and len(self.teacher_nodes) != len(self.nodes):
-            raise ValueError("teacher_nodes must pair up with nodes")
-        return self
-
-
-class Objectives(Spec):
-    """Weights of what a phase minimises, summed.
-
-    ``task``: the loss of the declared answer. ``feature``: mean square error of the feature behind
-    the code over its variance. ``rate``: estimated bits per element of the feature. ``distill``: a
-    weight, or a `Distillation`.
-    """
-
-    task: NonNegative = 0.0
-    feature: NonNegative = 0.0
-    rate: NonNegative = 0.0
-    distill: Distillation | None = None
-
-    @field_validator("distill", mode="before")
-    @classmethod
-    def _weight_alone(cls, value: Any) -> Any:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return {"weight": value}
-        if isinstance(value, Mapping | Distillation | None):
-            return value
-        raise ValueError("a weight, or a mapping: {weight: 1, nodes: [...]}")
-
-    @model_validator(mode="after")
-    def _something(self) -> Self:
-        if not (self.task or self.feature or self.rate or self.distill):
-            raise ValueError("a phase minimises something: all objectives are 0")
-        return self
 
 
 class Phase(Spec):
@@ -174,13 +126,17 @@ class Phase(Spec):
 
 
 class _Recipe(Spec):
-    """What both kinds say: whose pictures, how many, and how the loop runs."""
+    """What both kinds say: whose pictures, how many, and how the loop runs.
+
+    ``validation_images``: of the validation split, for choosing; the card scores them too.
+    """
 
     network: Network
     data: DataChoice
     height: Count
     width: Count
     train_images: Count = 1024
+    validation_images: Whole = 0
     test_images: Count = 256
     batch: Count = 32
     seed: Whole = 1
@@ -194,30 +150,47 @@ class _Recipe(Spec):
         return json_digest(self.model_dump(mode="json"))
 
 
+def _check_task(asked: Objectives, network: Network, where: str) -> None:
+    """The network has the answers whose losses a phase asks for."""
+    if asked.has_task and network.answer is None:
+        raise ValueError(f"{where}: {_NO_ANSWER}")
+    if not isinstance(asked.task, dict):
+        return
+    keys = [answer.key for answer in answers_of(network.answer)]
+    unknown = [key for key in asked.task if key not in keys]
+    for key in unknown or [key for key in keys if key not in asked.task]:
+        what = "gives no weight to" if key in keys else "the network has no answer"
+        message = f"{where}.objectives.task: {what} '{key}'; the answers: {', '.join(keys)}"
+        raise ValueError(message)
+
+
 class NetworkRecipe(_Recipe):
     """Trains any network on any data set, from scratch or from its weights.
 
     ``normalisation``: ``frozen`` leaves the batch statistics of the start as they are.
     ``weights_dtype``: of the file; the card scores the weights as they are stored.
+    ``channels_last``: how activations lie in memory, which is faster for convolutions in bfloat16.
     """
 
     kind: Literal["network"]
     phases: Annotated[tuple[Phase, ...], Field(min_length=1)]
     normalisation: Literal["trained", "frozen"] = "trained"
     weights_dtype: Literal["float32", "float16"] = "float32"
+    channels_last: bool = False
 
     @model_validator(mode="after")
     def _of_a_network(self) -> Self:
         for index, phase in enumerate(self.phases):
             if phase.train != ("network",):
                 raise ValueError(f"phases[{index}]: kind network trains [network] only")
-            if self.objectives(phase).task and self.network.answer is None:
-                raise ValueError(f"phases[{index}]: {_NO_ANSWER}")
-            asked = phase.objectives
-            if asked is not None and (asked.feature or asked.rate):
-                raise ValueError(f"phases[{index}]: feature and rate are objectives of a code")
-            if asked is not None and asked.distill and asked.distill.nodes:
-                raise ValueError(f"phases[{index}]: kind network distils at its output only")
+            asked, where = self.objectives(phase), f"phases[{index}]"
+            _check_task(asked, self.network, where)
+            if asked.feature or asked.rate:
+                raise ValueError(f"{where}: feature and rate are objectives of a code")
+            if asked.distill and asked.distill.nodes:
+                raise ValueError(f"{where}: kind network distils at its output only")
+            if asked.compressibility and asked.compressibility.at is None:
+                raise ValueError(f"{where}: compressibility of a network says at which node: at")
         return self
 
     def objectives(self, phase: Phase) -> Objectives:
@@ -263,11 +236,16 @@ class CodeRecipe(_Recipe):
             self._check_halves(phase, where)
             if digital and phase.noise != NoisePhase():
                 raise ValueError(f"{where}: noise is for codes of scheme jscc; leave it out")
-            asked = phase.objectives
-            if asked is not None and asked.rate and not self._estimates_bits:
+            asked = self.objectives(phase)
+            _check_task(asked, self.network, where)
+            if asked.rate and not self._estimates_bits:
                 raise ValueError(f"{where}: objective rate needs a code of kind entropic")
-            if asked is not None and asked.task and self.network.answer is None:
-                raise ValueError(f"{where}: {_NO_ANSWER}")
+            if asked.compressibility is None:
+                continue
+            if asked.compressibility.at is not None:
+                raise ValueError(f"{where}: compressibility is of the feature at the cut; no at")
+            if not {"head", "network"} & set(phase.train):
+                raise ValueError(f"{where}: compressibility shapes the head, which must train")
         return self
 
     def _check_halves(self, phase: Phase, where: str) -> None:

@@ -13,11 +13,17 @@ from simsplit.errors import ScenarioError
 from simsplit.networks.graph import Graph
 from simsplit.networks.opened import open_graph
 from simsplit.networks.preprocess import check_whole, network_input, network_size, preprocess_of
-from simsplit.scenario.answers import CustomAnswer, DetectionAnswer, answers_of
+from simsplit.scenario.answers import (
+    AnswerSpec,
+    CustomAnswer,
+    DetectionAnswer,
+    ReconstructionAnswer,
+    answers_of,
+)
 from simsplit.scenario.operating_points import Network
 from simsplit.tasks.datasets import Arrays, class_counts
 from simsplit.tasks.scorer import Scorer
-from simsplit.tasks.wanted import Wanted
+from simsplit.tasks.wanted import Wanted, centre_maps
 from simsplit.training.batches import Batch
 from simsplit.training.losses import check_trainable
 from simsplit.training.phases import CodeRecipe, NetworkRecipe, said_at
@@ -39,8 +45,8 @@ class Pupil:
         if self._preprocess is not None:
             kinds = (answer.kind for answer in answers_of(network.answer))
             check_whole(self._preprocess, kinds, "network.preprocess")
-        if any(recipe.objectives(phase).task for phase in recipe.phases):
-            check_trainable(network)
+        for asked in map(recipe.objectives, recipe.phases):
+            check_trainable(network, asked.weights(answers_of(network.answer)))
         self.wanted: Sequence[Wanted] = ()
 
     def rows(self, arrays: Arrays, *, with_image: bool) -> Batch:
@@ -53,7 +59,11 @@ class Pupil:
         counts = class_counts(recipe.data, recipe.height, recipe.width)
         self._scorer = Scorer(self.network, arrays, counts, path="network.answer")
         self.wanted = self._scorer.wanted
-        names = {name for one in self.wanted for name in (one.spec.truth_key, "clean")}
+        names = {one.spec.truth_key for one in self.wanted}
+        if any(isinstance(one.spec, ReconstructionAnswer) for one in self.wanted):
+            names.add("clean")
+        if any(isinstance(one.spec, DetectionAnswer) for one in self.wanted):
+            names |= {"box_labels", "box_crowd"}
         names |= {"image"} if with_image else set()
         return {n: torch.from_numpy(np.ascontiguousarray(arrays[n])) for n in names & set(arrays)}
 
@@ -68,8 +78,10 @@ class Pupil:
         Raises:
             ScenarioError: It is not, as a run would say it.
         """
-        if not any(isinstance(one.spec, DetectionAnswer | CustomAnswer) for one in self.wanted):
+        if not any(_is_unread(one.spec) for one in self.wanted):
             self._scorer.read(output, 0)
+            for one in self.wanted:
+                centre_maps(output, one)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -84,6 +96,12 @@ class Pupil:
         seen = network_input(images.cpu(), self._preprocess, self.channels, "network.preprocess")
         parameter = next(like.parameters(), None)
         return seen if parameter is None else seen.to(parameter.device)
+
+
+def _is_unread(spec: AnswerSpec) -> bool:
+    """Whether what a network gives cannot be checked before it is trained."""
+    is_foreign = isinstance(spec, DetectionAnswer) and spec.centres is None
+    return is_foreign or isinstance(spec, CustomAnswer)
 
 
 def whole_graph(network: Network, height: int, width: int, path: str = "network") -> Graph:

@@ -12,11 +12,11 @@ from torch import Tensor, fx, nn
 
 from simsplit.errors import ScenarioError
 from simsplit.networks.graph import Graph
+from simsplit.training.aims import Distillation
 from simsplit.training.batches import Batch
 from simsplit.training.losses import NodeReader, nodes_distillation, output_distillation
 from simsplit.training.phases import (
     CodeRecipe,
-    Distillation,
     NetworkRecipe,
     network_content,
     teacher_of,
@@ -107,8 +107,8 @@ class Teacher:
         if self._pairs:
             path = f"{self._path}.nodes"
             return output, nodes_distillation(seen, there, self._pairs, path)
-        network, heat = course.recipe.network, self.distill.temperature
-        return output, output_distillation(network, output, wanted, heat, self._path)
+        declared, heat = course.pupil.wanted, self.distill.temperature
+        return output, output_distillation(declared, output, wanted, heat, self._path)
 
 
 def _traced(part: nn.Module) -> fx.GraphModule | None:

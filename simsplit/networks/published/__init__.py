@@ -10,5 +10,9 @@ from collections.abc import Callable, Mapping
 from torch import nn
 
 from simsplit.networks.published.mtl_split import mtl_split
+from simsplit.networks.published.street_net import street_net
 
-PUBLISHED: Mapping[str, Callable[..., nn.Module]] = {"mtl_split": mtl_split}
+PUBLISHED: Mapping[str, Callable[..., nn.Module]] = {
+    "mtl_split": mtl_split,
+    "street_net": street_net,
+}

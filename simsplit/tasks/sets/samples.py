@@ -60,7 +60,7 @@ class SampleSet(Dataset):
         if key not in PADDING:
             return np.stack(values)
         most = max(self.most_boxes, *(len(value) for value in values), 0)
-        return np.stack([_padded(value, most, PADDING[key]) for value in values])
+        return np.stack([padded(value, most, PADDING[key]) for value in values])
 
     def identity(self, count: int | None = None) -> list[Any]:
         """The set's settings, and name and content of each sample's files."""
@@ -69,10 +69,11 @@ class SampleSet(Dataset):
         return [self.settings, self.fit, *((f.name, file_digest(f)) for f in files)]
 
 
-def _padded(rows: Any, most: int, value: Any) -> Any:
-    padded = np.full((most, *rows.shape[1:]), value, rows.dtype)
-    padded[: len(rows)] = rows
-    return padded
+def padded(rows: Any, most: int, value: Any) -> Any:
+    """Rows filled up with a value: ``(n, ...)`` → ``(most, ...)``."""
+    filled = np.full((most, *rows.shape[1:]), value, rows.dtype)
+    filled[: len(rows)] = rows
+    return filled
 
 
 def settings_of(spec: Any) -> str:

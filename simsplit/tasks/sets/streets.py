@@ -19,11 +19,12 @@ import numpy as np
 from simsplit.errors import ScenarioError
 from simsplit.scenario.data import StreetsData
 from simsplit.tasks import streets
-from simsplit.tasks.canvas import CLASSES
+from simsplit.tasks.canvas import CLASSES, Floats
 from simsplit.tasks.layout import TIMES, WEATHERS
 from simsplit.tasks.sets.contract import Arrays, Dataset, Split
 from simsplit.tasks.sets.noise import with_noise
-from simsplit.tasks.sets.samples import settings_of
+from simsplit.tasks.sets.samples import PADDING, padded, settings_of
+from simsplit.tasks.streets import BOX_CLASSES
 
 TRAIN_RANGE = range(0, 4096)
 """The scene indices of the ``train`` split that recipes use; up to 99 999 is theirs."""
@@ -45,7 +46,7 @@ _LABELS: Mapping[str, tuple[str, tuple[str, ...]]] = {  # attribute of a scene, 
 
 @dataclass(frozen=True, kw_only=True)
 class Streets(Dataset):
-    """``image``, ``clean``, ``segmentation`` and ``disparity`` in px; labels that are asked for."""
+    """``image``, ``clean``, ``segmentation``, ``disparity`` in px, ``boxes``; labels asked for."""
 
     noise: float = 0.0
     labels: tuple[str, ...] = ()
@@ -72,6 +73,7 @@ class Streets(Dataset):
             "disparity": np.empty((count, height, width), np.float32),
         }
         labels: Arrays = {f"label_{name}": np.empty(count, np.int64) for name in self.labels}
+        boxes = []
         for row, position in enumerate(positions):
             drawn = self.scene(position)
             for key, array in arrays.items():
@@ -81,7 +83,8 @@ class Streets(Dataset):
             if self.noise:
                 index = RANGES[self.split][position]
                 arrays["image"][row] = with_noise(drawn.image, self.noise, index)
-        return arrays | labels
+            boxes.append(drawn.boxes)
+        return arrays | labels | _stacked(boxes)
 
     def identity(self, count: int | None = None) -> list[Any]:
         """Labels and noise; nothing without either."""
@@ -93,6 +96,14 @@ def label_of(scene: streets.Scene, name: str) -> int:
     """The class of a scene's attribute; counts from the last class on are one class."""
     attribute, classes = _LABELS[name]
     return min(scene.attributes[attribute], len(classes) - 1)
+
+
+def _stacked(boxes: Sequence[Floats]) -> Arrays:
+    """Boxes with their class last, ``(n, 5)`` of each picture, as the contract has them."""
+    most = max(map(len, boxes), default=0)
+    rows = [padded(own[:, :4], most, PADDING["boxes"]) for own in boxes]
+    labels = [padded(own[:, 4].astype(np.int64), most, PADDING["box_labels"]) for own in boxes]
+    return {"boxes": np.stack(rows), "box_labels": np.stack(labels)}
 
 
 def open_streets(
@@ -110,6 +121,7 @@ def open_streets(
         image_shape=(tall, wide, 3),
         heads={
             "segmentation": CLASSES,
+            "box_labels": BOX_CLASSES,
             **{f"label_{name}": _LABELS[name][1] for name in spec.labels},
         },
         where=where,

@@ -98,7 +98,7 @@ def test_labels_are_what_the_scene_shows() -> None:
 
 def test_streets_say_their_truth_and_without_labels_have_none() -> None:
     assert truth_of(StreetsData(kind="streets", labels=("time",))) == (
-        "segmentation", "disparity", "clean", "label_time",
+        "segmentation", "disparity", "clean", "boxes", "box_labels", "label_time",
     )  # fmt: skip
     assert not any(key.startswith("label") for key in open_dataset("streets", "test").arrays([0]))
 

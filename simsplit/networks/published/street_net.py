@@ -1,0 +1,143 @@
+"""A network of several tasks for street scenes that one tensor crosses at every stage.
+
+Encoder: the stages of ResNet-18 (He et al., CVPR 2016, table 1) up to stride 16. Decoder: 1x1
+convolution and pixel shuffle (Shi et al., CVPR 2016) to stride 4, from the last stage alone; no
+shortcut from encoder to decoder, so that a cut behind any stage carries one tensor. Heads:
+segmentation, disparity, and boxes as centre points (`simsplit.networks.centre_points`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from simsplit.errors import ScenarioError
+from simsplit.networks.centre_points import CentreBoxes, CentreHead
+from simsplit.networks.multitask import ResidualBlock
+from simsplit.networks.published.options import checked
+from simsplit.scenario.spec import Count, Positive, Spec
+
+STRIDE, HEADS_STRIDE = 16, 4  # px per position at the end of the encoder, and of the decoder
+Task = Literal["segmentation", "detection", "disparity"]
+TASKS: tuple[Task, ...] = ("segmentation", "detection", "disparity")
+CLASSES, BOX_CLASSES = 8, 3  # of the data set `streets`
+_WHOLE = ("stem", "layer1", "layer2", "layer3", "decoder", "centre_head", "boxes")
+_STAGES, _DECODER = (64, 128, 256), (160, 64)  # channels at strides 8 and 4, of width 1
+
+
+class StreetNetOptions(Spec):
+    """What a scenario may say of the network.
+
+    ``width``: of all channels: 1 gives 64, 128 and 256 in the three stages, as ResNet-18 has.
+    ``tasks``: what it answers. ``most_boxes``: of a picture, whatever their scores.
+    """
+
+    width: Annotated[Positive, Field(le=4)] = 0.5
+    tasks: Annotated[tuple[Task, ...], Field(min_length=1)] = TASKS
+    most_boxes: Annotated[Count, Field(le=100)] = 32
+
+
+def street_net(height: int, width: int, /, **options: Any) -> StreetNet:
+    """The network for pictures of a size.
+
+    Raises:
+        ScenarioError: An unknown option or bad value, or a side that is no multiple of 16 px.
+    """
+    return StreetNet(height, width, checked(StreetNetOptions, options))
+
+
+class Stem(nn.Sequential):
+    """Pixels in [0, 1] → stride 4."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(
+            nn.Conv2d(3, channels, 5, 2, 2, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            nn.MaxPool2d(3, 2, 1),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """``(B, 3, H, W)`` → ``(B, channels, H/4, W/4)``."""
+        feature: Tensor = super().forward(4.0 * images - 2.0)  # type: ignore[no-untyped-call]
+        return feature
+
+
+class Rise(nn.Sequential):
+    """Twice the resolution: 1x1 convolution, pixel shuffle, residual block."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__(
+            nn.Conv2d(channels_in, 4 * channels_out, 1, bias=False),
+            nn.PixelShuffle(2),
+            nn.BatchNorm2d(channels_out),
+            nn.ReLU(),
+            ResidualBlock(channels_out, channels_out),
+        )
+
+
+class StreetNet(nn.Module):
+    """Segmentation, disparity and boxes from one encoder; ``layer1`` … ``layer3`` are cuts.
+
+    Args:
+        height, width: Of the input in px, multiples of 16.
+        options: See `StreetNetOptions`.
+
+    Raises:
+        ScenarioError: A side that is no multiple of 16.
+    """
+
+    def __init__(self, height: int, width: int, options: StreetNetOptions) -> None:
+        super().__init__()
+        self.tasks = options.tasks
+        for side in (height, width):
+            if side % STRIDE:
+                message = f"street_net takes pictures whose sides are multiples of {STRIDE} px"
+                raise ScenarioError(message, value=side)
+        first, second, third = (_scaled(channels, options.width) for channels in _STAGES)
+        high, low = (_scaled(channels, options.width) for channels in _DECODER)
+        self.stem = Stem(first)
+        self.layer1 = nn.Sequential(ResidualBlock(first, first), ResidualBlock(first, first))
+        self.layer2 = nn.Sequential(ResidualBlock(first, second, 2), ResidualBlock(second, second))
+        self.layer3 = nn.Sequential(ResidualBlock(second, third, 2), ResidualBlock(third, third))
+        self.decoder = nn.Sequential(Rise(third, high), Rise(high, low))
+        per_cell, self.disparity_unit_px = HEADS_STRIDE**2, width / 32.0
+        if "segmentation" in self.tasks:
+            self.segment = nn.Conv2d(low, CLASSES * per_cell, 1)
+        if "disparity" in self.tasks:
+            self.range = nn.Conv2d(low, per_cell, 1)
+        if "detection" in self.tasks:
+            grid = (height // HEADS_STRIDE, width // HEADS_STRIDE)
+            self.centre_head = CentreHead(low, BOX_CLASSES, low)
+            self.boxes = CentreBoxes(grid, (height, width), BOX_CLASSES, options.most_boxes)
+        self.split_leaves = tuple(name for name in _WHOLE if hasattr(self, name))
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Images ``(B, 3, H, W)`` in [0, 1] → the answers of its tasks.
+
+        Returns:
+            ``segmentation`` logits ``(B, 8, H, W)``; ``disparity`` ``(B, H, W)`` in px; ``boxes``
+            ``(B, K, 4)``, ``scores`` and ``labels`` ``(B, K)``, and the maps that they come from:
+            ``centres`` ``(B, 3, H/4, W/4)`` and ``extents`` ``(B, 4, H/4, W/4)``.
+        """
+        feature = self.decoder(self.layer3(self.layer2(self.layer1(self.stem(images)))))
+        answers: dict[str, Tensor] = {}
+        if "segmentation" in self.tasks:
+            logits = functional.pixel_shuffle(self.segment(feature), HEADS_STRIDE)
+            answers["segmentation"] = logits
+        if "disparity" in self.tasks:
+            near = functional.pixel_shuffle(self.range(feature), HEADS_STRIDE).squeeze(1)
+            answers["disparity"] = self.disparity_unit_px * functional.softplus(near)
+        if "detection" in self.tasks:
+            centres, extents = self.centre_head(feature)
+            boxes, scores, labels = self.boxes(centres, extents)
+            answers |= {"boxes": boxes, "scores": scores, "labels": labels}
+            answers |= {"centres": centres, "extents": extents}
+        return answers
+
+
+def _scaled(channels: int, width: float) -> int:
+    return max(8, 8 * round(channels * width / 8))
