@@ -100,8 +100,8 @@ class CodeCourse:
         for name in _LATENTS:
             self._rows.pop(name, None)
         if not phase.trains_encoder and self._rounds:
-            if self.recipe.weights_dtype == "float16":
-                round_to_half(self.code, self._is_stored_half)
+            if self.recipe.weights_dtype == "float16" and self._encoder_trained:
+                round_to_half(self.code, lambda name: not self._is_decoders(name))
             if not phase.trains_head:
                 self._rows |= self.features.latents(self._images)
 
@@ -136,8 +136,8 @@ class CodeCourse:
         """Weights as they are stored; tables of the code, on features of the head as it is now."""
         if self.recipe.weights_dtype == "float16":
             for name in self.changed:
-                keeps = self._is_stored_half if name == "code" else None
-                round_to_half(self.parts[name], keeps)
+                spared = name == "code" and not self._encoder_trained  # it is another code's
+                round_to_half(self.parts[name], self._is_decoders if spared else None)
         if self.start is None or self._encoder_trained:
             seen = arrays["image"][:_SEEN]
             with torch.no_grad():
@@ -178,6 +178,6 @@ class CodeCourse:
     def _encoder_trained(self) -> bool:
         return any(phase.trains_encoder for phase in self.recipe.phases)
 
-    def _is_stored_half(self, name: str) -> bool:
-        """Whether a tensor of the code is rounded: no one of an encoder that is another code's."""
-        return self._encoder_trained or name.startswith(self.code.decoder_names)
+    def _is_decoders(self, name: str) -> bool:
+        """Whether a tensor of the code is its decoder's."""
+        return name.startswith(self.code.decoder_names)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,14 @@ from simsplit.pipeline.air import over_the_air
 from simsplit.scenario.codes import BottleneckCodeSpec, EntropicCodeSpec
 
 SHAPE = (16, 14, 14)
+PHOTO = (3, 96, 96)
+GDN: dict[str, Any] = {
+    "transforms": "gdn",
+    "stride": 8,
+    "channels": 12,
+    "encoder_channels": (8, 12, 16),
+    "decoder_channels": (24,),
+}
 
 
 def features(count: int, seed: int) -> torch.Tensor:
@@ -47,6 +57,39 @@ def test_real_bytes_are_within_two_per_cent_of_the_information(
     real = sum(8 * len(code.pack(row)) for row in latents)
     information = sum(code.information_bits(row) for row in latents)
     assert 1.0 <= real / information <= 1.0 + overhead
+
+
+def photos(count: int, seed: int) -> torch.Tensor:
+    """Blurred noise in three channels, each picture of its own contrast."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn((count, *PHOTO), generator=generator)
+    contrast = 1.0 + 4.0 * torch.rand((count, 1, 1, 1), generator=generator)
+    return contrast * torch.nn.functional.avg_pool2d(noise, 9, 1, 4)
+
+
+@pytest.mark.parametrize(
+    ("spec", "most"),
+    [
+        (EntropicCodeSpec(kind="entropic", **GDN), 0.02),
+        (BottleneckCodeSpec(kind="bottleneck", bits=6, **GDN), 0.02),
+        (BottleneckCodeSpec(kind="bottleneck", bits=6, tables=False, **GDN), 0.0),
+    ],
+    ids=["entropic", "bottleneck", "raw"],
+)
+def test_a_students_bytes_are_the_information_and_a_stated_header(
+    spec: EntropicCodeSpec | BottleneckCodeSpec, most: float
+) -> None:
+    """12 x 11 x 11 latents of pictures, for a decoder that gives 20 x 12 x 12."""
+    code = make_code(spec, PHOTO, seed=1, until=(20, 12, 12))
+    assert isinstance(code, DigitalCode) and code.header_bytes is not None
+    seen = photos(64, seed=1)
+    code.calibrate(seen, torch.rand((64, 20, 12, 12)))
+    with torch.no_grad():
+        code.settle(seen)
+        latents = code.encode(photos(24, seed=2)).numpy()
+    real = sum(8 * (len(code.pack(row)) - code.header_bytes) for row in latents)
+    information = sum(code.information_bits(row) for row in latents)
+    assert 1.0 <= real / information <= 1.0 + most
 
 
 def test_the_prior_is_a_distribution_exact_in_its_tails() -> None:

@@ -98,7 +98,7 @@ class GdnSynthesis(nn.Module):
     """Decoder: latent ``(B, L, h - 1, w - 1)`` → grid ``(B, C, H, W)`` of the goal.
 
     2x2 convolutions with inverse GDN between; where the goal's grid is larger the first ones make
-    it (pixel shuffle). Edges are filled up in turn, so that the grid is h x w again.
+    it (pixel shuffle).
 
     Args:
         goal: Of what is given.
@@ -117,13 +117,14 @@ class GdnSynthesis(nn.Module):
             message = f"a grid that doubles {steps} times needs at least {steps} convolutions"
             raise ScenarioError(message, path="code.decoder_channels", value=list(channels))
         layers: list[nn.Module] = []
-        for index, count in enumerate(channels):
+        paddings = _paddings(steps, len(channels) + 1)
+        for index, (count, padding) in enumerate(zip(channels, paddings, strict=False)):
             doubled = index < steps
-            layers += [*_filled(before, 4 * count if doubled else count, index, last=False)]
+            layers += _square(before, 4 * count if doubled else count, padding)
             layers += [nn.PixelShuffle(2)] if doubled else []
             layers.append(Gdn1(count, inverse=True))
             before = count
-        self.net = nn.Sequential(*layers, *_filled(before, goal.channels, len(channels), last=True))
+        self.net = nn.Sequential(*layers, *_square(before, goal.channels, paddings[-1]))
         self.size = goal.size
 
     def forward(self, latent: Tensor) -> Tensor:
@@ -133,9 +134,19 @@ class GdnSynthesis(nn.Module):
         return grid
 
 
-def _filled(before: int, after: int, index: int, *, last: bool) -> list[nn.Module]:
-    """The 2x2 convolution at a position: a row and column more, one less, one more, …"""
-    grows = index % 2 == 0
-    if not grows and last:  # of an even number the last keeps the size
-        return [nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(before, after, 2)]
-    return [nn.Conv2d(before, after, 2, padding=1 if grows else 0)]
+def _paddings(steps: int, count: int) -> list[int]:
+    """Rows and columns that each of ``count`` 2x2 convolutions has put on.
+
+    The first gives the grid one more of each (2), those that double it keep it (1), the others take
+    one away and give it back in turn (0, 2), an odd last one keeps it: published 2, 0, 2.
+    """
+    kept = max(1, steps)
+    turns = [0, 2] * ((count - kept) // 2)
+    odd = [1] * ((count - kept) % 2)
+    return [2, *[1] * (kept - 1), *turns, *odd]
+
+
+def _square(before: int, after: int, padding: int) -> list[nn.Module]:
+    """A 2x2 convolution with so many rows and columns of zeros put on."""
+    ahead, behind = padding // 2, padding - padding // 2
+    return [nn.ZeroPad2d((ahead, behind, ahead, behind)), nn.Conv2d(before, after, 2)]

@@ -25,6 +25,14 @@ CODES: dict[str, dict[str, Any]] = {
     "entropic": {"kind": "entropic", "channels": 2, "hidden": 8},
     "pictures": {"kind": "jscc", "symbols": 16, "hidden": 8, "stride": 2},
 }
+STUDENT = {
+    "kind": "entropic",
+    "channels": 4,
+    "stride": 2,
+    "transforms": "gdn",
+    "encoder_channels": [6],
+    "decoder_channels": [8],
+}
 SAMPLES = 12
 POINTS = [{"name": name, "network": "cnn", "code": name} for name in CODES]
 POINTS.append({"name": "local", "network": "cnn", "scheme": "local"})
@@ -41,6 +49,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
             phases = [{"train": ["code", "tail"], "epochs": 4}]
             recipe = code_recipe(code, cut=cut, phases=phases, **SHORT)
             trained(path / "models" / name, recipe)
+        ends = {"cut": "input", "until": "body.2", "phases": [{"train": "code", "epochs": 2}]}
+        trained(path / "models" / "student", code_recipe(STUDENT, **ends, **SHORT))
         monkeypatch.chdir(path)
         yield path
 
@@ -111,6 +121,23 @@ def test_codes_are_charged_on_their_side(folder: Path) -> None:
     }
     assert {o.name for o in work["pictures"].device} == {f"{OF_CODE}encode"}
     assert len({w.tail for w in work.values()}) == 3
+
+
+def test_a_student_is_charged_and_what_it_replaces_is_not(folder: Path) -> None:
+    """Encoder on the device; decoder and the network behind ``until`` at the edge; nothing else."""
+    point = {"name": "student", "network": "cnn", "code": "student"}
+    pipelines = opened(operating_points=[*POINTS, point])
+    work, behind = pipelines.workload("student"), pipelines.workload("analog")
+    assert {one.name for one in work.device} == {f"{OF_CODE}encode"}
+    decoder = [one for one in work.edge if one.name == f"{OF_CODE}decode"]
+    tail = [one for one in work.edge if one.name != f"{OF_CODE}decode"]
+    assert decoder and tail == [o for o in behind.edge if not o.name.startswith(OF_CODE)]
+    assert len(work.range_coded) == 3
+    payloads = pipelines.prepare()["student"].payloads
+    assert len(payloads) == SAMPLES
+    assert accuracy(pipelines, "student", [Delivery(i, True) for i in range(SAMPLES)]) >= 0.0
+    points = {p.name: p for p in scenario(operating_points=[*POINTS, point]).operating_points}
+    assert points["student"].split == "input"
 
 
 def test_the_range_coder_takes_time(folder: Path) -> None:

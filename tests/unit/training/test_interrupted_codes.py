@@ -26,6 +26,29 @@ RECIPE = code_recipe(
     ],
     **SHORT,
 )
+STUDENT = code_recipe(
+    {
+        "kind": "entropic",
+        "channels": 4,
+        "stride": 2,
+        "transforms": "gdn",
+        "encoder_channels": [6],
+        "decoder_channels": [8],
+    },
+    cut="input",
+    until="body.2",
+    flip=True,
+    weights_dtype="float16",
+    phases=[
+        {"train": "code", "steps": 20, "objectives": {"feature": 1, "rate": 0.05}},
+        {
+            "train": ["decoder", "tail"],
+            "steps": 20,
+            "objectives": {"task": 0.5, "distill": 0.5},
+        },
+    ],
+    **SHORT,
+)
 WEIGHTS = "weights.safetensors"
 
 
@@ -42,11 +65,14 @@ def killed_after(recipe: Path, step: int) -> None:
     assert done.returncode == -signal.SIGKILL
 
 
-def test_killed_in_both_phases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("content", [RECIPE, STUDENT], ids=["jscc", "student"])
+def test_killed_in_both_phases(
+    content: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_module(tmp_path, monkeypatch)
     train(write_recipe(tmp_path / "net", NETWORK | SHORT))
-    whole = train(write_recipe(tmp_path / "whole", RECIPE))
-    recipe = write_recipe(tmp_path / "killed", RECIPE)
+    whole = train(write_recipe(tmp_path / "whole", content))
+    recipe = write_recipe(tmp_path / "killed", content)
     for step in (7, 31):
         killed_after(recipe, step)
         assert (recipe.parent / CHECKPOINT).is_file() and not (recipe.parent / WEIGHTS).exists()
