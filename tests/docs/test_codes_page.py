@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from markdown_pages import ROOT, fences, read
-from simsplit.scenario.codes import CodeSpec, CustomCodeSpec, JsccCodeSpec
+from simsplit.scenario.codes import CodeSpec, CustomCodeSpec, EntropicCodeSpec, JsccCodeSpec
 from simsplit.scenario.operating_points import Network
 from simsplit.training.phases import CodeRecipe, NetworkRecipe, Phase, parse_phased_recipe
 
@@ -48,6 +48,14 @@ def test_defaults_are_as_the_page_says() -> None:
     assert (phase.warmup_steps, phase.schedule, phase.step_count(320, 32)) == (20, "cosine", 100)
     assert (phase.noise.snr_db, phase.noise.fading_share) == ((-5.0, 20.0), 0.5)
     assert (spec.hidden, spec.stride, spec.nested) == (64, 1, False)
+
+
+def test_the_published_students_sizes_are_the_defaults() -> None:
+    spec = EntropicCodeSpec(kind="entropic", channels=24, stride=4, transforms="gdn")
+    assert spec.gdn_channels == ((96, 48), (512, 256))
+    student = next(recipe for recipe in RECIPES if "until" in recipe)
+    assert (student["cut"], student["until"]) == ("input", "body.2")
+    assert [phase["train"] for phase in student["phases"]] == ["code", ["decoder", "tail"]]
 
 
 def test_an_own_code_is_spelled_right() -> None:
