@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -32,12 +33,14 @@ class MtlSplitOptions(Spec):
 
     ``heads``: classes of every task, by its name, which is the name of the output too. ``width``:
     channels of the backbone's first layer; all others follow it. ``dropout``: of the heads.
+    ``shared: false``: a backbone per task, as single-task networks have that run side by side.
     """
 
     backbone: Backbone
     heads: Annotated[dict[TaskName, Classes], Field(min_length=1)]
     width: Count = 8
     dropout: Annotated[Fraction, Field(lt=1)] = 0.1
+    shared: Annotated[bool, Field(strict=True)] = True
 
 
 def mtl_split(height: int, width: int, /, **options: Any) -> nn.Module:
@@ -55,7 +58,7 @@ def mtl_split(height: int, width: int, /, **options: Any) -> nn.Module:
         if pixels % STRIDE:
             message = f"pictures of mtl_split are multiples of {STRIDE} px"
             raise ScenarioError(message, path=key, value=pixels)
-    return MtlSplit(height, width, spec)
+    return MtlSplit(height, width, spec) if spec.shared else SideBySide(height, width, spec)
 
 
 class MtlSplit(nn.Module):
@@ -70,15 +73,44 @@ class MtlSplit(nn.Module):
         super().__init__()
         self.backbone, channels = _BACKBONES[options.backbone](options.width)
         self.flatten = nn.Flatten()
-        values = channels * (height // STRIDE) * (width // STRIDE)
-        self.heads = nn.ModuleDict(
-            {task: _head(values, n, options.dropout) for task, n in options.heads.items()}
-        )
+        self.heads = _heads(options, channels * (height // STRIDE) * (width // STRIDE))
 
     def forward(self, x: Tensor) -> Mapping[str, Tensor]:
         """All heads' logits of a batch."""
         shared = self.flatten(self.backbone(x))  # (B, values)
         return {task: head(shared) for task, head in self.heads.items()}
+
+
+class SideBySide(nn.Module):
+    """Single-task networks of one picture: what leaves the device is one map, ``cat``.
+
+    RGB ``(B, 3, H, W)`` in [0, 1] → logits ``(B, classes)`` by task. No parameter is shared, so the
+    sum of the tasks' losses trains each as if it were alone.
+
+    Args:
+        height, width: Of the input in px.
+        options: Backbone, heads and sizes.
+    """
+
+    def __init__(self, height: int, width: int, options: MtlSplitOptions) -> None:
+        super().__init__()
+        made = {task: _BACKBONES[options.backbone](options.width) for task in options.heads}
+        self.backbones = nn.ModuleDict({task: backbone for task, (backbone, _) in made.items()})
+        self.flatten = nn.Flatten()
+        _, channels = next(iter(made.values()))
+        self.heads = _heads(options, channels * (height // STRIDE) * (width // STRIDE))
+
+    def forward(self, x: Tensor) -> Mapping[str, Tensor]:
+        """All networks' logits of a batch."""
+        maps = torch.cat([backbone(x) for backbone in self.backbones.values()], dim=1)
+        parts = maps.chunk(len(self.heads), dim=1)  # (B, C, H / 16, W / 16) each
+        pairs = zip(self.heads.items(), parts, strict=True)
+        return {task: head(self.flatten(part)) for (task, head), part in pairs}
+
+
+def _heads(options: MtlSplitOptions, values: int) -> nn.ModuleDict:
+    heads = {task: _head(values, n, options.dropout) for task, n in options.heads.items()}
+    return nn.ModuleDict(heads)
 
 
 def _head(values: int, classes: int, dropout: float) -> nn.Sequential:

@@ -15,7 +15,8 @@ from simsplit.networks.graph import trace
 from simsplit.networks.published import PUBLISHED
 
 BACKBONES = ("vgg", "resnet", "mobilenet")
-OPTIONS = {"backbone": "resnet", "heads": {"scale": 8, "shape": 4}}
+HEADS = {"scale": 8, "shape": 4}
+OPTIONS = {"backbone": "resnet", "heads": HEADS}
 
 
 def mtl_split(height: int = 64, width: int = 64, /, **options: Any) -> nn.Module:
@@ -62,6 +63,31 @@ def test_a_wide_picture_has_a_longer_vector_and_width_scales_it() -> None:
     assert cuts["flatten"].shapes == ((4 * 8 * 4 * 8,),)
 
 
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_side_by_side_is_two_single_task_networks(backbone: str) -> None:
+    """Their answers, their parameters, and one map at the cut with both features."""
+    together = mtl_split(backbone=backbone, shared=False).eval()
+    alone = {
+        task: mtl_split(backbone=backbone, heads={task: n}).eval() for task, n in HEADS.items()
+    }
+    for task, module in alone.items():
+        for part, of in (("backbone", f"backbones.{task}"), (f"heads.{task}", f"heads.{task}")):
+            module.get_submodule(part).load_state_dict(together.get_submodule(of).state_dict())
+    x = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    given = together(x)
+    for task, module in alone.items():
+        assert torch.equal(given[task], module(x)[task])
+    counts = [sum(p.numel() for p in net.parameters()) for net in (together, *alone.values())]
+    assert counts[0] == sum(counts[1:])
+    shared, apart = (
+        {p.name: p for p in points(trace(net, torch.zeros(1, 3, 64, 64)))}
+        for net in (mtl_split(backbone=backbone), together)
+    )
+    one, both = shared["flatten"], apart["cat"]
+    assert both.bytes == 2 * one.bytes and len(both.shapes) == 1
+    assert (both.head_params, both.head_macs) == (2 * one.head_params, 2 * one.head_macs)
+
+
 @pytest.mark.parametrize(
     ("options", "path", "message"),
     [
@@ -72,6 +98,7 @@ def test_a_wide_picture_has_a_longer_vector_and_width_scales_it() -> None:
         ({"heads": {"shape": "four"}}, "options.heads.shape", "integer"),
         ({"dropout": 1.0}, "options.dropout", "less than 1"),
         ({"hidden": 12}, "options.hidden", "unknown key"),
+        ({"shared": "no"}, "options.shared", "boolean"),
     ],
 )
 def test_bad_options_are_told_with_their_path(
