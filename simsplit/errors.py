@@ -58,6 +58,11 @@ class SimsplitError(Exception):
         return f".{guess} Choices: {', '.join(self.choices) if lists_choices else 'as above'}"
 
 
+def article(noun: str) -> str:
+    """The noun, e.g. of a type, with its article: ``an int``, ``a uint8``."""
+    return f"{'an' if noun[:1] in 'aeioAEIO' else 'a'} {noun}"
+
+
 def _short(text: str, limit: int = MOST_SHOWN) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 

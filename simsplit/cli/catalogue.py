@@ -75,7 +75,7 @@ def data(
     from simsplit.errors import ScenarioError
     from simsplit.files import whole_file
     from simsplit.tasks.datasets import contact_sheet
-    from simsplit.tasks.survey import named_data, surveyed, table_of, tell_faults
+    from simsplit.tasks.survey import named_data, remarks_of, surveyed, table_of, tell_faults
 
     if show is None and not check:
         raise ScenarioError("nothing to do: say --show FILE.png, --check, or both")
@@ -87,6 +87,8 @@ def data(
     if check:
         surveys = surveyed(chosen)
         print_table(name, ["split", "samples", "head", "per class"], list(table_of(surveys)))
+        for remark in remarks_of(surveys):
+            typer.echo(remark)
         tell_faults(chosen, surveys)
     if show is not None:
         sheet = Image.fromarray(contact_sheet(chosen.opened(split)))

@@ -15,7 +15,7 @@ from simsplit.codecs.quantise import RANGE_HEADER, QuantiseCodec
 Shapes = Sequence[tuple[int, ...]]
 TensorType = Literal["float32", "float16", "uint8"]
 TYPES: Mapping[str, np.dtype[Any]] = {  # PyTorch's name → how it lies in a payload
-    "bool": np.dtype("?"),
+    "bool": np.dtype("?"),  # eight to a byte, see `_size`
     "uint8": np.dtype("u1"),
     "uint16": np.dtype("<u2"),
     "uint32": np.dtype("<u4"),
@@ -31,6 +31,7 @@ TYPES: Mapping[str, np.dtype[Any]] = {  # PyTorch's name → how it lies in a pa
     "complex64": np.dtype("<c8"),
     "complex128": np.dtype("<c16"),
 }
+BOOL = "bool"
 
 
 class PixelsCodec:
@@ -62,7 +63,8 @@ class TensorsCodec:
     ``dtype`` says how float32 tensors travel: ``float32`` is lossless; ``float16`` rounds;
     ``uint8`` is min-max quantised tensor by tensor, with minimum and maximum (two float32) ahead of
     each. Tensors of every other type (whole numbers, bools, halves) travel exactly, in their own
-    type, little-endian. Shapes and types are known to both ends.
+    type, little-endian; bools as bits, eight to a byte, each tensor from a byte of its own on.
+    Shapes and types are known to both ends.
 
     Args:
         shapes: Of one sample's tensors.
@@ -110,6 +112,8 @@ class TensorsCodec:
         return tensors
 
     def _size(self, shape: tuple[int, ...], name: str) -> int:
+        if name == BOOL:
+            return math.ceil(math.prod(shape) / 8)
         if name != "float32":
             return math.prod(shape) * TYPES[name].itemsize
         header = RANGE_HEADER.size if self.dtype == "uint8" else 0
@@ -132,9 +136,14 @@ class TensorsCodec:
     def _exact(array: NDArray[Any], name: str) -> bytes:
         if array.dtype != TYPES[name]:
             raise CodecError(f"{array.dtype} where {name} was agreed")
+        if name == BOOL:
+            return np.packbits(array).tobytes()
         return np.ascontiguousarray(array, TYPES[name]).tobytes()
 
     def _tensor(self, payload: bytes, shape: tuple[int, ...], name: str) -> NDArray[Any]:
+        if name == BOOL:
+            packed = np.frombuffer(payload, np.uint8)
+            return np.unpackbits(packed, count=math.prod(shape)).astype(bool).reshape(shape)
         if name != "float32":
             return np.frombuffer(payload, TYPES[name]).reshape(shape)
         if self.dtype == "uint8":

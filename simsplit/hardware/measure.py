@@ -73,7 +73,8 @@ def traced(
         ScenarioError: More than one sample at a time of a graph that takes but one.
     """
     if max(batches) > 1 and not graph.takes_batches:
-        raise ScenarioError("this network takes one sample at a time", value=list(batches))
+        message = f"this network takes one sample at a time ({graph.why_one_at_a_time})"
+        raise ScenarioError(message, value=list(batches))
     return Subject(name, graph, height, width, tuple(batches))
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from simsplit.errors import ArtefactError
+from simsplit.errors import ArtefactError, article
 from simsplit.networks.file_kinds import Kind, kind_of
 
 TRAINING_ONLY = ("aux1.", "aux2.", "AuxLogits.", "aux_classifier.")  # heads left out at inference
@@ -191,7 +191,7 @@ def _renamed(reading: Reading, rename: Callable[[str], str], fresh: tuple[str, .
 
 def _contents(content: Any) -> str:
     if not isinstance(content, Mapping):
-        return f": it is a {type(content).__name__}"
+        return f": it is {article(type(content).__name__)}"
     return f"; it holds {', '.join(map(str, list(content)[:5])) or 'nothing'}"
 
 

@@ -129,7 +129,7 @@ def _named_cuts(graph: Graph) -> Iterator[tuple[str, int, tuple[Layout, ...]]]:
 
 def _point(graph: Graph, name: str, at: int, layouts: tuple[Layout, ...]) -> SplitPoint:
     shape, before = tuple(graph.example_shape[1:]), graph.operators_before[at]
-    carried = sum(layout.nbytes for layout in layouts)
+    carried = sum(layout.sent_bytes for layout in layouts)
     return SplitPoint(
         name=name,
         shapes=tuple(layout.sample_shape for layout in layouts),

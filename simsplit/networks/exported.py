@@ -84,17 +84,28 @@ def open_program(path: Path, height: int, width: int) -> ExportedNet:
         raise
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        message = (
-            f"{path} was written by PyTorch {written_by} and cannot be read by {torch.__version__}"
-            f" ({reason}); export it again with this version"
-        )
-        raise ArtefactError(message, path="source") from error
+        raise ArtefactError(_unread(path, written_by, reason), path="source") from error
     for said, given in zip(net.size, (height, width), strict=True):
         if said not in (None, given):
             size = " x ".join(str(side or "any") for side in net.size)
             message = f"the program was exported for pictures of {size} px (height x width)"
             raise ArtefactError(message, path="source", value=f"{height} x {width}")
     return net
+
+
+def _unread(path: Path, written_by: str | None, reason: str) -> str:
+    """What is wrong with a program that cannot be read: another PyTorch's, or damaged."""
+    if written_by == torch.__version__:
+        return f"{path} is damaged ({reason}); it was written by this PyTorch, {written_by}"
+    if written_by is None:
+        return (
+            f"{path} is damaged or of another PyTorch than this one, {torch.__version__}: it does "
+            f"not say which ({reason})"
+        )
+    return (
+        f"{path} was written by PyTorch {written_by} and cannot be read by {torch.__version__}"
+        f" ({reason}); export it again with this version"
+    )
 
 
 def _input_shape(module: fx.GraphModule) -> list[Any]:
@@ -118,9 +129,13 @@ def _quiet() -> Iterator[None]:
 # --- what a file may hold ---------------------------------------------------------------------
 
 
-def _checked(path: Path) -> str:
-    """The version of PyTorch that wrote it. ArtefactError if reading it would execute anything."""
-    version = "of unknown version"
+def _checked(path: Path) -> str | None:
+    """The version of PyTorch that wrote it, if the archive says it.
+
+    Raises:
+        ArtefactError: Reading it would execute something.
+    """
+    version = None
     try:
         with zipfile.ZipFile(path) as archive:
             for name in archive.namelist():
@@ -129,12 +144,12 @@ def _checked(path: Path) -> str:
                 if name.endswith(".json"):
                     content = json.loads(archive.read(name))
                     _check_json(path, content)
-                    version = str(content.get("torch_version", version))
+                    version = content.get("torch_version", version)
                 elif "/data/sample_inputs/" in name:
                     _check_pickle(path, archive.read(name))
     except (zipfile.BadZipFile, OSError, ValueError) as error:
         raise ArtefactError(f"{path} is damaged: {error}", path="source") from error
-    return version
+    return None if version is None else str(version)
 
 
 def _check_pickle(path: Path, content: bytes) -> None:

@@ -103,12 +103,19 @@ class Graph:
 
         What torch.export traced may have the example's batch of 1 written into it.
         """
+        return self.why_one_at_a_time is None
+
+    @cached_property
+    def why_one_at_a_time(self) -> str | None:
+        """What went wrong with two samples at once; None: nothing."""
         two = torch.rand((2, *self.example_shape[1:]), generator=torch.Generator().manual_seed(0))
         try:
             with torch.no_grad():
-                return same_entries(self.module(two.clone()), self.original(two.clone()))
-        except Exception:
-            return False
+                is_same = same_entries(self.module(two.clone()), self.original(two.clone()))
+        except Exception as error:
+            lines = str(error).strip().splitlines()
+            return ": ".join([type(error).__name__, *lines[:1]])
+        return None if is_same else "the graph answers two otherwise than the network itself does"
 
     @cached_property
     def grown(self) -> dict[fx.Node, tuple[int, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
+from math import ceil, prod
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,11 @@ class Layout:
     def nbytes(self) -> int:
         """Bytes of the elements."""
         return prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes that the elements take where they cross a cut: bools go eight to a byte."""
+        return ceil(prod(self.shape) / 8) if self.dtype == torch.bool else self.nbytes
 
     @property
     def type_name(self) -> str:

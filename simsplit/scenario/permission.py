@@ -19,6 +19,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, ParamSpec, TypeVar
 
+from simsplit.errors import article
 from simsplit.scenario.places import VARIABLE, search_path
 
 HINT = (
@@ -88,7 +89,8 @@ def give(thing: Any) -> str:
         ValueError: It has no place of its own in a file, so that its changes could not be seen.
     """
     if not isinstance(thing, type | FunctionType):
-        raise ValueError(f"is a {type(thing).__name__}: hand over its class, or its name as text")
+        kind = article(type(thing).__name__)
+        raise ValueError(f"is {kind}: hand over its class, or its name as text")
     module, name = str(thing.__module__), thing.__qualname__
     if not name.isidentifier():
         raise ValueError(f"{name} does not stand at the top of a module")

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
-from simsplit.errors import ContractError, ScenarioError, SimsplitError
+from simsplit.errors import ContractError, ScenarioError, SimsplitError, article
 from simsplit.files import Stamp, stamp
 from simsplit.scenario.permission import HINT, given, is_permitted
 from simsplit.scenario.places import VARIABLE, search_path
@@ -84,13 +84,9 @@ def build_target(
     with users_code(f"{target} cannot be built with {takes}", where, dict(options or {}) or target):
         thing = made(*args, **dict(options or {}))
     if base is not None and not any(_is_of(type(thing), one) for one in _several(base)):
-        message = f"made {_article(type(thing).__name__)}, which {_lack(type(thing), base)}"
+        message = f"made {article(type(thing).__name__)}, which {_lack(type(thing), base)}"
         raise ScenarioError(f"{target} {message}", path=path, value=target)
     return thing
-
-
-def _article(noun: str) -> str:
-    return f"{'an' if noun[0] in 'aeioAEIO' else 'a'} {noun}"
 
 
 def made_of(

@@ -17,8 +17,10 @@ from simsplit.scenario.mistakes import together
 from simsplit.tasks.datasets import SPLITS, Dataset, open_dataset
 from simsplit.tasks.sets.arrays import check_classes
 from simsplit.tasks.sets.contract import DataError, NoSplit
+from simsplit.tasks.sets.samples import SampleSet
 
 MOST_FAULTS = 20
+MOST_NAMED = 5  # pictures of a remark
 MOST_DRAWN = 4096  # samples of a set that simsplit makes itself that are looked at per split
 
 
@@ -50,6 +52,7 @@ class Survey:
         counts: Samples (or boxes, or pixels) per class, by head.
         faults: What is wrong, at most `MOST_FAULTS`.
         is_missing: The data set has no such split.
+        without_area: Boxes without area, which are left out, by the picture's file or number.
     """
 
     split: str
@@ -57,6 +60,7 @@ class Survey:
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     faults: list[SimsplitError] = field(default_factory=list)
     is_missing: bool = False
+    without_area: dict[str, int] = field(default_factory=dict)
 
 
 def named_data(name: str, *, fit: str | None = None) -> NamedData:
@@ -122,11 +126,18 @@ def _surveyed(data: NamedData, split: str, told: Callable[[int, int], None] | No
                 break
         else:
             _count(row, totals)
+            _note_boxes(dataset, position, row, survey)
         if told is not None:
             told(position + 1, count)
     for head, names in dataset.heads.items():
         survey.counts[head] = {name: int(n) for name, n in zip(names, totals[head], strict=False)}
     return survey
+
+
+def _note_boxes(dataset: Dataset, position: int, row: dict[str, Any], survey: Survey) -> None:
+    if "boxes" in row and isinstance(dataset, SampleSet) and (n := dataset.without_area(position)):
+        files = dataset.files_of(position)
+        survey.without_area[files[0].name if files else f"sample {position}"] = n
 
 
 def _count(row: dict[str, Any], totals: dict[str, Any]) -> None:
@@ -150,6 +161,17 @@ def tell_faults(data: NamedData, surveys: list[Survey]) -> None:
         raise together(faults)
     if all(survey.is_missing for survey in surveys):
         raise DataError(f"{data_name(data.spec)} has none of the splits {', '.join(SPLITS)}")
+
+
+def remarks_of(surveys: list[Survey]) -> list[str]:
+    """What is left out without being wrong: boxes without area, with the first pictures' names."""
+    return [
+        f"{survey.split}: {sum(boxes.values())} boxes without area are left out, of "
+        f"{len(boxes)} pictures: {', '.join(list(boxes)[:MOST_NAMED])}"
+        + (", …" if len(boxes) > MOST_NAMED else "")
+        for survey in surveys
+        if (boxes := survey.without_area)
+    ]
 
 
 def table_of(surveys: list[Survey]) -> Iterator[list[str]]:

@@ -113,11 +113,11 @@ def whole_graph(network: Network, height: int, width: int, path: str = "network"
         path: Where the recipe says it.
 
     Raises:
-        ScenarioError: It takes one picture at a time.
+        ScenarioError: It takes one picture at a time; the error says why.
     """
     with said_at(path, network.name):
         graph = open_graph(network, height, width)
-    if not graph.takes_batches:
-        message = "this network's graph takes one picture at a time and cannot be trained"
+    if (why := graph.why_one_at_a_time) is not None:
+        message = f"this network's graph takes one picture at a time and cannot be trained ({why})"
         raise ScenarioError(message, path=f"{path}.source", value=network.source)
     return graph

@@ -61,14 +61,15 @@ class Coco(SampleSet):
             said = "{} x {} px".format(*picture.size)
             message = f"{self.annotations.name} says {said} of this picture"
             raise DataError(message, value="{} x {} px".format(*image.shape[:2]))
-        kept = [one for one in picture.objects if min(one["bbox"][2:]) > 0]
-        corners = np.array([one["bbox"] for one in kept], np.float32).reshape(-1, 4)
+        corners = np.array([o["bbox"] for o in picture.objects], np.float32).reshape(-1, 4)
         corners[:, 2:] += corners[:, :2]
         sample: Sample = {
             "image": image,
             "boxes": corners,
-            "box_labels": np.array([self.numbers[o["category_id"]] for o in kept], np.int64),
-            "box_crowd": np.array([bool(o.get("iscrowd", 0)) for o in kept], np.bool_),
+            "box_labels": np.array(
+                [self.numbers[o["category_id"]] for o in picture.objects], np.int64
+            ),
+            "box_crowd": np.array([bool(o.get("iscrowd", 0)) for o in picture.objects], np.bool_),
         }
         return sample | ({"segmentation": self._class_map(picture)} if self.masks else {})
 

@@ -51,6 +51,11 @@ class SampleSet(Dataset):
             files = self.files_of(position)
             raise error.of(files[0] if files else f"sample {position}") from None
 
+    def without_area(self, position: int) -> int:
+        """How many boxes of a sample have no area on disk; they are left out."""
+        boxes = self.sample(position).get("boxes", np.empty((0, 4)))
+        return len(boxes) - int((boxes[:, 2:] > boxes[:, :2]).all(axis=1).sum())
+
     def read(self, positions: Sequence[int]) -> Arrays:
         """The samples at these positions, stacked."""
         samples = [self.fitted_sample(position) for position in positions]

@@ -153,10 +153,23 @@ def test_every_other_type_travels_bit_for_bit(
 ) -> None:
     codec = TensorsCodec([array.shape for _, array in typed], dtype, [name for name, _ in typed])
     payload = codec.encode([array for _, array in typed])
-    assert len(payload) == codec.payload_bytes == sum(array.nbytes for _, array in typed)
+    sizes = (-(-a.size // 8) if name == "bool" else a.nbytes for name, a in typed)
+    assert len(payload) == codec.payload_bytes == sum(sizes)
     for (_, sent), got in zip(typed, codec.decode(payload), strict=True):
         assert (got.dtype, got.shape) == (sent.dtype, sent.shape)
         assert got.tobytes() == sent.tobytes()
+
+
+@pytest.mark.parametrize(("count", "size"), [(0, 0), (1, 1), (8, 1), (9, 2), (144, 18)])
+def test_bools_are_bits(count: int, size: int) -> None:
+    mask = np.random.default_rng(count).random(count) < 0.5
+    codec = TensorsCodec([(count,), (3,)], "float32", ["bool", "int32"])
+    payload = codec.encode([mask, np.arange(3, dtype=np.int32)])
+    assert len(payload) == codec.payload_bytes == size + 12
+    got, places = codec.decode(payload)
+    assert got.dtype == bool and got.tolist() == mask.tolist() and places.tolist() == [0, 1, 2]
+    with pytest.raises(CodecError, match=f"{size + 13} bytes where {size + 12} were agreed"):
+        codec.decode(payload + b"0")
 
 
 @pytest.mark.parametrize(("dtype", "size"), [("float32", 4), ("float16", 2), ("uint8", 1)])

@@ -154,6 +154,24 @@ def _version(name: str, content: bytes) -> bytes:
     return json.dumps(stored).encode()
 
 
+def _schema(name: str, content: bytes) -> bytes:
+    """Of this PyTorch, and its graph lacks an entry."""
+    if not name.endswith("models/model.json") and "/models/" not in name:
+        return content
+    stored = json.loads(content)
+    del stored["graph_module"]["graph"]["nodes"]
+    return json.dumps(stored).encode()
+
+
+def _unsaid(name: str, content: bytes) -> bytes:
+    """Says nothing of what wrote it, and its graph lacks an entry."""
+    if not name.endswith("models/model.json") and "/models/" not in name:
+        return content
+    stored = json.loads(_schema(name, content))
+    del stored["torch_version"]
+    return json.dumps(stored).encode()
+
+
 @pytest.mark.parametrize(
     ("change", "more", "said"),
     [
@@ -164,6 +182,8 @@ def _version(name: str, content: bytes) -> bytes:
         (_as_it_is, {"net/data/weights/model.pt": b"x"}, "an object in net/data/weights/model.pt"),
         (_as_it_is, {"net/data/x.json": b'{"expr_str": "exec(s0)"}'}, "the expression 'exec(s0)'"),
         (_version, {}, "written by PyTorch 9.9.0 and cannot be read by"),
+        (_schema, {}, "'nodes'); it was written by this PyTorch, "),
+        (_unsaid, {}, "damaged or of another PyTorch than this one"),
     ],
 )
 def test_nothing_of_a_program_is_executed(

@@ -362,6 +362,37 @@ class OneAtATime(nn.Module):
 def test_a_graph_for_one_sample_says_so() -> None:
     graph = trace(OneAtATime(), images(8))
     assert not graph.takes_batches
+    why = graph.why_one_at_a_time
+    assert why is not None and why.startswith("RuntimeError: Expected input at ")
+    assert "\n" not in why
+
+
+class Centred(nn.Module):
+    """Its answer to a picture depends on the pictures beside it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x - x.mean(dim=tuple(range(x.dim())))
+
+
+class NotForTwo(nn.Module):
+    """Runs out of something with two pictures, not with one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) > 1:
+            raise MemoryError("out of memory\nsecond line")
+        return self.conv(x)
+
+
+def test_the_cause_of_one_at_a_time_is_kept() -> None:
+    graph = trace(nn.Sequential(nn.Conv2d(3, 4, 3)), images(8))
+    assert graph.why_one_at_a_time is None
+    graph = trace(NotForTwo(), images(8))
+    graph.__dict__["module"] = NotForTwo()
+    assert graph.why_one_at_a_time == "MemoryError: out of memory"
 
 
 def test_the_two_sides_add_up() -> None:

@@ -197,6 +197,7 @@ BAD: dict[str, tuple[Callable[[], bytes], list[str]]] = {
         ["Python objects (torch.nn", "state_dict() alone"],
     ),
     "list": (lambda: saved([1, 2]), ["holds no state dict: it is a list"]),
+    "a number": (lambda: saved(3), ["holds no state dict: it is an int"]),
     "no tensors": (lambda: saved({"epoch": 3, "lr": 0.1}), ["no state dict; it holds epoch, lr"]),
     "nothing": (lambda: saved({}), ["holds no state dict; it holds nothing"]),
     "noise": (lambda: bytes(range(1, 250)) * 3, ["of no kind that is known", NEITHER]),

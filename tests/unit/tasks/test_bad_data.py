@@ -15,9 +15,10 @@ from PIL import Image
 
 import data_folders as folders
 from simsplit.errors import ScenarioError
+from simsplit.scenario.data import CocoData
 from simsplit.scenario.load import load
 from simsplit.tasks.datasets import open_dataset
-from simsplit.tasks.survey import NamedData, surveyed
+from simsplit.tasks.survey import NamedData, Survey, remarks_of, surveyed
 
 Write = Callable[[Path], Any]
 
@@ -519,3 +520,25 @@ def load_spec(content: dict[str, Any]) -> Any:
     from simsplit.scenario.operating_points import Task
 
     return Task.model_validate({"dataset": content}).dataset
+
+
+def test_boxes_without_area_are_counted_and_named(tmp_path: Path) -> None:
+    content = folders.coco_content()
+    flat = [{**content["annotations"][0], "id": 90 + n, "bbox": [3, 4, n, 0]} for n in (0, 6)]
+    content["annotations"] += flat
+    folders.coco(tmp_path, content)
+    spec = CocoData(kind="coco", path=str(tmp_path), fit="resize")
+    data = open_dataset(spec, "test", height=20, width=30)
+    whole = data.arrays(range(len(data)))["box_labels"]
+    assert (whole >= 0).sum() == len(content["annotations"]) - 2
+    surveys = surveyed(NamedData(spec, (20, 30)))
+    test = next(survey for survey in surveys if survey.split == "test")
+    assert test.without_area == {"a.png": 2} and not test.faults
+    said = "test: 2 boxes without area are left out, of 1 pictures: a.png"
+    assert said in remarks_of(surveys)
+
+
+def test_many_pictures_with_boxes_without_area_are_not_all_named() -> None:
+    survey = Survey("train", without_area={f"{n}.png": 2 for n in range(7)})
+    text = "train: 14 boxes without area are left out, of 7 pictures: 0.png, 1.png, 2.png, 3.png, 4.png, …"
+    assert remarks_of([survey, Survey("test")]) == [text]
