@@ -199,7 +199,7 @@ SETTINGS: dict[str, tuple[Write, str]] = {
     "unknown key": (_settings(clases=["a"]), r"task\.dataset\.clases: unknown key.*'classes'"),
     "key of another kind": (
         lambda top: {"kind": "photographs", "noise": 0.1},
-        r"task\.dataset\.noise: unknown key of kind 'photographs' \(it belongs to kind 'shapes'",
+        r"task\.dataset\.noise: unknown key of kind 'photographs' \(it belongs to kind 'streets', 'shapes'",
     ),
     "noise beyond one": (lambda top: {"kind": "shapes", "noise": 1.5}, r"task\.dataset\.noise: "),
     "shapes of another size": (lambda top: {"kind": "shapes"}, r"task\.dataset: shapes have another size"),
