@@ -264,7 +264,7 @@ def refer_codes(content: dict[str, Any], folder: Path | None, collected: Collect
             point["code"] = reference(CODE, found)
             card = _card_at(point["code"], f"{path}.code")
             for key, value in (("split", card["cut"]), ("scheme", card["scheme"])):
-                _decide(point, said.get(key, value), key, value, path)
+                _decide(point, said.get(key, value), key, card, path)
 
 
 def _no_code(name: str, folder: Path | None, path: str) -> SimsplitError:
@@ -283,10 +283,15 @@ def _no_code(name: str, folder: Path | None, path: str) -> SimsplitError:
     return ScenarioError(message, path=path, value=name, choices=_bundled_codes())
 
 
-def _decide(point: dict[str, Any], said: object, key: str, value: str, path: str) -> None:
+def _decide(
+    point: dict[str, Any], said: object, key: str, card: Mapping[str, Any], path: str
+) -> None:
     """A key that the code decides: left out, or said the same."""
+    value = card[{"split": "cut"}.get(key, key)]
     if said != value:
         message = f"code '{Path(point['code']).name}' decides this"
+        if key == "split" and until_of(card) != value:
+            message += f": its encoder takes {value}, its decoder gives {until_of(card)}"
         raise ScenarioError(message, path=f"{path}.{key}", value=said, choices=[value])
     point[key] = value
 

@@ -140,6 +140,15 @@ def test_a_student_is_charged_and_what_it_replaces_is_not(folder: Path) -> None:
     assert points["student"].split == "input"
 
 
+def test_a_students_split_is_where_its_encoder_stands(folder: Path) -> None:
+    point = {"name": "student", "network": "cnn", "code": "student", "split": "body.2"}
+    with pytest.raises(ScenarioError) as caught:
+        scenario(operating_points=[*POINTS, point])
+    text = str(caught.value)
+    assert f"operating_points[{len(POINTS)}].split" in text and "input" in text
+    assert "its encoder takes input, its decoder gives body.2" in text
+
+
 def test_the_range_coder_takes_time(folder: Path) -> None:
     pipelines = opened()
     point = next(p for p in scenario().operating_points if p.name == "entropic")
