@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -28,6 +28,12 @@ _WHOLE = ("stem", "layer1", "layer2", "layer3", "decoder", "centre_head", "boxes
 _STAGES, _DECODER = (64, 128, 256), (160, 64)  # channels at strides 8 and 4, of width 1
 
 
+def _once_each(tasks: tuple[Task, ...]) -> tuple[Task, ...]:
+    if len(set(tasks)) < len(tasks):
+        raise ValueError("each task once")
+    return tasks
+
+
 class StreetNetOptions(Spec):
     """What a scenario may say of the network.
 
@@ -36,7 +42,7 @@ class StreetNetOptions(Spec):
     """
 
     width: Annotated[Positive, Field(le=4)] = 0.5
-    tasks: Annotated[tuple[Task, ...], Field(min_length=1)] = TASKS
+    tasks: Annotated[tuple[Task, ...], Field(min_length=1), AfterValidator(_once_each)] = TASKS
     most_boxes: Annotated[Count, Field(le=100)] = 32
 
 

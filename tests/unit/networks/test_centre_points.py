@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
+from simsplit.errors import ScenarioError
 from simsplit.networks.catalogue import open_network
 from simsplit.networks.centre_points import CentreBoxes
 from simsplit.networks.cuts import cut, points
@@ -86,3 +89,28 @@ def test_tasks_are_chosen(tasks: list[str], names: set[str]) -> None:
     module = open_network("street_net", height=32, width=32, options={"tasks": tasks})
     assert set(module(torch.zeros(1, 3, 32, 32))) == names
     assert trace(module, torch.zeros(1, 3, 32, 32)).takes_batches
+
+
+@pytest.mark.parametrize(
+    ("options", "path", "message"),
+    [
+        ({"width": 0}, "options.width", "greater than 0"),
+        ({"width": 5}, "options.width", "less than or equal to 4"),
+        ({"tasks": []}, "options.tasks", "at least 1"),
+        ({"tasks": ["depth"]}, "options.tasks[0]", "disparity"),
+        ({"tasks": ["detection", "detection"]}, "options.tasks", "each task once"),
+        ({"most_boxes": 0}, "options.most_boxes", "greater than or equal to 1"),
+        ({"scale": 1}, "options.scale", "unknown key"),
+    ],
+)
+def test_bad_options_are_told_with_their_path(
+    options: dict[str, Any], path: str, message: str
+) -> None:
+    with pytest.raises(ScenarioError, match=message) as told:
+        open_network("street_net", height=32, width=32, options=options)
+    assert told.value.path == path
+
+
+def test_a_side_that_does_not_divide() -> None:
+    with pytest.raises(ScenarioError, match="multiples of 16"):
+        open_network("street_net", height=32, width=40)

@@ -13,6 +13,7 @@ import torch
 from simsplit.errors import ScenarioError
 from simsplit.scenario.operating_points import Network
 from simsplit.tasks.scorer import Scorer
+from simsplit.tasks.wanted import centre_maps
 
 N, H, W = 2, 8, 12
 RNG = np.random.default_rng(0)
@@ -86,6 +87,10 @@ WRONG: dict[str, tuple[Any, Any, list[str]]] = {
     "boxes without scores": (DETECTION, boxes(scores=None), ["boxes float32 (2, 4), labels int64 (2,)", "tensors called boxes, scores, labels"]),
     "logits for boxes": (DETECTION, LOGITS, ["gives float32 (1, 10)", "tensors called boxes, scores, labels"]),
     "boxes of five numbers": (DETECTION, boxes(boxes=torch.zeros(2, 5)), ["boxes float32 (2, 5)", "boxes (n, 4), scores (n,) and labels (n,)"]),
+    "boxes of two pictures": (DETECTION, boxes(boxes=torch.zeros(2, 3, 4), scores=torch.zeros(2, 3), labels=torch.ones(2, 3).long()), ["boxes float32 (2, 3, 4)", "maybe behind a batch of 1"]),
+    "boxes of a batch, labels of none": (DETECTION, boxes(boxes=torch.zeros(1, 2, 4), scores=torch.zeros(1, 2)), ["boxes float32 (1, 2, 4)", "labels int64 (2,)", "labels (n,)"]),
+    "a score of no box": (DETECTION, boxes(boxes=torch.zeros(1, 2, 4), scores=torch.tensor(0.5)), ["scores float32 ()", "scores (n,)"]),
+    "NaN score of a batch": (DETECTION, boxes(boxes=torch.zeros(1, 2, 4), scores=torch.tensor([[0.2, NAN]]), labels=torch.ones(1, 2).long()), ["1 of 2 scores that are NaN"]),
     "fewer labels than boxes": (DETECTION, boxes(labels=torch.tensor([1])), ["labels int64 (1,)", "labels (n,)"]),
     "labels of floats": (DETECTION, boxes(labels=torch.tensor([1.0, 2.0])), ["labels that are whole numbers"]),
     "boxes of whole numbers": (DETECTION, boxes(boxes=torch.zeros(2, 4, dtype=torch.int64)), ["boxes and scores in floating point"]),
@@ -123,6 +128,38 @@ def test_an_answer_that_the_data_set_cannot_judge_is_told_before_anything_runs(n
         scorer(answer, classes)
     for part in parts:
         assert part in str(caught.value), str(caught.value)
+
+
+def test_boxes_may_stand_behind_a_batch_of_one() -> None:
+    plain = boxes()[0]
+    batched = {name: values[None] for name, values in plain.items()}
+    spec = DETECTION | {"min_score": 0.6}
+    for output in (batched, {"found": batched, "map": MAP}):
+        said = spec | ({"output": "found"} if "found" in output else {})
+        found, one = scorer(said).read(output, 0)[0], scorer(spec).read([plain], 0)[0]
+        assert isinstance(found, dict) and isinstance(one, dict)
+        assert {k: v.tolist() for k, v in found.items()} == {k: v.tolist() for k, v in one.items()}
+        assert found["labels"].tolist() == [1]
+
+
+def test_raw_maps_of_a_detector_have_the_data_sets_classes() -> None:
+    said = DETECTION | {"centres": "heat", "extents": "sides"}
+    (wanted,) = scorer(said).wanted
+    heat, sides = torch.zeros(3, 2, 4, 5), torch.zeros(3, 4, 4, 5)
+    maps = centre_maps({"heat": heat, "sides": sides}, wanted)
+    assert maps is not None and maps[0] is heat and maps[1] is sides
+    (other,) = scorer(said | {"labels": [7, 3]}).wanted
+    for output, of, parts in (
+        ({"heat": heat}, wanted, ("answer.extents", "no such tensor", "'sides'")),
+        ({"heat": heat[:, :1], "sides": sides}, wanted, ("centres (3, 1, 4, 5)", "(B, 2, h, w)")),
+        ({"heat": heat, "sides": sides[:, :3]}, wanted, ("extents (3, 3, 4, 5)",)),
+        ({"heat": heat, "sides": sides[..., 1:]}, wanted, ("extents (3, 4, 4, 4)",)),
+        ({"heat": heat, "sides": sides}, other, ("centres (B, 7, h, w)",)),
+    ):
+        with pytest.raises(ScenarioError) as caught:
+            centre_maps(output, of)
+        assert all(part in str(caught.value) for part in parts), str(caught.value)
+    assert centre_maps({}, scorer(DETECTION).wanted[0]) is None
 
 
 def test_without_known_classes_the_labels_themselves_bound_them() -> None:

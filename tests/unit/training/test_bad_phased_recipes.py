@@ -70,6 +70,41 @@ def task(**answer: Any) -> dict[str, Any]:
     return NETWORK | {"network": NETWORK["network"] | {"answer": answer}}  # type: ignore[operator]
 
 
+def tasks(answers: list[dict[str, Any]]) -> dict[str, Any]:
+    return NETWORK | {"network": NETWORK["network"] | {"answer": answers}}  # type: ignore[operator]
+
+
+def network(**objectives: Any) -> dict[str, Any]:
+    answered = RANDOM | {"answer": {"kind": "classification"}}
+    phases = [{"train": "network", "steps": 2, "objectives": objectives}]
+    return NETWORK | {"network": answered, "phases": phases}
+
+
+STREET = {
+    "kind": "network",
+    "network": {
+        "source": "street_net",
+        "options": {"width": 0.25},
+        "answer": [
+            {"kind": "segmentation", "output": "segmentation"},
+            {"kind": "detection", "centres": "centres", "extents": "extents"},
+        ],
+    },
+    "data": "streets",
+    "height": 32,
+    "width": 64,
+    "train_images": 2,
+    "test_images": 2,
+    "batch": 2,
+    "phases": [{"train": "network", "steps": 2}],
+}
+
+
+def street(**answer: Any) -> dict[str, Any]:
+    detection = {"kind": "detection", **answer}
+    return STREET | {"network": STREET["network"] | {"answer": detection}}  # type: ignore[operator]
+
+
 BAD: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "unknown key": (GOOD | {"cutt": "body.2"}, ("cutt", "cut")),
     "no cut": ({k: v for k, v in GOOD.items() if k != "cut"}, ("cut",)),
@@ -152,7 +187,84 @@ BAD: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         task(kind="segmentation"),
         ("network.answer: an answer of kind 'segmentation'",),
     ),
-    "boxes": (task(kind="detection"), ("no training for this kind of answer", "detection")),
+    "boxes": (
+        task(kind="detection"),
+        ("network.answer.kind: no training for this kind of answer", "centres and extents"),
+    ),
+    "boxes among others": (
+        tasks([{"kind": "classification", "output": 0}, {"kind": "detection"}]),
+        ("network.answer[1].kind: no training for this kind of answer", "detection"),
+    ),
+    "centres without extents": (
+        task(kind="detection", centres="centres"),
+        ("network.answer: centres and extents", "go together"),
+    ),
+    "boxes that digits lack": (
+        task(kind="detection", centres="a", extents="b"),
+        ("network.answer: an answer of kind 'detection' is held against 'boxes'",),
+    ),
+    "no such maps": (
+        street(centres="heat", extents="extents"),
+        ("network.answer.centres: the network gives no such tensor but", "'heat'", "centres"),
+    ),
+    "maps of other classes": (
+        street(centres="extents", extents="extents"),
+        ("network.answer: the network gives centres (1, 4, 8, 16)", "centres (B, 3, h, w)"),
+    ),
+    "a task that the network lacks": (
+        network(task={"label": 1}),
+        ("phases[0].objectives.task: the network has no answer 'label'", "classification"),
+    ),
+    "no weight for an answer": (
+        STREET | {"phases": [{"train": "network", "objectives": {"task": {"detection": 1}}}]},
+        ("phases[0].objectives.task: gives no weight to 'segmentation'",),
+    ),
+    "a weight below zero": (
+        network(task={"classification": -1}),
+        ("phases[0].objectives.task.classification", "-1"),
+    ),
+    "all answers weigh nothing": (network(task={"classification": 0}), ("all objectives are 0",)),
+    "a task as a word": (network(task="label"), ("phases[0].objectives.task", "'label'")),
+    "uncertainty of nothing": (
+        network(distill=1, uncertainty=True),
+        ("phases[0].objectives: uncertainty weighs the losses of the answers", "task: 1"),
+    ),
+    "uncertainty as a number": (network(task=1, uncertainty=2), ("objectives.uncertainty", "2")),
+    "soft IoU below zero": (network(task=1, jaccard=-1), ("phases[0].objectives.jaccard", "-1")),
+    "compressibility as a list": (
+        network(compressibility=[1]),
+        ("phases[0].objectives.compressibility: a weight, or a mapping", "normalised_by"),
+    ),
+    "compressibility of nothing": (
+        network(compressibility=0),
+        ("phases[0].objectives.compressibility.weight", "0"),
+    ),
+    "compressibility normalised otherwise": (
+        network(compressibility={"weight": 1, "normalised_by": "rang"}),
+        ("objectives.compressibility.normalised_by", "rang", "range"),
+    ),
+    "compressibility nowhere": (
+        network(task=1, compressibility=1),
+        ("phases[0]: compressibility of a network says at which node: at",),
+    ),
+    "compressibility at no node": (
+        network(task=1, compressibility={"weight": 1, "at": "body.7"}),
+        ("phases[0].objectives.compressibility.at: no such node", "body.7", "body.2"),
+    ),
+    "compressibility of a vector": (
+        network(task=1, compressibility={"weight": 1, "at": "hidden.1"}),
+        ("phases[0].objectives.compressibility: compressibility is of maps", "(32,)"),
+    ),
+    "compressibility behind a frozen head": (
+        phase(objectives={"compressibility": 1}),
+        ("phases[0]: compressibility shapes the head, which must train",),
+    ),
+    "compressibility at the cut and elsewhere": (
+        phase(train="network", objectives={"compressibility": {"weight": 1, "at": "deep.1"}}),
+        ("phases[0]: compressibility is of the feature at the cut",),
+    ),
+    "pictures below nothing": (GOOD | {"validation_images": -1}, ("validation_images", "-1")),
+    "memory of codes": (GOOD | {"channels_last": True}, ("channels_last: unknown key",)),
     "eleven classes": (task(kind="classification", classes=11), ("11", "10")),
     "objectives of one word": (
         phase(objectives="task"),
