@@ -142,6 +142,37 @@ def test_latents_come_back_within_half_a_step(name: str, form: str) -> None:
 
 
 @cases([name for name in DIGITAL if name != "own digital"])
+def test_what_a_frozen_encoder_gives_in_training_is_what_arrives(name: str, form: str) -> None:
+    code = code_of(name, form)
+    assert isinstance(code, DigitalCode) and code.rounds
+    latents = code.encode(features(form, 4, seed=2))
+    arrived = np.stack([code.unpack(code.pack(row)) for row in latents.numpy()])
+    np.testing.assert_array_equal(code.rounded(latents).numpy(), arrived)
+    assert code.header_bytes is not None and len(code.pack(latents[0].numpy())) > code.header_bytes
+
+
+@pytest.mark.parametrize("name", ["bottleneck", "entropic", "jscc", "nested"])
+@pytest.mark.parametrize("until", [(9, 5, 7), (4, 10, 14), (9,)], ids=["map", "larger", "vector"])
+def test_the_decoder_leads_where_it_is_told(name: str, until: tuple[int, ...]) -> None:
+    """To another map, to one twice as large; not from a map of 5 x 7 to a vector."""
+    spec = spec_of(name, "map")
+    if until == (9,):
+        with pytest.raises(ScenarioError, match="never gives the 1 x 1"):
+            make_code(spec, SHAPES["map"], until=until)
+        return
+    code, seen = make_code(spec, SHAPES["map"], until=until), features("map")
+    code.calibrate(seen, torch.rand((40, *until)))
+    with torch.no_grad():
+        code.settle(seen)
+    passed = code.through(seen, Noise(), torch.Generator().manual_seed(1))
+    assert passed.feature.shape == (40, *until) and code.given_shape == until
+    halves = [n.startswith(code.decoder_names) for n, _ in code.named_parameters()]
+    assert True in halves and False in halves
+    encoder, decoder = code.operators()
+    assert total_macs(encoder) > 0 and total_macs(decoder) > 0
+
+
+@cases([name for name in DIGITAL if name != "own digital"])
 def test_a_flipped_bit_is_noticed(name: str, form: str) -> None:
     code = code_of(name, form)
     assert isinstance(code, DigitalCode)
@@ -213,6 +244,26 @@ def test_an_error_names_the_clause(clause: int, tmp_path: Path) -> None:
     spec: CodeSpec = TypeAdapter(CodeSpec).validate_python(content)
     with pytest.raises(ScenarioError, match=f"breaks clause {clause} of codes"):
         make_code(spec, (12,))
+
+
+@pytest.mark.parametrize("shape", [(2, 6), (7,)])
+def test_an_own_code_leads_where_it_is_told(shape: tuple[int, ...], tmp_path: Path) -> None:
+    body = (
+        "    def __init__(self, until_shape): self.until_shape = until_shape\n"
+        "    def encode(self, f): return f.numpy().tobytes()\n"
+        f"    def decode(self, p): return torch.ones({shape})\n"
+    )
+    (tmp_path / f"leading_{len(shape)}.py").write_text(f"import torch\nclass Own:\n{body}")
+    target = f"leading_{len(shape)}:Own"
+    content = {"kind": "custom", "target": target, "scheme": "separate"}
+    spec: CodeSpec = TypeAdapter(CodeSpec).validate_python(content)
+    if shape == (7,):
+        with pytest.raises(ScenarioError, match="breaks clause 2 of codes"):
+            make_code(spec, (12,), until=(2, 6))
+        return
+    code = make_code(spec, (12,), until=(2, 6))
+    assert isinstance(code, DigitalCode)
+    assert code.unpack(code.pack(np.ones(12, np.float32))).shape == (2, 6)
 
 
 def test_the_channel_inside_plays_no_part(tmp_path: Path) -> None:
