@@ -39,10 +39,6 @@ RANK = {room: rank for rank, room in enumerate(ORDER)}
 MOST_AT_THE_TOP = 24
 MOST_LINES = 400
 MOST_LINES_OF_A_CLASS = 150
-EXEMPT_CLASSES = {  # until the two pipelines are merged
-    "pipeline/trained.py",
-    "pipeline/traced.py",
-}
 ONLY_IN = {
     "simpy": ("sim/", "study/known_queues.py"),  # known answers drive single stations
     "sionna": ("phy/",),
@@ -237,6 +233,6 @@ def test_files_and_classes_stay_readable(name: str) -> None:
     text = (PACKAGE / name).read_text(encoding="utf-8")
     assert len(text.splitlines()) <= MOST_LINES
     classes = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef))
-    for node in classes if name not in EXEMPT_CLASSES else ():
+    for node in classes:
         length = (node.end_lineno or node.lineno) - node.lineno + 1
         assert length <= MOST_LINES_OF_A_CLASS, f"class {node.name}: {length} lines"

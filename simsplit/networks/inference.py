@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simsplit.networks.costs import record
+from simsplit.networks.devices import CPU, on_cpu, on_device
 from simsplit.networks.split_model import SplitModel, as_images
 from simsplit.operators import Operators
 from simsplit.seeds import one_thread
@@ -22,6 +23,7 @@ from simsplit.seeds import one_thread
 FORWARD_BATCH = 8
 
 Floats = NDArray[np.float32]
+Answering = Callable[[Tensor], dict[str, Tensor]]  # features → named answers
 
 
 class Inference:
@@ -29,10 +31,11 @@ class Inference:
 
     Args:
         model: A trained network in evaluation mode.
+        device: What runs it, one of `simsplit.networks.devices.DEVICES`.
     """
 
-    def __init__(self, model: SplitModel) -> None:
-        self._model = model
+    def __init__(self, model: SplitModel, device: str = CPU) -> None:
+        self._model, self._device = on_device(model, device), device
 
     @property
     def has_jscc(self) -> bool:
@@ -41,24 +44,24 @@ class Inference:
 
     def features(self, images: NDArray[np.uint8]) -> Floats:
         """Pictures ``(N, H, W, 1 or 3)`` → features ``(N, C, h, w)``."""
-        return _one(self._model_encode, images)
+        return self._one(self._model_encode, images)
 
     def latents(self, features: Floats) -> Floats:
         """Features → latents of the digital bottleneck ``(N, L, h, w)``."""
-        return _one(self._model.digital_encode, features)
+        return self._one(self._model.digital_encode, features)
 
     def from_latents(self, latents: Floats) -> Floats:
         """Dequantised latents → features."""
-        return _one(self._model.digital_decode, latents)
+        return self._one(self._model.digital_decode, latents)
 
     def symbols(self, features: Floats) -> NDArray[np.complex64]:
         """Features → JSCC symbols ``(N, k)`` complex64, mean power 1 per sample."""
-        result: NDArray[np.complex64] = _run(self._model.jscc_encode, features)[0]
+        result: NDArray[np.complex64] = self._run(self._model.jscc_encode, features)[0]
         return result
 
     def from_symbols(self, received: NDArray[np.complex64], noise_variance: Floats) -> Floats:
         """Received symbols and noise variance per complex symbol, ``(N, k)`` each → features."""
-        return _one(self._model.jscc_decode, received, noise_variance)
+        return self._one(self._model.jscc_decode, received, noise_variance)
 
     def answers(self, features: Floats) -> dict[str, NDArray[Any]]:
         """Features → answers as a user wants them.
@@ -67,26 +70,53 @@ class Inference:
             Streets: ``segmentation`` uint8 ``(N, H, W)``, ``disparity`` float32 ``(N, H, W)`` px,
             ``reconstruction`` uint8 ``(N, H, W, 3)``. Digits: ``label`` uint8 ``(N,)``.
         """
-        return _answers(self._model.answer, features)
+        return self._answers(self._model.answer, features)
 
     def confidence(self, features: Floats) -> NDArray[np.float64]:
         """Features → largest softmax probability of their answers ``(N,)``, in [0, 1]."""
-        return _confidence(self._model.answer, features)
+        return self._confidence(self._model.answer, features)
 
     def exit_features(self, images: NDArray[np.uint8]) -> Floats:
         """Pictures ``(N, H, W, 1 or 3)`` → features ahead of the early exit ``(N, C, h, w)``."""
-        return _one(lambda batch: self._model.exit_trunk(as_images(batch)), images)
+        return self._one(lambda batch: self._model.exit_trunk(as_images(batch)), images)
 
     def exit_answers(self, features: Floats) -> dict[str, NDArray[Any]]:
         """Features of ``exit_features`` → the early exit's answers, as those of ``answers``."""
-        return _answers(self._model.exit_answer, features)
+        return self._answers(self._model.exit_answer, features)
 
     def exit_confidence(self, features: Floats) -> NDArray[np.float64]:
         """Features of ``exit_features`` → confidence of the exit's answers ``(N,)`` in [0, 1]."""
-        return _confidence(self._model.exit_answer, features)
+        return self._confidence(self._model.exit_answer, features)
 
     def _model_encode(self, images: Tensor) -> Tensor:
         return self._model.encode(as_images(images))
+
+    def _confidence(self, answer: Answering, features: Floats) -> NDArray[np.float64]:
+        return self._one(lambda batch: confidence_of(answer(batch)), features).astype(np.float64)
+
+    def _answers(self, answer: Answering, features: Floats) -> dict[str, NDArray[Any]]:
+        names: list[str] = []
+
+        def final(batch: Tensor) -> tuple[Tensor, ...]:
+            finished = _finished(answer(batch))
+            names[:] = list(finished)
+            return tuple(finished.values())
+
+        return dict(zip(names, self._run(final, features), strict=True)) if len(features) else {}
+
+    def _one(self, forward: Callable[..., Tensor], *arrays: NDArray[Any]) -> Floats:
+        result: Floats = self._run(forward, *arrays)[0]
+        return result
+
+    def _run(
+        self, forward: Callable[..., Tensor | tuple[Tensor, ...]], *arrays: NDArray[Any]
+    ) -> tuple[NDArray[Any], ...]:
+        """``forward`` over batches of the fixed shape; one array per tensor it returns."""
+        parts: list[tuple[NDArray[Any], ...]] = []
+        for result, count in fixed_batches(forward, *arrays, device=self._device):
+            tensors = result if isinstance(result, tuple) else (result,)
+            parts.append(tuple(tensor[:count].numpy() for tensor in tensors))
+        return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
 
 def confidence_of(answers: dict[str, Tensor]) -> Tensor:
@@ -96,25 +126,6 @@ def confidence_of(answers: dict[str, Tensor]) -> Tensor:
     """
     logits = answers["segmentation"] if "segmentation" in answers else answers["label"]
     return logits.softmax(dim=1).amax(dim=1).reshape(len(logits), -1).mean(dim=1)
-
-
-def _confidence(
-    answer: Callable[[Tensor], dict[str, Tensor]], features: Floats
-) -> NDArray[np.float64]:
-    return _one(lambda batch: confidence_of(answer(batch)), features).astype(np.float64)
-
-
-def _answers(
-    answer: Callable[[Tensor], dict[str, Tensor]], features: Floats
-) -> dict[str, NDArray[Any]]:
-    names: list[str] = []
-
-    def final(batch: Tensor) -> tuple[Tensor, ...]:
-        finished = _finished(answer(batch))
-        names[:] = list(finished)
-        return tuple(finished.values())
-
-    return dict(zip(names, _run(final, features), strict=True)) if len(features) else {}
 
 
 def _finished(answers: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -131,24 +142,11 @@ def _finished(answers: dict[str, Tensor]) -> dict[str, Tensor]:
     return done
 
 
-def _one(forward: Callable[..., Tensor], *arrays: NDArray[Any]) -> Floats:
-    result: Floats = _run(forward, *arrays)[0]
-    return result
-
-
-def _run(
-    forward: Callable[..., Tensor | tuple[Tensor, ...]], *arrays: NDArray[Any]
-) -> tuple[NDArray[Any], ...]:
-    """``forward`` over batches of the fixed shape; one array per tensor it returns."""
-    parts: list[tuple[NDArray[Any], ...]] = []
-    for result, count in fixed_batches(forward, *arrays):
-        tensors = result if isinstance(result, tuple) else (result,)
-        parts.append(tuple(tensor[:count].numpy() for tensor in tensors))
-    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
-
-
 def fixed_batches(
-    forward: Callable[..., Any], *arrays: NDArray[Any], size: int = FORWARD_BATCH
+    forward: Callable[..., Any],
+    *arrays: NDArray[Any],
+    size: int = FORWARD_BATCH,
+    device: str = CPU,
 ) -> Iterator[tuple[Any, int]]:
     """``forward`` over batches of one fixed size: what it returns, and how many rows of it count.
 
@@ -156,12 +154,13 @@ def fixed_batches(
         forward: Takes one tensor per array.
         arrays: ``(N, ...)`` each.
         size: Rows of a batch.
+        device: Where the tensors are handed over; what is returned is on the CPU.
     """
     for start in range(0, len(arrays[0]), size):
         rows = [array[start : start + size] for array in arrays]
         with one_thread(), torch.inference_mode():
-            result = forward(*(_filled(part, size) for part in rows))
-        yield result, len(rows[0])
+            result = forward(*(_filled(part, size).to(device) for part in rows))
+        yield on_cpu(result, device), len(rows[0])
 
 
 def _filled(part: NDArray[Any], size: int) -> Tensor:

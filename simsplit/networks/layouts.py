@@ -68,7 +68,11 @@ class Layout:
 
     def to_tensor(self, array: NDArray[Any]) -> Tensor:
         """What `to_array` made, or came near, as a tensor of the layout's shape and type."""
-        tensor = torch.from_numpy(np.array(array, order="C")).reshape(self.shape)
+        return self.shaped(torch.from_numpy(np.array(array, order="C")))
+
+    def shaped(self, values: Tensor) -> Tensor:
+        """The values of `to_array`, in whatever shape, in the layout's shape and type."""
+        tensor = values.reshape(self.shape)
         return tensor.view(torch.bfloat16) if self.dtype == torch.bfloat16 else tensor
 
 

@@ -1,5 +1,6 @@
 """The chain without a clock: prepare what samples cost to send, score what arrived; its cache.
 
-Others use ``scenario.opened_pipelines``, which opens the pipelines of a scenario: ``trained`` for
-our own networks, ``traced`` for any other.
+``scenario.open_pipeline`` opens the `Pipeline` of a scenario: one chain per operating point
+(``chains``), those of ``models/`` in ``trained``, those of any other network in ``traced`` and
+``coded``.
 """

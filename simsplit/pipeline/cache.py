@@ -54,19 +54,21 @@ class ResultKey:
     """What requests of one result have in common.
 
     Attributes:
+        network: Whose answer it is; None: of the scenario's model.
         way: The operating point whose payload arrived, or what they share.
         sample: Index of the sample.
     """
 
+    network: str | None
     way: str | Shared
     sample: int
 
 
-def by_way(keys: Iterable[ResultKey]) -> dict[str | Shared, list[int]]:
-    """Samples of every way, in ascending order."""
-    ways: dict[str | Shared, list[int]] = {}
+def by_way(keys: Iterable[ResultKey]) -> dict[tuple[str | None, str | Shared], list[int]]:
+    """Samples of every network's ways, in ascending order."""
+    ways: dict[tuple[str | None, str | Shared], list[int]] = {}
     for key in sorted(keys, key=lambda key: key.sample):
-        ways.setdefault(key.way, []).append(key.sample)
+        ways.setdefault((key.network, key.way), []).append(key.sample)
     return ways
 
 

@@ -16,10 +16,15 @@ if TYPE_CHECKING:
     from simsplit.networks.artefact import Artefact
 
 
-# --- checks -----------------------------------------------------------------------------------
+Points = Mapping[str, OperatingPoint]  # by their path in the YAML
 
 
-def _check_task(card: Mapping[str, Any], model: str, task: Task) -> None:
+def check_task(card: Mapping[str, Any], model: str, task: Task) -> None:
+    """Refuse pictures of another data set or size than the model was trained for.
+
+    Raises:
+        ScenarioError: They are.
+    """
     if not is_same_data(card["dataset"], task.dataset):
         message = f"model '{model}' was trained on another dataset"
         name, choices = data_name(task.dataset), [str(card["dataset"])]
@@ -30,32 +35,48 @@ def _check_task(card: Mapping[str, Any], model: str, task: Task) -> None:
             raise ScenarioError(message, path=f"task.{key}_px", value=value)
 
 
-def _check_schemes(artefact: Artefact, points: Sequence[OperatingPoint]) -> None:
-    for index, point in enumerate(points):
+def check_schemes(artefact: Artefact, points: Points) -> None:
+    """Refuse JSCC of a model without it.
+
+    Raises:
+        ScenarioError: A point asks for it.
+    """
+    for path, point in points.items():
         if point.scheme is Scheme.JSCC and not artefact.model.has_jscc:
             raise ScenarioError(
                 f"model '{artefact.name}' has no JSCC path",
-                path=f"operating_points[{index}].scheme",
+                path=f"{path}.scheme",
                 value=point.scheme.value,
                 choices=("local", "raw", "separate"),
             )
 
 
-def _check_splits(splits: Sequence[str], points: Sequence[OperatingPoint]) -> None:
-    for index, point in enumerate(points):
+def check_splits(splits: Sequence[str], points: Points) -> None:
+    """Refuse cuts that a model does not offer.
+
+    Raises:
+        ScenarioError: A point asks for one.
+    """
+    for path, point in points.items():
         if point.split is not None and point.split not in splits:
-            path = f"operating_points[{index}].split"
-            raise ScenarioError("no such split", path=path, value=point.split, choices=splits)
+            raise ScenarioError(
+                "no such split", path=f"{path}.split", value=point.split, choices=splits
+            )
 
 
-def _check_exits(artefact: Artefact, models_dir: Path, points: Sequence[OperatingPoint]) -> None:
-    asking = [index for index, point in enumerate(points) if point.exit]
+def check_exits(artefact: Artefact, models_dir: Path, points: Points) -> None:
+    """Refuse early exits of a model without one.
+
+    Raises:
+        ScenarioError: Points ask for it.
+    """
+    asking = [path for path, point in points.items() if point.exit]
     if asking and not artefact.model.has_exit:
         others = ", ".join(_models_with_exit(models_dir)) or "none"
         raise ScenarioError(
             f"model '{artefact.name}' has no early exit; models that have one: {others}",
-            path=f"operating_points[{asking[0]}].exit",
-            value=", ".join(points[index].name for index in asking),
+            path=f"{asking[0]}.exit",
+            value=", ".join(points[path].name for path in asking),
         )
 
 

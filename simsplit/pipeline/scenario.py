@@ -1,21 +1,22 @@
-"""All pipelines of a scenario as one: the model's, and one per network of ``networks:``."""
+"""The pipeline of a scenario: its operating points written out, and their chains opened."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from simsplit.errors import SimsplitError
 from simsplit.files import file_digest, json_digest
-from simsplit.messages import Outcome, Prepared, ScoreRequest, Workload
+from simsplit.networks.devices import CPU, check_device
 from simsplit.networks.opened import cut_names, every_cut, network_digest
-from simsplit.pipeline.coded import CodedPipeline
-from simsplit.pipeline.contract import Chain
-from simsplit.pipeline.traced import NetworkPipeline
-from simsplit.pipeline.trained import Pipeline, PipelineSpec, open_pipeline
+from simsplit.pipeline.chains import Chain
+from simsplit.pipeline.coded import network_chains
+from simsplit.pipeline.pipeline import Pipeline
+from simsplit.pipeline.trained import model_chains
 from simsplit.scenario.bundled import model_files
 from simsplit.scenario.codes import code_digest, named_codes
 from simsplit.scenario.mistakes import mistake
@@ -23,8 +24,6 @@ from simsplit.scenario.operating_points import EVERY, Network, OperatingPoint
 from simsplit.scenario.scenario import Scenario
 from simsplit.scenario.targets import targets_digest
 from simsplit.tasks.datasets import class_counts, test_samples
-
-Progress = Callable[[int, int], None]  # operating points done, all of them
 
 
 def expanded(scenario: Scenario) -> Scenario:
@@ -64,149 +63,86 @@ def _named(network: str) -> Iterator[None]:
         ) from error
 
 
-class Pipelines:
-    """What `run` asks, handed to the pipeline that the operating point belongs to.
-
-    Args:
-        points: All operating points of the scenario.
-        of_model: The pipeline of the scenario's model; None: no point uses it.
-        of_networks: Those of ``networks:``, by name.
-        of_codes: Those of the same networks' points that have a trained code, by network.
-    """
-
-    def __init__(
-        self,
-        points: Sequence[OperatingPoint],
-        of_model: Pipeline | None,
-        of_networks: Mapping[str, NetworkPipeline],
-        of_codes: Mapping[str, CodedPipeline] | None = None,
-    ) -> None:
-        self.points = {point.name: point for point in points}
-        self._of_model, self._of_networks = of_model, of_networks
-        self._of_codes = of_codes or {}
-
-    def prepare(self, progress: Progress | None = None) -> dict[str, Prepared]:
-        """Act one: every operating point over every sample."""
-        done: dict[str, Prepared] = {} if self._of_model is None else self._of_model.prepare()
-        for name in self.points:
-            if name not in done:
-                done[name] = self._network_of(name).prepare(name)
-            if progress is not None:
-                progress(len(done), len(self.points))
-        return done
-
-    def workload(self, name: str) -> Workload:
-        """Operators of an operating point."""
-        if self._of_model is not None and self.points[name].network is None:
-            return self._of_model.workload(name)
-        return self._network_of(name).workload(name)
-
-    def score(self, requests: Sequence[ScoreRequest]) -> list[Outcome]:
-        """Act three, in the order asked."""
-        parts: dict[tuple[str | None, bool], list[int]] = {}
-        for index, request in enumerate(requests):
-            point = self.points[request.operating_point]
-            parts.setdefault((point.network, point.code is not None), []).append(index)
-        outcomes: dict[int, Outcome] = {}
-        for (network, coded), indices in parts.items():
-            asked = [requests[index] for index in indices]
-            outcomes |= zip(indices, self._scored(network, coded, asked), strict=True)
-        return [outcomes[index] for index in range(len(requests))]
-
-    def _scored(
-        self, network: str | None, coded: bool, requests: Sequence[ScoreRequest]
-    ) -> list[Outcome]:
-        if network is not None:
-            return (self._of_codes if coded else self._of_networks)[network].score(requests)
-        assert self._of_model is not None
-        return self._of_model.score(requests)
-
-    def _network_of(self, name: str) -> Chain:
-        point = self.points[name]
-        chains: Mapping[str, Chain] = self._of_networks if point.code is None else self._of_codes
-        return chains[str(point.network)]
-
-
-def open_pipelines(scenario: Scenario, models_dir: Path, cache_dir: Path | None) -> Pipelines:
-    """The pipelines of an expanded scenario.
+def open_pipeline(
+    scenario: Scenario, models_dir: Path, cache_dir: Path | None, device: str = CPU
+) -> Pipeline:
+    """The pipeline of an expanded scenario: of its model, and of every network of ``networks:``.
 
     Args:
         scenario: What is asked.
         models_dir: Folder of all trained things.
         cache_dir: Where act one and the scores are kept between runs; None keeps nothing.
+        device: What runs the networks, one of `simsplit.networks.devices.DEVICES`. Scores are
+            those of the published results on the CPU alone.
 
     Raises:
-        ScenarioError, ArtefactError: See `simsplit.pipeline.trained.open_pipeline` and
-            `simsplit.networks.opened.open_graph`.
+        ScenarioError, ArtefactError: See `simsplit.pipeline.trained.model_chains` and
+            `simsplit.pipeline.coded.network_chains`; no such device.
     """
-    points = [point for point in scenario.operating_points if point.network is None]
-    of_model = None
-    if points:
-        assert scenario.model is not None  # checked when the scenario was loaded
-        equaliser = scenario.cell.estimation.equaliser
-        of_model = open_pipeline(
-            PipelineSpec(
-                scenario.task,
-                scenario.model,
-                points,
-                scenario.seed,
-                models_dir,
-                cache_dir,
-                equaliser,
-            )
-        )
-    of_networks = {n.name: _of_network(scenario, n, cache_dir) for n in scenario.networks}
-    of_codes = {name: _of_codes(scenario, plain, cache_dir) for name, plain in of_networks.items()}
-    return Pipelines(scenario.operating_points, of_model, of_networks, of_codes)
+    check_device(device)
+    if device != CPU:  # numbers of another processor are not the CPU's
+        cache_dir = None if cache_dir is None else cache_dir / device
+    chains = [*_of_model(scenario, models_dir, device)]
+    for network in scenario.networks:
+        chains += _of_network(scenario, network, device)
+    by_name = {chain.point.name: chain for chain in chains}
+    return Pipeline(
+        [by_name[point.name] for point in scenario.operating_points],
+        seed=scenario.seed,
+        equaliser=scenario.cell.estimation.equaliser,
+        cache_dir=cache_dir,
+    )
 
 
-def _of_codes(scenario: Scenario, plain: NetworkPipeline, cache_dir: Path | None) -> CodedPipeline:
-    points = {name: point for name, point in plain.points.items() if point.code is not None}
-    equaliser = scenario.cell.estimation.equaliser
-    with _named(plain.network.name):
-        return CodedPipeline(
-            points, plain, seed=scenario.seed, equaliser=equaliser, cache_dir=cache_dir
-        )
+def _of_model(scenario: Scenario, models_dir: Path, device: str) -> list[Chain[Any]]:
+    points = {
+        f"operating_points[{index}]": point
+        for index, point in enumerate(scenario.operating_points)
+        if point.network is None
+    }
+    if not points:
+        return []
+    assert scenario.model is not None  # checked when the scenario was loaded
+    return model_chains(scenario.model, scenario.task, points, models_dir, device)
 
 
-def _of_network(scenario: Scenario, network: Network, cache_dir: Path | None) -> NetworkPipeline:
+def _of_network(scenario: Scenario, network: Network, device: str) -> list[Chain[Any]]:
     task = scenario.task
-    truth = test_samples(task.dataset, task.height_px, task.width_px, task.samples)
-    points = {p.name: p for p in scenario.operating_points if p.network == network.name}
     exact = scenario.cell.fidelity == "exact" or scenario.cell.outside_table == "exact"
+    truth = test_samples(task.dataset, task.height_px, task.width_px, task.samples)
     with _named(network.name):
-        return NetworkPipeline(
+        return network_chains(
             network,
-            points,
+            [point for point in scenario.operating_points if point.network == network.name],
             truth,
             with_content=exact,
-            cache_dir=cache_dir,
             classes=class_counts(task.dataset, task.height_px, task.width_px),
+            device=device,
         )
 
 
 # --- kept open --------------------------------------------------------------------------------
 
 MOST_OPEN = 4
-_open: dict[str, Pipelines] = {}  # by all that they depend on; the last used is the last
+_open: dict[str, Pipeline] = {}  # by all that they depend on; the last used is the last
 
 
-def opened_pipelines(scenario: Scenario, models_dir: Path, cache_dir: Path | None) -> Pipelines:
-    """As `open_pipelines`, but the last `MOST_OPEN` are kept open in this process.
+def opened_pipeline(scenario: Scenario, models_dir: Path, cache_dir: Path | None) -> Pipeline:
+    """As `open_pipeline` on the CPU, but the last `MOST_OPEN` are kept open in this process.
 
     Points of a sweep that differ in nothing a pipeline depends on share one, with what it has
     prepared and scored. The seed is part of that: it keys the noise of JSCC symbols.
     """
     key = _all_that_decides(scenario, models_dir, cache_dir)
-    pipelines = _open.pop(key, None) or open_pipelines(scenario, models_dir, cache_dir)
-    _open[key] = pipelines
+    pipeline = _open.pop(key, None) or open_pipeline(scenario, models_dir, cache_dir)
+    _open[key] = pipeline
     for oldest in list(_open)[:-MOST_OPEN]:
         del _open[oldest]
-    return pipelines
+    return pipeline
 
 
 def _all_that_decides(scenario: Scenario, models_dir: Path, cache_dir: Path | None) -> str:
-    """Digest of all that `open_pipelines` depends on, files by content."""
+    """Digest of all that `open_pipeline` depends on, files by content."""
     keys = {"task", "model", "networks", "operating_points", "seed"}
     cell, model = scenario.cell, scenario.model
     files = {} if model is None else model_files(models_dir / model)

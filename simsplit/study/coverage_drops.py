@@ -21,7 +21,7 @@ from simsplit.files import write_whole
 from simsplit.results.identity import artefact_digests, run_identity
 from simsplit.scenario.permission import Carried
 from simsplit.study.inputs import make_plans
-from simsplit.study.run import open_scenario_pipelines, resolve
+from simsplit.study.run import open_scenario_pipeline, resolve
 from simsplit.study.simulate import simulate
 from simsplit.study.workers import cores, executor
 
@@ -80,7 +80,7 @@ def simulated(
         (start, file) for start, file in zip(starts, files, strict=True) if not file.exists()
     ]
     if missing:
-        pipeline = open_scenario_pipelines(scenario)
+        pipeline = open_scenario_pipeline(scenario)
         plans = make_plans(scenario, pipeline, pipeline.prepare())
         work = partial(_block, scenario, plans, count=count)
         with executor(workers or cores(), None) as pool:

@@ -24,10 +24,10 @@ from simsplit.results.pooled import pooled_names, resampled_score
 from simsplit.scenario.codes import CARD, code_folder
 from simsplit.scenario.operating_points import OperatingPoint
 from simsplit.scenario.permission import takes_permission
-from simsplit.study.run import Source, open_scenario_pipelines, resolve
+from simsplit.study.run import Source, open_scenario_pipeline, resolve
 
 if TYPE_CHECKING:
-    from simsplit.pipeline.scenario import Pipelines
+    from simsplit.pipeline.pipeline import Pipeline
     from simsplit.scenario.scenario import Scenario
 
 SCORE = "score_"
@@ -118,8 +118,8 @@ class _Measured:
 
     def __post_init__(self) -> None:
         self.points = {point.name: point for point in self.scenario.operating_points}
-        self.pipelines: Pipelines = open_scenario_pipelines(self.scenario)
-        self.prepared = self.pipelines.prepare()
+        self.pipeline: Pipeline = open_scenario_pipeline(self.scenario)
+        self.prepared = self.pipeline.prepare()
 
     def rung(self, curve: str, name: str) -> Rung:
         """One operating point."""
@@ -127,9 +127,9 @@ class _Measured:
         if point.scheme is Scheme.JSCC:
             message = "an analog operating point has a score only at an SNR: sweep it with a run"
             raise ScenarioError(message, path=f"curves.{curve}", value=name)
-        outcomes = self.pipelines.score(_intact(point, self.scenario.task.samples))
+        outcomes = self.pipeline.score(_intact(point, self.scenario.task.samples))
         metric = self._metric_of(outcomes[0])
-        work = self.pipelines.workload(name)
+        work = self.pipeline.workload(name)
         evidence = [outcome.evidence for outcome in outcomes]
         pooled = None if metric.startswith(SCORE) else resampled_score(metric, evidence)
         plain = metric.removeprefix(SCORE)

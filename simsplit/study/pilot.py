@@ -101,14 +101,14 @@ def pilot(scenario: Scenario) -> tuple[DataFrame, list[dict[str, Any]]]:
     import pandas as pd
 
     from simsplit.study.inputs import make_plans
-    from simsplit.study.run import open_scenario_pipelines
+    from simsplit.study.run import open_scenario_pipeline
     from simsplit.study.simulate import simulate
 
     drops = drops_of(scenario)
     window = {"duration_s": window_s(scenario, drops), "warmup_s": 0.0, "replications": drops}
     short = scenario.model_copy(update=window)
-    pipelines = open_scenario_pipelines(short)
-    plans = make_plans(short, pipelines, pipelines.prepare())
+    pipeline = open_scenario_pipeline(short)
+    plans = make_plans(short, pipeline, pipeline.prepare())
     if time_decides(scenario):
         histories = _in_turn(short, plans, scenario.duration_s)
     else:

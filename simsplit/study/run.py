@@ -32,7 +32,7 @@ from simsplit.tasks.cache_folder import cache_directory
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from simsplit.pipeline.scenario import Pipelines
+    from simsplit.pipeline.pipeline import Pipeline
     from simsplit.results.store import Result
     from simsplit.sim.request import Request
     from simsplit.sim.world import History
@@ -136,7 +136,7 @@ def run_replications(
     """
     check_own(scenario)
     tell = progress or (lambda act, done, total: None)
-    pipeline = open_scenario_pipelines(scenario)
+    pipeline = open_scenario_pipeline(scenario)
     prepared = pipeline.prepare(lambda done, total: tell("prepare", done, total))
     plans = make_plans(scenario, pipeline, prepared)
     numbers = range(first, first + count)
@@ -193,11 +193,11 @@ def resolve(source: Source, overrides: Sequence[str], shorthands: Mapping[str, A
 # --- act one ----------------------------------------------------------------------------------
 
 
-def open_scenario_pipelines(scenario: Scenario) -> Pipelines:
+def open_scenario_pipeline(scenario: Scenario) -> Pipeline:
     """The chain without a clock for the scenario's task, networks and operating points."""
-    from simsplit.pipeline.scenario import opened_pipelines
+    from simsplit.pipeline.scenario import opened_pipeline
 
-    return opened_pipelines(scenario, models_dir(), cache_directory())
+    return opened_pipeline(scenario, models_dir(), cache_directory())
 
 
 # --- act three --------------------------------------------------------------------------------
@@ -205,7 +205,7 @@ def open_scenario_pipelines(scenario: Scenario) -> Pipelines:
 
 def score(
     scenario: Scenario,
-    pipeline: Pipelines,
+    pipeline: Pipeline,
     histories: Sequence[History],
     tell: Progress,
     batch: int | None = None,
@@ -231,7 +231,7 @@ def score(
     )
 
 
-def _score_names(scenario: Scenario, pipeline: Pipelines) -> list[str]:
+def _score_names(scenario: Scenario, pipeline: Pipeline) -> list[str]:
     """Columns of the task's scores, asked for as if one request of every point had been lost."""
     lost = Delivery(request_id=0, arrived=False)
     asked = [ScoreRequest(point.name, 0, lost) for point in scenario.operating_points]

@@ -18,8 +18,8 @@ from simsplit.networks.codes.artefact import CODE_SPEC, write_code
 from simsplit.networks.codes.contract import AnalogCode, DigitalCode
 from simsplit.networks.cuts import points
 from simsplit.operators import total_macs
-from simsplit.pipeline.coded import CodedPipeline
-from simsplit.pipeline.traced import NetworkPipeline
+from simsplit.pipeline.coded import CodeChain, network_chains
+from simsplit.pipeline.pipeline import Pipeline
 from simsplit.scenario.answers import answers_of
 from simsplit.scenario.codes import WEIGHTS, scheme_of, start_digest
 from simsplit.scenario.data import portable
@@ -96,7 +96,7 @@ def finish_code(
     }
     write_card(folder, card)
     pipelines = {name: _opened(recipe, folder, arrays) for name, arrays in ranges.items()}
-    each = {name: _scores(pipeline, code, _classes(recipe)) for name, pipeline in pipelines.items()}
+    each = {name: _scores(pipeline, code) for name, pipeline in pipelines.items()}
     write_card(folder, card | _rate(pipelines["test"]) | _sections(each, recipe.network, recipe))
 
 
@@ -160,15 +160,15 @@ def _common(
     }
 
 
-def _opened(recipe: CodeRecipe, folder: Path, test: Arrays) -> CodedPipeline:
+def _opened(recipe: CodeRecipe, folder: Path, test: Arrays) -> Pipeline:
     """The pipeline of the code just written, over the test pictures."""
     at = folder.resolve()
     said = {"network": recipe.network.name, "code": str(at), "split": recipe.cut}
     scheme = scheme_of(recipe.code)
     point = OperatingPoint.model_validate({"name": CODED, "scheme": scheme, **said})
-    points = {CODED: point, LOCAL: _local(recipe.network)}
-    plain = NetworkPipeline(recipe.network, points, test, classes=_classes(recipe))
-    return CodedPipeline({CODED: point}, plain, seed=recipe.seed)
+    points = (point, _local(recipe.network))
+    chains = network_chains(recipe.network, points, test, classes=_classes(recipe))
+    return Pipeline(chains, seed=recipe.seed)
 
 
 def _local(network: Network) -> OperatingPoint:
@@ -184,13 +184,15 @@ def _direct(network: Network, truth: Arrays, classes: Mapping[str, int]) -> list
     """Of the whole network on the pictures themselves; empty without an answer."""
     if network.answer is None:
         return []
-    plain = NetworkPipeline(network, {LOCAL: _local(network)}, truth, classes=classes)
-    return _outcomes(plain, LOCAL, [Delivery(i, True) for i in range(plain.samples)])
+    pipeline = Pipeline(network_chains(network, [_local(network)], truth, classes=classes), seed=0)
+    return _outcomes(pipeline, LOCAL, _intact(len(truth["image"])))
 
 
-def _outcomes(
-    pipeline: NetworkPipeline | CodedPipeline, point: str, deliveries: Sequence[Delivery]
-) -> list[Outcome]:
+def _intact(count: int) -> list[Delivery]:
+    return [Delivery(i, True) for i in range(count)]
+
+
+def _outcomes(pipeline: Pipeline, point: str, deliveries: Sequence[Delivery]) -> list[Outcome]:
     requests = [ScoreRequest(point, i, delivery) for i, delivery in enumerate(deliveries)]
     return pipeline.score(requests)
 
@@ -242,39 +244,37 @@ def scored(values: Sequence[float]) -> dict[str, float]:
     return {"mean": round(right / n, 4), "low_95": round(low, 4), "high_95": round(high, 4)}
 
 
-def _rate(pipeline: CodedPipeline) -> dict[str, Any]:
+def _rate(pipeline: Pipeline) -> dict[str, Any]:
     """Symbols of a transmission; or real bytes of a payload against -log2 p of its symbols."""
-    coded = pipeline.coded[CODED]
-    if isinstance(coded.code, AnalogCode):
-        source = int(np.prod(coded.code.shape))
-        return {"channel_uses": coded.code.symbol_count, "source_values": source}
-    assert isinstance(coded.code, DigitalCode)
-    bits = coded.prepared.payload_bits
-    information = np.array([coded.code.information_bits(row) for row in coded.encoded()])
+    chain = pipeline.chains[CODED]
+    assert isinstance(chain, CodeChain)
+    code = chain.trained.code
+    if isinstance(code, AnalogCode):
+        source = int(np.prod(code.shape))
+        return {"channel_uses": code.symbol_count, "source_values": source}
+    bits = pipeline.prepared(CODED).payload_bits
+    information = np.array([code.information_bits(row) for row in chain.encoded()])
     rate: dict[str, Any] = {
         "payload_bits": interval(map(float, bits)),
         "payload_bytes": interval(map(float, bits / 8)),
     }
-    if coded.code.header_bytes is not None:
-        rate["header_bytes"] = coded.code.header_bytes
+    if code.header_bytes is not None:
+        rate["header_bytes"] = code.header_bytes
     if np.isfinite(information).all() and information.sum() > 0:
         ratio = float(bits.sum() / information.sum())
         rate |= {"information_bits": interval(information), "payload_over_information": ratio}
     return rate
 
 
-def _scores(
-    pipeline: CodedPipeline, code: DigitalCode | AnalogCode, classes: Mapping[str, int]
-) -> dict[str, Sequence[Outcome]]:
+def _scores(pipeline: Pipeline, code: DigitalCode | AnalogCode) -> dict[str, Sequence[Outcome]]:
     """The network without the code, and with it: as bytes, or at several SNRs over AWGN."""
-    plain = pipeline.plain
-    if plain.network.answer is None:
+    network = pipeline.chains[LOCAL].network
+    if not network.is_scored:
         return {}
-    count = plain.samples
-    ways: dict[str, Sequence[Outcome]] = {DIRECT: _direct(plain.network, plain.truth, classes)}
+    count = network.samples
+    ways: dict[str, Sequence[Outcome]] = {DIRECT: _outcomes(pipeline, LOCAL, _intact(count))}
     if isinstance(code, DigitalCode):
-        ways[CODED] = _outcomes(pipeline, CODED, [Delivery(i, True) for i in range(count)])
-        return ways
+        return ways | {CODED: _outcomes(pipeline, CODED, _intact(count))}
     for snr_db in SNRS_DB:
         sent = [_awgn(i, code.symbol_count, snr_db) for i in range(count)]
         ways[f"jscc_{snr_db}_db"] = _outcomes(pipeline, CODED, sent)

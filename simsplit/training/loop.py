@@ -20,6 +20,7 @@ from torch import nn
 from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.files import json_digest, remove_asides, whole_file
 from simsplit.networks.codes.contract import Code
+from simsplit.networks.devices import check_device
 from simsplit.seeds import one_thread
 from simsplit.tasks.datasets import Arrays, Dataset, cached_arrays, open_dataset
 from simsplit.training.batches import Batch, drawn, rate_factor
@@ -31,7 +32,6 @@ from simsplit.training.terms import UNCERTAINTY, log_variances
 
 Progress = Callable[[int, int, float], None]  # step, steps, loss
 CHECKPOINT = "checkpoint.pt"
-DEVICES = ("cpu", "cuda", "mps")
 BEGINNING_STEPS, MEAN_OVER_STEPS = 40, 10  # of a training's beginning, as cards hold it
 _LARGEST_GRADIENT = 5.0  # norm over all trained parameters
 
@@ -79,7 +79,7 @@ def open_course(recipe: NetworkRecipe | CodeRecipe, device: str, max_steps: int 
     Raises:
         ScenarioError: Network, cut, code or device are not as the recipe says.
     """
-    _check_device(device)
+    check_device(device)
     data = open_dataset(
         recipe.data, "train", height=recipe.height, width=recipe.width, where="data"
     )
@@ -97,17 +97,6 @@ def _shortened(lengths: list[int], most: int | None) -> tuple[int, ...]:
     if most is None or total <= most:
         return tuple(lengths)
     return tuple(max(1, length * most // total) for length in lengths)
-
-
-def _check_device(device: str) -> None:
-    there = {"cpu": True, "cuda": torch.cuda.is_available()}
-    there["mps"] = torch.backends.mps.is_available()
-    if device not in DEVICES:
-        raise ScenarioError("no such device", path="device", value=device, choices=DEVICES)
-    if not there[device]:
-        usable = [name for name in DEVICES if there[name]]
-        message = "this machine has no such device, or this PyTorch cannot use it"
-        raise ScenarioError(message, path="device", value=device, choices=usable)
 
 
 def train_phases(

@@ -33,19 +33,19 @@ def _run(scenario: str, out: str) -> None:
 def _pipeline(scenario: str, out: str) -> None:
     """The scenario comes as JSON: reading YAML is not the pipeline's."""
     from simsplit.messages import Delivery, ScoreRequest
-    from simsplit.pipeline.scenario import open_pipelines
+    from simsplit.pipeline.scenario import open_pipeline
     from simsplit.scenario.scenario import Scenario
 
     content = json.loads(Path(scenario).read_text())
     made = Scenario.model_validate(content["scenario"])
-    pipelines = open_pipelines(made, Path(content["models_dir"]), Path(out))
-    prepared = pipelines.prepare()
+    pipeline = open_pipeline(made, Path(content["models_dir"]), Path(out))
+    prepared = pipeline.prepare()
     for name in prepared:
-        pipelines.workload(name)
+        pipeline.workload(name)
         uses = int(prepared[name].channel_uses[0])
         air = {"symbol_counts": (uses,), "symbol_snr_db": (10.0,)} if uses else {}
         deliveries = [Delivery(1, True, **air), Delivery(2, False), Delivery(3, False, True)]
-        pipelines.score([ScoreRequest(name, 0, delivery) for delivery in deliveries])
+        pipeline.score([ScoreRequest(name, 0, delivery) for delivery in deliveries])
 
 
 if __name__ == "__main__":

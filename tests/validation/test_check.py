@@ -25,8 +25,8 @@ SEED = "seed=9173"
 def test_loads_are_foreseen_within_a_quarter(name: str) -> None:
     foreseen = expect(study.resolve(name, (), {}))
     scenario = study.resolve(name, (SEED, *USUAL), {})
-    pipelines = study.open_scenario_pipelines(scenario)
-    plans = study.make_plans(scenario, pipelines, pipelines.prepare())
+    pipeline = study.open_scenario_pipeline(scenario)
+    plans = study.make_plans(scenario, pipeline, pipeline.prepare())
     histories = study.simulate(scenario, plans)
     window_s = len(histories) * scenario.duration_s
     radio = [history.stations["radio"] for history in histories]

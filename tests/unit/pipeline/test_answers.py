@@ -16,7 +16,9 @@ import simsplit
 from simsplit.errors import ScenarioError
 from simsplit.messages import Delivery, ScoreRequest
 from simsplit.networks.opened import network_digest
-from simsplit.pipeline.traced import NetworkPipeline
+from simsplit.pipeline.coded import network_chains
+from simsplit.pipeline.pipeline import Pipeline
+from simsplit.pipeline.traced import TracedNetwork
 from simsplit.results.metrics import metric
 from simsplit.scenario.load import digest, load, resolved_yaml
 from simsplit.scenario.operating_points import Network, OperatingPoint
@@ -108,6 +110,23 @@ def points(split: str) -> dict[str, OperatingPoint]:
     return {s["name"]: OperatingPoint.model_validate(s | {"network": "net"}) for s in specs}
 
 
+def opened(
+    network: Network, points: dict[str, OperatingPoint], truth: Any, **classes: Any
+) -> Pipeline:
+    return Pipeline(network_chains(network, points.values(), truth, **classes), seed=0)
+
+
+def network_of(chain: Pipeline) -> TracedNetwork:
+    network = chain.chains["local"].network
+    assert isinstance(network, TracedNetwork)
+    return network
+
+
+def first_output(chain: Pipeline) -> Any:
+    network = network_of(chain)
+    return next(network.whole(network.truth["image"]))
+
+
 def scenes(count: int = 6) -> dict[str, Any]:
     rng = np.random.default_rng(3)
     boxes = np.full((count, 2, 4), np.nan, np.float32)
@@ -122,7 +141,7 @@ def scenes(count: int = 6) -> dict[str, Any]:
 
 
 def test_boxes_are_the_same_wherever_the_network_is_cut(nets: Path) -> None:
-    chain = NetworkPipeline(
+    chain = opened(
         network(nets, "Detector", {"kind": "detection"}),
         points("relu"),
         scenes(),
@@ -146,7 +165,7 @@ def test_boxes_are_the_same_wherever_the_network_is_cut(nets: Path) -> None:
 
 
 def test_suppression_is_work_of_the_tail_and_boxes_weigh_ten_bytes(nets: Path) -> None:
-    chain = NetworkPipeline(
+    chain = opened(
         network(nets, "Detector", {"kind": "detection"}),
         points("relu"),
         scenes(),
@@ -157,9 +176,9 @@ def test_suppression_is_work_of_the_tail_and_boxes_weigh_ten_bytes(nets: Path) -
     assert "nms" not in [o.form for o in work.device]
     (nms,) = (o for o in work.edge if o.form == "nms")
     assert nms.elements_in == 16 * 5  # boxes and scores are read
-    found = chain.scorer.read(chain._whole(0), 0)[0]
+    found = network_of(chain).scorer.read(first_output(chain), 0)[0]
     assert isinstance(found, dict)
-    assert chain.prepare("cut").answer_bits[0] == len(found["scores"]) * (4 * 16 + 8 + 8)
+    assert chain.prepared("cut").answer_bits[0] == len(found["scores"]) * (4 * 16 + 8 + 8)
     assert work.answer_map == ()
 
 
@@ -168,14 +187,14 @@ def test_boxes_are_in_the_pictures_pixels_though_the_network_sees_a_smaller_one(
 ) -> None:
     truth = scenes() | {"image": np.zeros((6, 32, 48, 3), np.uint8)}
     said = {"size_px": [16, 16]}
-    chain = NetworkPipeline(
+    chain = opened(
         network(nets, "Detector", {"kind": "detection"}, preprocess=said),
         points("relu"),
         truth,
         classes={"box_labels": 2},
     )
-    small = chain._whole(0)["boxes"].numpy()
-    found = chain.scorer.read(chain._whole(0), 0)[0]
+    small = first_output(chain)["boxes"].numpy()
+    found = network_of(chain).scorer.read(first_output(chain), 0)[0]
     assert isinstance(found, dict)
     expected = small * np.array([3, 2, 3, 2], np.float32)
     assert np.allclose(np.sort(found["boxes"], axis=0), np.sort(expected, axis=0))
@@ -192,7 +211,7 @@ HEADS = [
 def test_two_heads_of_a_one_channel_network_on_one_channel_pictures(nets: Path) -> None:
     image = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1)).astype(np.uint8)
     truth = {"image": image, "label": np.arange(4), "label_odd": np.arange(4) % 2}
-    chain = NetworkPipeline(network(nets, "Heads", HEADS), points("relu"), truth)
+    chain = opened(network(nets, "Heads", HEADS), points("relu"), truth)
     import answer_nets  # type: ignore[import-not-found]
 
     net = answer_nets.Heads().eval()
@@ -204,17 +223,17 @@ def test_two_heads_of_a_one_channel_network_on_one_channel_pictures(nets: Path) 
         scores = outcome.as_dict()
         assert scores["accuracy"] == float(output["digit"][sample].argmax() == sample)
         assert scores["accuracy_odd"] == float(output["odd"][sample].argmax() == sample % 2)
-    assert set(chain.prepare("cut").answer_bits) == {16}  # a byte per class
+    assert set(chain.prepared("cut").answer_bits) == {16}  # a byte per class
 
 
 def test_colour_for_a_network_of_one_channel_needs_a_word(nets: Path) -> None:
     image = np.full((2, 8, 8, 3), (255, 0, 0), np.uint8)
     truth = {"image": image, "label": np.arange(2), "label_odd": np.arange(2)}
-    chain = NetworkPipeline(network(nets, "Heads", HEADS), points("relu"), truth)
+    chain = opened(network(nets, "Heads", HEADS), points("relu"), truth)
     with pytest.raises(ScenarioError, match=r"takes 1 channel.*have 3; say channels: 1"):
-        chain.prepare("cut")
+        chain.prepared("cut")
     grey = network(nets, "Heads", HEADS, preprocess={"channels": 1})
-    seen = NetworkPipeline(grey, points("relu"), truth).inputs(torch.from_numpy(image))
+    seen = TracedNetwork(grey, truth).inputs(torch.from_numpy(image))
     assert seen.shape == (2, 1, 8, 8) and float(seen[0, 0, 0, 0]) == pytest.approx(76 / 255)
 
 

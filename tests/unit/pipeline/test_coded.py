@@ -13,7 +13,8 @@ from simsplit.codecs.workload import range_coding
 from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.messages import Delivery, Prepared, Scheme, ScoreRequest, Workload
 from simsplit.operators import OF_CODE
-from simsplit.pipeline.scenario import Pipelines, open_pipelines
+from simsplit.pipeline.pipeline import Pipeline
+from simsplit.pipeline.scenario import open_pipeline
 from simsplit.results.identity import artefact_digests
 from simsplit.scenario.load import digest, load
 from simsplit.scenario.scenario import Scenario
@@ -78,17 +79,17 @@ def scenario(**changes: Any) -> Scenario:
     return load(content | changes)
 
 
-def opened(**changes: Any) -> Pipelines:
-    return open_pipelines(scenario(**changes), Path("models"), None)
+def opened(**changes: Any) -> Pipeline:
+    return open_pipeline(scenario(**changes), Path("models"), None)
 
 
 def air(request: int, symbols: int = 32, snr_db: float = 10.0) -> Delivery:
     return Delivery(request, True, symbol_counts=(symbols,), symbol_snr_db=(snr_db,))
 
 
-def accuracy(pipelines: Pipelines, point: str, deliveries: list[Delivery]) -> float:
+def accuracy(pipeline: Pipeline, point: str, deliveries: list[Delivery]) -> float:
     asked = [ScoreRequest(point, i % SAMPLES, d) for i, d in enumerate(deliveries)]
-    return float(np.mean([outcome.as_dict()["accuracy"] for outcome in pipelines.score(asked)]))
+    return float(np.mean([outcome.as_dict()["accuracy"] for outcome in pipeline.score(asked)]))
 
 
 def test_a_code_decides_scheme_and_split(folder: Path) -> None:
@@ -109,8 +110,8 @@ def test_what_is_sent(folder: Path) -> None:
 
 
 def test_codes_are_charged_on_their_side(folder: Path) -> None:
-    pipelines = opened()
-    work: dict[str, Workload] = {name: pipelines.workload(name) for name in CODES}
+    pipeline = opened()
+    work: dict[str, Workload] = {name: pipeline.workload(name) for name in CODES}
     device, edge = work["analog"].device, work["analog"].edge
     assert device[-1].name == f"{OF_CODE}encode" and edge[0].name == f"{OF_CODE}decode"
     assert not device[0].name.startswith(OF_CODE) and not edge[-1].name.startswith(OF_CODE)
@@ -150,53 +151,53 @@ def test_a_students_split_is_where_its_encoder_stands(folder: Path) -> None:
 
 
 def test_the_range_coder_takes_time(folder: Path) -> None:
-    pipelines = opened()
+    pipeline = opened()
     point = next(p for p in scenario().operating_points if p.name == "entropic")
-    work, prepared = pipelines.workload("entropic"), pipelines.prepare()["entropic"]
+    work, prepared = pipeline.workload("entropic"), pipeline.prepare()["entropic"]
     sent = codings_of(point, work, prepared).sent
     assert sent[0] == range_coding(work.range_coded, len(prepared.payloads[0]))
     assert sent[0].key == "entropy" and sent[0].elements == 32
 
 
 def test_answers_are_worth_more_than_chance_and_noise_costs(folder: Path) -> None:
-    pipelines = opened()
-    clean = accuracy(pipelines, "analog", [air(i) for i in range(36)])
-    deaf = accuracy(pipelines, "analog", [air(i, snr_db=-30.0) for i in range(36)])
+    pipeline = opened()
+    clean = accuracy(pipeline, "analog", [air(i) for i in range(36)])
+    deaf = accuracy(pipeline, "analog", [air(i, snr_db=-30.0) for i in range(36)])
     assert clean > 0.6 > 0.45 > deaf
-    assert accuracy(pipelines, "entropic", [Delivery(i, True) for i in range(SAMPLES)]) > 0.25
+    assert accuracy(pipeline, "entropic", [Delivery(i, True) for i in range(SAMPLES)]) > 0.25
 
 
 def test_a_request_alone_hears_what_it_hears_among_others(folder: Path) -> None:
-    pipelines = opened()
+    pipeline = opened()
     asked = [ScoreRequest("analog", i % SAMPLES, air(i, snr_db=-4.0)) for i in range(70)]
-    together = pipelines.score(asked)
-    assert [pipelines.score([asked[i]])[0] for i in (3, 64, 69)] == [
+    together = pipeline.score(asked)
+    assert [pipeline.score([asked[i]])[0] for i in (3, 64, 69)] == [
         together[i] for i in (3, 64, 69)
     ]
     assert opened(seed=2).score(asked) != together
 
 
 def test_lost_and_local_are_as_without_a_code(folder: Path) -> None:
-    pipelines = opened()
+    pipeline = opened()
     lost = [ScoreRequest("entropic", 0, Delivery(0, False))]
-    assert pipelines.score(lost)[0].as_dict() == {"accuracy": 0.0}
+    assert pipeline.score(lost)[0].as_dict() == {"accuracy": 0.0}
     retried = [Delivery(i, True, computed_locally=True) for i in range(SAMPLES)]
     local = [Delivery(i, True) for i in range(SAMPLES)]
-    assert accuracy(pipelines, "analog", retried) == accuracy(pipelines, "local", local)
+    assert accuracy(pipeline, "analog", retried) == accuracy(pipeline, "local", local)
 
 
 def test_only_a_point_with_airtime_may_end_early(folder: Path) -> None:
     with pytest.raises(ScenarioError, match="carries 32 symbols"):
         opened().score([ScoreRequest("analog", 0, air(0, symbols=20))])
     points = [POINTS[0] | {"airtime_s": 0.01}]
-    pipelines = opened(operating_points=points)
-    outcome = pipelines.score([ScoreRequest("analog", 0, air(0, symbols=20))])[0]
+    pipeline = opened(operating_points=points)
+    outcome = pipeline.score([ScoreRequest("analog", 0, air(0, symbols=20))])[0]
     assert set(outcome.as_dict()) == {"accuracy"}
 
 
 def test_the_cache_gives_the_same(folder: Path, tmp_path: Path) -> None:
     asked = [ScoreRequest("entropic", i, Delivery(i, True)) for i in range(SAMPLES)]
-    made = [open_pipelines(scenario(), Path("models"), tmp_path) for _ in range(2)]
+    made = [open_pipeline(scenario(), Path("models"), tmp_path) for _ in range(2)]
     assert made[0].score(asked) == made[1].score(asked)
     one, two = (m.prepare()["entropic"].payloads for m in made)
     assert one == two and list(tmp_path.rglob("*.npz"))

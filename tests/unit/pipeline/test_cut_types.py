@@ -14,7 +14,7 @@ from simsplit.errors import ScenarioError
 from simsplit.networks.cuts import points
 from simsplit.networks.graph import Graph, trace
 from simsplit.pipeline import traced
-from simsplit.pipeline.traced import NetworkPipeline
+from simsplit.pipeline.traced import CutChain, TracedNetwork
 from simsplit.scenario.operating_points import Network, OperatingPoint
 
 TYPES = ["int64", "int32", "uint8", "bool", "float16", "bfloat16"]
@@ -61,9 +61,9 @@ class Windows(nn.Module):
         return self.last(windows).reshape(-1, 4 * 4 * 5).sum(1, keepdim=True)
 
 
-def pipeline(
+def cut_chain(
     monkeypatch: pytest.MonkeyPatch, module: nn.Module, split: str, codec: dict[str, Any]
-) -> NetworkPipeline:
+) -> CutChain:
     """Of a seeded network; no module is imported by name."""
     for parameter in module.parameters():
         nn.init.normal_(parameter, generator=torch.Generator().manual_seed(3))
@@ -73,13 +73,13 @@ def pipeline(
     spec = {"name": "p", "scheme": "separate", "network": "net", "split": split, "codec": codec}
     image = np.random.default_rng(1).integers(0, 256, (3, 8, 8, 3), np.uint8)
     point = OperatingPoint.model_validate(spec)
-    return NetworkPipeline(network, {"p": point}, {"image": image}, with_content=True)
+    return CutChain(point, TracedNetwork(network, {"image": image}), with_content=True)
 
 
-def largest_error(pipe: NetworkPipeline) -> float:
+def largest_error(chain: CutChain) -> float:
     """Of the answers behind the cut against the whole network's, over all samples."""
-    wholes = [pipe._run(pipe.graph.module, image) for image in pipe.truth["image"]]
-    received = [pipe._received("p", sample) for sample in range(len(wholes))]
+    wholes = [*chain.network.whole(chain.network.truth["image"])]
+    received = [chain.received(payload) for payload in chain.make().payloads]
     return max(float((a - b).abs().max()) for a, b in zip(received, wholes, strict=True))
 
 
@@ -88,11 +88,11 @@ def largest_error(pipe: NetworkPipeline) -> float:
 def test_other_types_are_exact_and_their_bits_counted(
     monkeypatch: pytest.MonkeyPatch, name: str, dtype: str
 ) -> None:
-    pipe = pipeline(monkeypatch, Typed(name), "to", {"kind": "tensor", "dtype": dtype})
+    chain = cut_chain(monkeypatch, Typed(name), "to", {"kind": "tensor", "dtype": dtype})
     each = 1 if name == "bool" else 8 * getattr(torch, name).itemsize
     bits = 4 * 6 * 6 * each
-    assert pipe.prepare("p").payload_bits.tolist() == [bits] * 3
-    assert largest_error(pipe) == 0
+    assert chain.make().payload_bits.tolist() == [bits] * 3
+    assert largest_error(chain) == 0
 
 
 @pytest.mark.parametrize(("dtype", "size", "error"), [("float32", 4, 0), ("uint8", 1, 0.5)])
@@ -100,29 +100,29 @@ def test_the_places_of_a_top_k_arrive(
     monkeypatch: pytest.MonkeyPatch, dtype: str, size: int, error: float
 ) -> None:
     codec = {"kind": "tensor", "dtype": dtype}
-    pipe = pipeline(monkeypatch, Strongest(), "getitem_1", codec)
+    chain = cut_chain(monkeypatch, Strongest(), "getitem_1", codec)
     header = 8 if dtype == "uint8" else 0
-    assert pipe.prepare("p").payload_bits.tolist() == [8 * (8 * size + header + 8 * 8)] * 3
-    assert largest_error(pipe) <= error
+    assert chain.make().payload_bits.tolist() == [8 * (8 * size + header + 8 * 8)] * 3
+    assert largest_error(chain) <= error
 
 
 def test_sizes_without_values_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    pipe = pipeline(monkeypatch, Strongest(), "getitem_1", {"kind": "tensor", "dtype": "uint8"})
-    bits = pipe.prepare("p").payload_bits.tolist()
-    pipe._with_content, pipe._prepared = False, {}
-    assert pipe.prepare("p").payload_bits.tolist() == bits and not pipe.prepare("p").payloads
+    chain = cut_chain(monkeypatch, Strongest(), "getitem_1", {"kind": "tensor", "dtype": "uint8"})
+    bits = chain.make().payload_bits.tolist()
+    chain.is_kept = False
+    assert chain.make().payload_bits.tolist() == bits and not chain.make().payloads
 
 
 def test_windows_in_the_first_dimension_all_travel(monkeypatch: pytest.MonkeyPatch) -> None:
-    pipe = pipeline(monkeypatch, Windows(), "relu", {"kind": "tensor", "dtype": "float32"})
-    assert pipe.prepare("p").payload_bits.tolist() == [32 * 4 * 64] * 3
-    assert largest_error(pipe) == 0
+    chain = cut_chain(monkeypatch, Windows(), "relu", {"kind": "tensor", "dtype": "float32"})
+    assert chain.make().payload_bits.tolist() == [32 * 4 * 64] * 3
+    assert largest_error(chain) == 0
 
 
 def test_tiles_are_for_float32_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    pipe = pipeline(monkeypatch, Typed("int64"), "to", {"kind": "png_tiles"})
+    chain = cut_chain(monkeypatch, Typed("int64"), "to", {"kind": "png_tiles"})
     with pytest.raises(ScenarioError, match=r"needs one \(C, h, w\) at the cut, float32.*int64"):
-        pipe.prepare("p")
+        chain.make()
 
 
 def test_a_shape_that_depends_on_the_picture_is_refused() -> None:

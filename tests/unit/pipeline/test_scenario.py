@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from simsplit.errors import ScenarioError
 from simsplit.messages import Delivery, Outcome, Prepared, ScoreRequest, Workload
 from simsplit.networks.opened import cut_names
-from simsplit.pipeline.scenario import Pipelines, expanded, open_pipelines
+from simsplit.pipeline.chains import Chain, LocalChain, Pictures, TaskNetwork
+from simsplit.pipeline.pipeline import Pipeline
+from simsplit.pipeline.scenario import expanded, open_pipeline
 from simsplit.scenario.bundled import models_dir
 from simsplit.scenario.load import load
 from simsplit.scenario.operating_points import OperatingPoint
@@ -111,8 +114,8 @@ def mixed(weights: Path) -> Scenario:
 
 
 @pytest.fixture(scope="module")
-def chain(mixed: Scenario) -> Pipelines:
-    return open_pipelines(mixed, models_dir(), None)
+def chain(mixed: Scenario) -> Pipeline:
+    return open_pipeline(mixed, models_dir(), None)
 
 
 # --- split: every -----------------------------------------------------------------------------
@@ -146,62 +149,109 @@ def test_a_scenario_without_it_is_itself(weights: Path) -> None:
 # --- who is asked -----------------------------------------------------------------------------
 
 
-class Echo:
-    """A pipeline that answers with its name and the place of the sample it was asked for."""
+class Echo(TaskNetwork):
+    """A network that answers with its name and the sample that it was asked for."""
 
-    def __init__(self, name: str, points: Sequence[str]) -> None:
-        self.name, self.points, self.asked = name, points, []  # type: ignore[var-annotated]
+    def __init__(self, name: str) -> None:
+        super().__init__({"image": np.full((9, 2, 2, 1), ord(name), np.uint8)})
+        self.name, self.asked = name, []  # type: ignore[var-annotated]
 
-    def prepare(self, point: str | None = None) -> Any:
-        made = {name: f"{self.name} prepared {name}" for name in self.points}
-        return made if point is None else made[point]
+    def _digest(self) -> str:
+        return self.name
 
-    def workload(self, point: str) -> str:
-        return f"{self.name} works {point}"
+    @property
+    def answer_bits(self) -> NDArray[np.int64]:
+        return np.full(9, ord(self.name))
 
-    def score(self, requests: Sequence[ScoreRequest]) -> list[Outcome]:
-        self.asked.append(len(requests))
-        return [Outcome(((f"{self.name}:{r.operating_point}", float(r.sample)),)) for r in requests]
+    def workload(self, point: OperatingPoint) -> Workload:
+        return Workload((), (), (), network=self.name, tail=point.name)
+
+    def of_pictures(self, pictures: Pictures, samples: Sequence[int]) -> list[Outcome]:
+        self.asked.append([*samples])
+        return [Outcome(((self.name, float(sample)),)) for sample in samples]
+
+    def lost(self, sample: int) -> Outcome:
+        return Outcome(((f"{self.name} lost", float(sample)),))
 
 
-def echoes() -> tuple[Pipelines, dict[str, Echo]]:
+def echoes() -> tuple[Pipeline, dict[str | None, Echo]]:
     specs = [("a1", "a"), ("h1", None), ("b1", "b"), ("h2", None), ("a2", "a")]
-    points = [
-        OperatingPoint.model_validate({"name": name, "scheme": "local", "network": network})
-        for name, network in specs
-    ]
-    made = {"a": Echo("A", ["a1", "a2"]), "b": Echo("B", ["b1"]), "model": Echo("H", ["h1", "h2"])}
-    of_networks: Any = {name: made[name] for name in ("a", "b")}
-    of_model: Any = made["model"]
-    return Pipelines(points, of_model, of_networks), made
+    made = {"a": Echo("A"), "b": Echo("B"), None: Echo("H")}
+    chains: list[Chain[Any]] = []
+    for name, network in specs:
+        content = {"name": name, "scheme": "local", "network": network}
+        chains.append(LocalChain(OperatingPoint.model_validate(content), made[network]))
+    return Pipeline(chains, seed=0), made
 
 
 def test_scores_come_in_the_order_asked() -> None:
     whole, made = echoes()
     names = ["b1", "h2", "a1", "a2", "h1", "b1", "a1", "h2"]
     found = whole.score([ScoreRequest(name, place, HERE) for place, name in enumerate(names)])
-    assert [list(one.as_dict().items()) for one in found] == [
-        [(f"{name[0].upper()}:{name}", float(place))] for place, name in enumerate(names)
+    assert [one.as_dict() for one in found] == [
+        {name[0].upper(): float(place)} for place, name in enumerate(names)
     ]
-    assert {name: one.asked for name, one in made.items()} == {"a": [3], "b": [2], "model": [3]}
+    assert {key: one.asked for key, one in made.items()} == {
+        "a": [[2, 3, 6]],
+        "b": [[0, 5]],
+        None: [[1, 4, 7]],
+    }
     assert whole.score([]) == []
+
+
+def test_a_result_is_shared_within_a_network_and_not_beyond() -> None:
+    """Two points of one network, one sample: one forward; another network's is another's."""
+    whole, made = echoes()
+    retried, lost = Delivery(0, False, computed_locally=True), Delivery(1, False)
+    asked = [ScoreRequest(name, 3, HERE) for name in ("a1", "a2", "b1")]
+    asked += [ScoreRequest("a1", 3, retried), ScoreRequest("a1", 3, lost)]
+    names = [next(iter(outcome.as_dict())) for outcome in whole.score(asked)]
+    assert names == ["A", "A", "B", "A", "A lost"]
+    assert made["a"].asked == made["b"].asked == [[3]] and made[None].asked == []
 
 
 def test_preparing_and_work_go_to_the_owner() -> None:
     whole, _ = echoes()
-    said: list[tuple[int, int]] = []
-    prepared: dict[str, Any] = dict(whole.prepare(lambda *numbers: said.append(numbers)))
-    assert set(prepared) == {"a1", "a2", "b1", "h1", "h2"}
-    for name, text in prepared.items():
-        assert text == f"{name[0].upper()} prepared {name}"
-        assert str(whole.workload(name)) == f"{name[0].upper()} works {name}"
-    assert said[-1] == (5, 5) and [done for done, _ in said] == sorted(done for done, _ in said)
+    told: list[tuple[int, int]] = []
+    prepared = whole.prepare(lambda *numbers: told.append(numbers))
+    assert list(prepared) == ["a1", "h1", "b1", "h2", "a2"]  # as the scenario has them
+    for name, one in prepared.items():
+        assert set(one.answer_bits) == {ord(name[0].upper())}
+        work = whole.workload(name)
+        assert (work.network, work.tail) == (name[0].upper(), name)
+    assert told == [(number, 5) for number in range(1, 6)]
+
+
+def test_an_unknown_point_names_the_nearest() -> None:
+    whole, _ = echoes()
+    for ask in (whole.prepared, whole.workload, lambda n: whole.score([ScoreRequest(n, 0, HERE)])):
+        with pytest.raises(ScenarioError, match="no such operating point"):
+            ask("a3")
+
+
+def test_the_device_is_the_cpu_unless_another_is_there(mixed: Scenario) -> None:
+    with pytest.raises(ScenarioError, match=r"^device: no such device.*Did you mean 'cuda'") as no:
+        open_pipeline(mixed, models_dir(), None, "cuda0")
+    assert tuple(no.value.choices) == ("cpu", "cuda", "mps")
+    chains = open_pipeline(mixed, models_dir(), None).chains
+    devices = {chains[name].network.device for name in ("read", "cost", "own")}
+    assert devices == {"cpu"}
+
+
+def test_a_device_that_is_not_here_is_refused(
+    mixed: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ScenarioError, match="device: this machine has no such device") as no:
+        open_pipeline(mixed, models_dir(), None, "cuda")
+    assert tuple(no.value.choices) == ("cpu",)
 
 
 # --- the scenario's model and networks together --------------------------------------------------
 
 
-def test_every_point_is_prepared_and_has_a_plan(mixed: Scenario, chain: Pipelines) -> None:
+def test_every_point_is_prepared_and_has_a_plan(mixed: Scenario, chain: Pipeline) -> None:
     prepared = chain.prepare()
     assert set(prepared) == {point.name for point in mixed.operating_points}
     assert all(
@@ -217,7 +267,7 @@ def test_every_point_is_prepared_and_has_a_plan(mixed: Scenario, chain: Pipeline
     assert len({plan.tail for plan in plans.values() if plan.edge_s[0] > 0}) == 8
 
 
-def test_work_is_that_of_the_points_own_network(chain: Pipelines) -> None:
+def test_work_is_that_of_the_points_own_network(chain: Pipeline) -> None:
     reader, wide = chain.workload("read"), chain.workload("cost")
     assert isinstance(reader, Workload)
     assert reader.edge_macs == 3 * 4 * 9 * 64 + 4 * 16 * 10
@@ -226,7 +276,7 @@ def test_work_is_that_of_the_points_own_network(chain: Pipelines) -> None:
     assert chain.workload("feature").network == ""
 
 
-def test_mixed_requests_score_as_they_do_alone(chain: Pipelines) -> None:
+def test_mixed_requests_score_as_they_do_alone(chain: Pipeline) -> None:
     analog = chain.prepare()["analog"].channel_uses[0]
     names = ["cut-relu", "analog", "own", "cost", "read", "feature", "cut-stem"]
     air = Delivery(7, True, symbol_counts=(int(analog),), symbol_snr_db=(10.0,))
@@ -266,7 +316,7 @@ def test_a_mixed_scenario_runs(weights: Path, tmp_path: Path) -> None:
 def test_networks_without_a_model(weights: Path, tmp_path: Path) -> None:
     alone = mapping(weights, model=None, operating_points=NETWORK_POINTS)
     whole = expanded(load(alone))
-    chain = open_pipelines(whole, tmp_path / "no_models_at_all", None)
+    chain = open_pipeline(whole, tmp_path / "no_models_at_all", None)
     assert set(chain.prepare()) == {point.name for point in whole.operating_points}
     assert set(chain.score([ScoreRequest("read", 0, HERE)])[0].as_dict()) == {"accuracy"}
     rows = run(alone, out=tmp_path / "r").requests

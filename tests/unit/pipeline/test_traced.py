@@ -15,8 +15,9 @@ from safetensors.torch import save_file
 from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.messages import Delivery, ScoreRequest
 from simsplit.networks.opened import cut_names
-from simsplit.pipeline.scenario import expanded, open_pipelines
-from simsplit.pipeline.traced import NetworkPipeline
+from simsplit.pipeline.coded import network_chains
+from simsplit.pipeline.pipeline import Pipeline
+from simsplit.pipeline.scenario import expanded, open_pipeline
 from simsplit.scenario.load import load
 from simsplit.scenario.operating_points import Network, OperatingPoint
 from simsplit.tasks.datasets import open_dataset
@@ -81,15 +82,19 @@ def points(**codecs: dict[str, Any]) -> dict[str, OperatingPoint]:
     return made
 
 
-def pipeline(file: Path, **codecs: dict[str, Any]) -> NetworkPipeline:
+def pipeline(file: Path, **codecs: dict[str, Any]) -> Pipeline:
     network = Network(name="net", source="own_nets:Reader", weights=str(file), answer="label")
     truth = open_dataset("digits", "test").arrays(range(12))
-    return NetworkPipeline(network, points(**codecs), truth)
+    return Pipeline(network_chains(network, points(**codecs).values(), truth), seed=0)
+
+
+def truth_of(chain: Pipeline) -> Any:
+    return chain.chains["local"].network.truth
 
 
 def test_lossless_ways_give_the_whole_networks_answers(reader: Path) -> None:
     chain = pipeline(reader, exact={"kind": "tensor"}, bytes8={"kind": "tensor", "dtype": "uint8"})
-    for sample in range(chain.samples):
+    for sample in range(12):
         names = ("local", "pixels", "exact")
         asked = [ScoreRequest(name, sample, HERE) for name in names]
         local, pixels, exact = (o.as_dict()["accuracy"] for o in chain.score(asked))
@@ -104,9 +109,9 @@ def test_scores_are_those_of_the_module_itself(reader: Path) -> None:
     net = Reader().eval()
     net.load_state_dict(load_file(reader))
     chain = pipeline(reader, exact={"kind": "tensor"})
-    images = torch.from_numpy(chain.truth["image"]).permute(0, 3, 1, 2).float() / 255
+    images = torch.from_numpy(truth_of(chain)["image"]).permute(0, 3, 1, 2).float() / 255
     with torch.inference_mode():
-        right = net(images.expand(-1, 3, -1, -1)).argmax(1).numpy() == chain.truth["label"]
+        right = net(images.expand(-1, 3, -1, -1)).argmax(1).numpy() == truth_of(chain)["label"]
     found = [
         o.as_dict()["accuracy"]
         for o in chain.score([ScoreRequest("exact", i, HERE) for i in range(12)])
@@ -122,14 +127,16 @@ def test_payload_is_what_lives_at_the_cut(reader: Path) -> None:
         u8={"kind": "tensor", "dtype": "uint8"},
     )
     values = 6 * 8 * 8
-    sizes = {name: set(chain.prepare(name).payload_bits) for name in ("f32", "f16", "u8", "pixels")}
+    sizes = {
+        name: set(chain.prepared(name).payload_bits) for name in ("f32", "f16", "u8", "pixels")
+    }
     assert sizes == {
         "f32": {32 * values},
         "f16": {16 * values},
         "u8": {8 * values + 64},  # two float32 ahead
         "pixels": {8 * 64},  # digits have one channel
     }
-    assert {len(payload) * 8 for payload in chain.prepare("u8").payloads} == sizes["u8"]
+    assert {len(payload) * 8 for payload in chain.prepared("u8").payloads} == sizes["u8"]
 
 
 def test_work_on_either_side_adds_up(reader: Path) -> None:
@@ -150,7 +157,7 @@ def test_random_weights_are_not_scored() -> None:
     wide = expanded(scenario)
     names = cut_names(scenario.networks[0], 64, 64)
     assert [p.split for p in wide.operating_points if p.of == "cut"] == names
-    chain = open_pipelines(wide, Path("models"), None)
+    chain = open_pipeline(wide, Path("models"), None)
     assert chain.score([ScoreRequest("mobile", 0, HERE)])[0].as_dict() == {}
     assert chain.prepare()["cut-features.2"].payload_bits[0] == 32 * 64 * 7 * 7
 
@@ -162,20 +169,18 @@ def test_random_weights_cannot_be_asked_for_a_score() -> None:
 
 def test_an_unknown_cut_names_the_choices(reader: Path) -> None:
     network = Network(name="net", source="own_nets:Reader", weights=str(reader), answer="label")
-    wrong = {
-        "p": OperatingPoint.model_validate(
-            {
-                "name": "p",
-                "network": "net",
-                "scheme": "separate",
-                "split": "stemm",
-                "codec": {"kind": "tensor"},
-            }
-        )
-    }
+    wrong = OperatingPoint.model_validate(
+        {
+            "name": "p",
+            "network": "net",
+            "scheme": "separate",
+            "split": "stemm",
+            "codec": {"kind": "tensor"},
+        }
+    )
     truth = open_dataset("digits", "test").arrays(range(2))
     with pytest.raises(ScenarioError, match=r"operating_points.p.split.*Did you mean 'stem'"):
-        NetworkPipeline(network, wrong, truth)
+        network_chains(network, [wrong], truth)
 
 
 def test_control_flow_on_data_is_named(reader: Path) -> None:

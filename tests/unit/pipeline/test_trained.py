@@ -20,9 +20,16 @@ from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.messages import Delivery, Scheme, ScoreRequest
 from simsplit.networks.artefact import build_model, write_card, write_weights
 from simsplit.networks.digits import DigitsNet
-from simsplit.networks.inference import Inference
 from simsplit.operators import Operator, total_macs
-from simsplit.pipeline.trained import Pipeline, PipelineSpec, open_pipeline
+from simsplit.pipeline.pipeline import Pipeline
+from simsplit.pipeline.trained import (
+    BottleneckChain,
+    ExitChain,
+    TrainedNetwork,
+    headline_of,
+    model_chains,
+    trained_chain,
+)
 from simsplit.pipeline.workloads import exit_workload, workloads
 from simsplit.scenario.operating_points import OperatingPoint, Task
 from simsplit.tasks.answers import lost_scores, task_scores
@@ -79,15 +86,27 @@ DIGITAL = [point.name for point in POINTS if point.scheme in ("raw", "separate")
 def opened(**changes: Any) -> Pipeline:
     task: dict[str, Any] = {"dataset": "digits", "height_px": 8, "width_px": 8, "samples": SAMPLES}
     task = {key: changes.pop(key, value) for key, value in task.items()}
-    asked: dict[str, Any] = {
-        "task": Task.model_construct(**task),
-        "model": "digits_cnn",
-        "models_dir": MODELS,
-        "operating_points": POINTS,
-        "seed": 7,
-        "cache_dir": None,
-    }
-    return open_pipeline(PipelineSpec(**(asked | changes)))
+    points = changes.get("operating_points", POINTS)
+    chains = model_chains(
+        changes.get("model", "digits_cnn"),
+        Task.model_construct(**task),
+        {f"operating_points[{i}]": point for i, point in enumerate(points)},
+        changes.get("models_dir", MODELS),
+    )
+    return Pipeline(chains, seed=changes.get("seed", 7), cache_dir=changes.get("cache_dir"))
+
+
+def network_of(pipeline: Pipeline) -> TrainedNetwork:
+    network = next(iter(pipeline.chains.values())).network
+    assert isinstance(network, TrainedNetwork)
+    return network
+
+
+def features(pipeline: Pipeline, name: str, samples: range) -> NDArray[np.float32]:
+    """What the heads see of intact payloads."""
+    chain = pipeline.chains[name]
+    assert isinstance(chain, BottleneckChain)
+    return chain.received(pipeline.prepared(name).payloads[samples.start : samples.stop])
 
 
 @pytest.fixture(scope="module")
@@ -143,8 +162,10 @@ class TestActOne:
         opened(cache_dir=tmp_path).prepare()
         assert len(list(tmp_path.rglob("*.npz"))) == len(POINTS)
         assert not list(tmp_path.rglob(".*.npz"))  # nothing left aside
-        monkeypatch.setattr(Pipeline, "_make", lambda *_: pytest.fail("not from the cache"))
-        for name, again in opened(cache_dir=tmp_path).prepare().items():
+        warm = opened(cache_dir=tmp_path)
+        for one in warm.chains.values():
+            monkeypatch.setattr(one, "make", lambda: pytest.fail("not from the cache"))
+        for name, again in warm.prepare().items():
             fresh = chain.prepare()[name]
             assert again.payloads == fresh.payloads
             np.testing.assert_array_equal(again.payload_bits, fresh.payload_bits)
@@ -192,10 +213,10 @@ class TestActThree:
 
     def test_lossless_files_of_one_bit_depth_carry_the_same_feature(self, chain: Pipeline) -> None:
         """The codes are those of the entropy coder, so is what the heads see."""
-        coded = chain._received("coded", range(8))
+        coded = features(chain, "coded", range(8))
         for name in ("adaptive", "tiles_exact"):
-            np.testing.assert_array_equal(chain._received(name, range(8)), coded)
-        assert np.abs(chain._received("tiles_jpeg", range(8)) - coded).max() > 0
+            np.testing.assert_array_equal(features(chain, name, range(8)), coded)
+        assert np.abs(features(chain, "tiles_jpeg", range(8)) - coded).max() > 0
 
     def test_what_is_lost_scores_nothing(self, chain: Pipeline) -> None:
         for name in ("png", "coded", "jscc", "local"):
@@ -228,14 +249,14 @@ class TestActThree:
         rng = np.random.default_rng(1)
         received = (rng.normal(size=(21, K)) + 1j * rng.normal(size=(21, K))).astype(np.complex64)
         variance = rng.uniform(0.1, 2, (21, K)).astype(np.float32)
-        together = chain.inference.from_symbols(received, variance)
+        together = network_of(chain).inference.from_symbols(received, variance)
         for row in (0, 7, 13, 20):
-            alone = chain.inference.from_symbols(received[[row]], variance[[row]])
+            alone = network_of(chain).inference.from_symbols(received[[row]], variance[[row]])
             np.testing.assert_array_equal(alone[0], together[row])
 
     def test_noise_belongs_to_seed_and_request(self, chain: Pipeline) -> None:
         def heard(pipeline: Pipeline, request_id: int) -> np.ndarray:
-            return pipeline._over_the_air(ScoreRequest("jscc", 3, sent(request_id, 0.0)))[0]
+            return pipeline.heard(ScoreRequest("jscc", 3, sent(request_id, 0.0)))[0]
 
         first = heard(chain, 5)
         np.testing.assert_array_equal(first, heard(opened(), 5))
@@ -243,7 +264,7 @@ class TestActThree:
         assert not np.array_equal(first, heard(opened(seed=8), 5))
 
     def test_each_grant_has_its_own_noise(self, chain: Pipeline) -> None:
-        _, variance = chain._over_the_air(ScoreRequest("jscc", 0, sent(1, (0.0, 10.0))))
+        _, variance = chain.heard(ScoreRequest("jscc", 0, sent(1, (0.0, 10.0))))
         np.testing.assert_allclose(variance, [1.0] * 4 + [0.1] * 4, rtol=1e-6)
 
     def test_a_jscc_delivery_must_carry_every_symbol(self, chain: Pipeline) -> None:
@@ -253,9 +274,10 @@ class TestActThree:
 
     def test_shared_digital_results_are_computed_once(self) -> None:
         pipeline, calls = opened(), []
-        answers = pipeline.inference.answers
+        inference = network_of(pipeline).inference
+        answers = inference.answers
         pipeline.prepare()
-        pipeline.inference.answers = lambda f: calls.append(len(f)) or answers(f)  # type: ignore
+        inference.answers = lambda f: calls.append(len(f)) or answers(f)  # type: ignore
         pipeline.score([ScoreRequest("coded", i % 3, sent(i)) for i in range(30)])
         pipeline.score([ScoreRequest("coded", 1, sent(99))])
         assert calls == [3]
@@ -343,8 +365,8 @@ class TestCosts:
         assert {tails.pop(name) for name in coded} == {"digits_cnn/separate/stage2"}
         assert set(tails.values()) == {"digits_cnn/raw"}
 
-    def test_headline(self, chain: Pipeline) -> None:
-        assert chain.headline_metric == "accuracy"
+    def test_headline(self) -> None:
+        assert (headline_of("digits"), headline_of("streets")) == ("accuracy", "miou")
 
 
 class DigitsExitNet(DigitsNet):
@@ -369,12 +391,13 @@ EXIT = OperatingPoint(name="early", scheme="local", exit=True)
 
 
 def opened_with_exit(cache_dir: Path | None = None) -> Pipeline:
-    plain, model = opened(), DigitsExitNet()
+    plain, model = network_of(opened()), DigitsExitNet()
     model.load_state_dict(plain.artefact.model.state_dict(), strict=False)
     model.eval().requires_grad_(False)
     artefact = replace(plain.artefact, model=model, card=plain.artefact.card | costs(model, 8, 8))
-    points = {point.name: point for point in [*POINTS, EXIT]}
-    return Pipeline(artefact, Inference(model), points, plain.truth, 7, cache_dir)
+    network = TrainedNetwork(artefact, plain.truth)
+    chains = [trained_chain(point, network) for point in [*POINTS, EXIT]]
+    return Pipeline(chains, seed=7, cache_dir=cache_dir)
 
 
 @pytest.fixture(scope="module")
@@ -385,8 +408,8 @@ def early() -> Pipeline:
 @pytest.fixture(scope="module")
 def probabilities(early: Pipeline) -> NDArray[np.float64]:
     """The exit's softmax ``(N, 10)`` in plain numpy."""
-    images = early.truth["image"].astype(np.float32).transpose(0, 3, 1, 2) / 255.0
-    model = early.artefact.model
+    images = network_of(early).truth["image"].astype(np.float32).transpose(0, 3, 1, 2) / 255.0
+    model = network_of(early).artefact.model
     with torch.inference_mode():
         feature = model.exit_trunk(torch.from_numpy(images.repeat(3, axis=1)))
         logits = model.exit_answer(feature)["label"].double().numpy()
@@ -410,7 +433,7 @@ class TestEarlyExit:
     def test_what_arrived_is_the_exits_answer(
         self, early: Pipeline, probabilities: NDArray[np.float64]
     ) -> None:
-        right = probabilities.argmax(axis=1) == early.truth["label"]
+        right = probabilities.argmax(axis=1) == network_of(early).truth["label"]
         assert 0 < right.sum() < SAMPLES
         for on_device in (False, True):
             asked = [ScoreRequest("early", i, Delivery(i, True, on_device)) for i in range(SAMPLES)]
@@ -430,18 +453,18 @@ class TestEarlyExit:
 
     def test_company_changes_no_bit(self, early: Pipeline) -> None:
         together = early.prepare()["early"].confidence
-        images = early.truth["image"]
+        images = network_of(early).truth["image"]
         assert together is not None
         for row in (0, 8, 59):
-            alone = early.inference.exit_features(images[row : row + 1])
-            assert early.inference.exit_confidence(alone)[0] == together[row]
+            alone = network_of(early).inference.exit_features(images[row : row + 1])
+            assert network_of(early).inference.exit_confidence(alone)[0] == together[row]
         ways = ("early", "local")
         asked = [ScoreRequest(name, i, sent(i)) for i in range(SAMPLES) for name in ways]
         fresh = opened_with_exit()
         assert [fresh.score([one])[0] for one in asked[:30]] == early.score(asked)[:30]
 
     def test_work_of_the_exit(self, early: Pipeline) -> None:
-        cost, macs = early.workload("early"), early.artefact.card["macs_by_part"]
+        cost, macs = early.workload("early"), network_of(early).artefact.card["macs_by_part"]
         assert macs["exit_head"] == 256 * 10 and macs["exit_trunk"] == 9 * 3 * 16 * 16
         assert cost.device_macs == macs["exit_trunk"] + macs["exit_head"] and cost.edge == ()
         assert cost.local == early.workload("local").local and cost.tail == ""
@@ -449,7 +472,9 @@ class TestEarlyExit:
     def test_the_cache_keeps_the_confidence(self, early: Pipeline, tmp_path: Path) -> None:
         opened_with_exit(tmp_path).prepare()
         again = opened_with_exit(tmp_path)
-        again._make = lambda *_: pytest.fail("not from the cache")  # type: ignore[method-assign]
+        exit_chain = again.chains["early"]
+        assert isinstance(exit_chain, ExitChain)
+        exit_chain.make = lambda: pytest.fail("not from the cache")  # type: ignore[method-assign]
         cached = again.prepare()
         np.testing.assert_array_equal(
             cached["early"].confidence, early.prepare()["early"].confidence
@@ -488,7 +513,7 @@ class TestMistakes:
             message = rf"^operating_points\[{place}\]\.codec\.kind: .*built without AVIF.*'avif"
             with pytest.raises(ScenarioError, match=message):
                 opened(operating_points=[*POINTS[:place], point])
-        assert opened().points  # all that is not AVIF
+        assert opened().chains  # all that is not AVIF
 
     def test_wrong_split(self) -> None:
         point = OperatingPoint(name="x", scheme="jscc", split="stage3")
@@ -542,7 +567,7 @@ class TestNetworkWithoutJscc:
         assert tails == {"features/separate/layer4"}
         prepared = pipeline.prepare()
         assert prepared["a"].payloads == prepared["b"].payloads
-        assert pipeline._received("a", [0]).shape == (1, 16, 2, 4)
+        assert features(pipeline, "a", range(1)).shape == (1, 16, 2, 4)
         with pytest.raises(ScenarioError, match=r"operating_points\[0\]\.split.*layer4"):
             self.opened(models, point | {"split": "layer3"})
 

@@ -375,11 +375,11 @@ import sys
 from pathlib import Path
 
 from simsplit.messages import Delivery, ScoreRequest
-from simsplit.pipeline.scenario import open_pipelines
+from simsplit.pipeline.scenario import open_pipeline
 from simsplit.scenario.bundled import models_dir
 from simsplit.scenario.load import load
 
-chain = open_pipelines(load("digits_smoke"), models_dir(), Path(sys.argv[1]))
+chain = open_pipeline(load("digits_smoke"), models_dir(), Path(sys.argv[1]))
 payloads = chain.prepare()["feature_8bit"].payloads
 asked = [ScoreRequest("feature_8bit", i, Delivery(i, True)) for i in range(32)]
 scores = [outcome.as_dict()["accuracy"] for outcome in chain.score(asked)]

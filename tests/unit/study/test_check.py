@@ -18,7 +18,7 @@ from simsplit.study.check import capacity_re_per_s, check
 from simsplit.study.defaults import WIDTH, default_lines, defaults
 from simsplit.study.inputs import make_plans
 from simsplit.study.pilot import drops_of, time_decides, window_s
-from simsplit.study.run import open_scenario_pipelines
+from simsplit.study.run import open_scenario_pipeline
 from simsplit.study.simulate import simulate
 
 run_module = importlib.import_module("simsplit.study.run")
@@ -132,8 +132,8 @@ def test_a_part_of_a_run_takes_over_what_the_last_one_learnt() -> None:
     """Requests from 1 s on alone; the outer loops' offsets begin where they were left."""
     loop = "cell.mcs={kind: adaptive, bler_target: 0.1, outer_loop: {step_db: 0.5}}"
     scenario = load("digits_smoke", overrides=[loop, "replications=2"])
-    pipelines = open_scenario_pipelines(scenario)
-    plans = make_plans(scenario, pipelines, pipelines.prepare())
+    pipeline = open_scenario_pipeline(scenario)
+    plans = make_plans(scenario, pipeline, pipeline.prepare())
     begin = Beginning(from_s=1.0)
     (first,) = simulate(scenario, plans, numbers=[0], begin=begin)
     (whole,) = simulate(scenario, plans, numbers=[0])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from simsplit.errors import ScenarioError
-from simsplit.pipeline.scenario import expanded, open_pipelines
+from simsplit.pipeline.scenario import expanded, open_pipeline
 from simsplit.results.identity import artefact_digests
 from simsplit.scenario.load import load
 
@@ -88,7 +88,7 @@ def test_what_is_wrong_with_a_module_is_one_sentence(
     made = load(scenario(source))
     artefact_digests(made)
     with pytest.raises(ScenarioError) as caught:
-        open_pipelines(made, own.parent, None)
+        open_pipeline(made, own.parent, None)
     assert all(text in str(caught.value) for text in texts)
 
 

@@ -291,19 +291,19 @@ def test_interleaved_runs_give_the_rows_of_pipelines_of_their_own(
     ],
 )
 def test_a_pipeline_is_another_where_what_it_depends_on_is(text: str) -> None:
-    from simsplit.study.run import open_scenario_pipelines
+    from simsplit.study.run import open_scenario_pipeline
 
     plain, same = (resolve("digits_smoke", t, {}) for t in ([], ["cell.channel.snr_db=1"]))
-    assert open_scenario_pipelines(plain) is open_scenario_pipelines(same)
+    assert open_scenario_pipeline(plain) is open_scenario_pipeline(same)
     other = resolve("digits_smoke", [text], {})
-    assert open_scenario_pipelines(other) is not open_scenario_pipelines(plain)
+    assert open_scenario_pipeline(other) is not open_scenario_pipeline(plain)
 
 
 def test_the_pipelines_kept_open_are_few() -> None:
     from simsplit.pipeline import scenario as pipelines
 
     for seed in range(7):
-        pipelines.opened_pipelines(resolve("digits_smoke", [f"seed={seed}"], {}), *places())
+        pipelines.opened_pipeline(resolve("digits_smoke", [f"seed={seed}"], {}), *places())
     assert len(pipelines._open) == pipelines.MOST_OPEN == 4
 
 
@@ -317,18 +317,18 @@ def places() -> tuple[Path, Path]:
 def test_new_weights_are_read_anew(tmp_path: Path) -> None:
     """Retrained in place: neither the digest nor the open pipeline is that of the old ones."""
     from simsplit.files import file_digest
-    from simsplit.pipeline.scenario import opened_pipelines
+    from simsplit.pipeline.scenario import opened_pipeline
 
     models, cache = places()
     shutil.copytree(models / "digits_cnn", tmp_path / "digits_cnn")
     scenario = resolve("digits_smoke", [], {})
-    before = opened_pipelines(scenario, tmp_path, cache)
-    assert opened_pipelines(scenario, tmp_path, cache) is before
+    before = opened_pipeline(scenario, tmp_path, cache)
+    assert opened_pipeline(scenario, tmp_path, cache) is before
     card = tmp_path / "digits_cnn" / "card.json"
     old = file_digest(card)
     card.write_text(card.read_text() + " \n")
     assert file_digest(card) != old
-    assert opened_pipelines(scenario, tmp_path, cache) is not before
+    assert opened_pipeline(scenario, tmp_path, cache) is not before
 
 
 def test_digests_do_not_depend_on_what_was_asked_before() -> None:

@@ -14,7 +14,7 @@ from simsplit.scenario.load import load
 from simsplit.study import simulate as module
 from simsplit.study.inputs import make_plans
 from simsplit.study.replicate import replicate
-from simsplit.study.run import open_scenario_pipelines, run
+from simsplit.study.run import open_scenario_pipeline, run
 from simsplit.study.simulate import simulate
 
 FILES = ("requests.parquet", "summary.json", "table.json", "scenario.yaml")
@@ -84,7 +84,7 @@ def test_a_mistake_in_a_worker_is_the_users_to_read(tmp_path: Path) -> None:
         "digits_smoke",
         overrides=["replications=2", f"devices.png.arrivals={{kind: trace, file: {track}}}"],
     )
-    pipeline = open_scenario_pipelines(scenario)
+    pipeline = open_scenario_pipeline(scenario)
     plans = make_plans(scenario, pipeline, pipeline.prepare())
     for workers in (0, 2):
         with pytest.raises(ScenarioError, match="no rows of this replication"):
