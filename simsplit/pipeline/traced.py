@@ -125,24 +125,12 @@ class TracedNetwork(TaskNetwork):
 
     @cached_property
     def answer_bits(self) -> NDArray[np.int64]:
-        """Sizes of the answers that the whole network gives (see `Scorer.bits`).
-
-        Of a network without an ``answer``, by the first tensor of its output: a vector is one
-        class, three dimensions are a map of classes, anything else travels as float32.
-        """
+        """Sizes of the answers that the whole network gives (see `Scorer.bits`), ``(N,)``."""
         outputs = self.whole(self.truth["image"])
-        if self.is_scored:
-            answers = (self.scorer.read(output, i) for i, output in enumerate(outputs))
-            return np.array([self.scorer.bits(answer) for answer in answers], np.int64)
-        first = self._first_answer
-        if first.ndim == 1:
-            size = 8 * math.ceil(math.log2(max(2, len(first))) / 8)
-            return np.full(self.samples, size, np.int64)
-        if first.ndim != 3:
-            return np.full(self.samples, 32 * first.size, np.int64)
-        maps = (_first_tensor(output).argmax(axis=0).astype(np.uint8) for output in outputs)
-        codec = ImageCodec("png")
-        return np.array([8 * len(codec.encode(m[..., None])) for m in maps], np.int64)
+        if not self.is_scored:
+            return _unread_bits(self._first_answer, outputs, self.samples)
+        answers = (self.scorer.read(output, i) for i, output in enumerate(outputs))
+        return np.array([self.scorer.bits(answer) for answer in answers], np.int64)
 
     @cached_property
     def _first_answer(self) -> NDArray[np.float32]:
@@ -200,6 +188,23 @@ def _first_tensor(output: Any) -> NDArray[np.float32]:
     """The first tensor of an output, without its batch dimension."""
     tensor: NDArray[np.float32] = tree_leaves(output)[0].numpy()
     return tensor[0] if len(tensor) == 1 else tensor
+
+
+def _unread_bits(
+    first: NDArray[np.float32], outputs: Iterable[Any], samples: int
+) -> NDArray[np.int64]:
+    """Sizes of the answers of a network without an ``answer``, by its output's first tensor.
+
+    A vector is one class, three dimensions are a map of classes, anything else travels as float32.
+    """
+    if first.ndim == 1:
+        size = 8 * math.ceil(math.log2(max(2, len(first))) / 8)
+        return np.full(samples, size, np.int64)
+    if first.ndim != 3:
+        return np.full(samples, 32 * first.size, np.int64)
+    maps = (_first_tensor(output).argmax(axis=0).astype(np.uint8) for output in outputs)
+    codec = ImageCodec("png")
+    return np.array([8 * len(codec.encode(m[..., None])) for m in maps], np.int64)
 
 
 class CutChain(CodecChain[TracedNetwork]):
