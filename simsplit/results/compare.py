@@ -150,7 +150,8 @@ def _compared(a: Side, b: Side, kpis: Sequence[str] | None, family: bool) -> Com
     alpha = (1 - CONFIDENCE) / (len(shown) if family and shown else 1)
     pairs = _pairs(a, b)
     scope = _scope(a, b, pairs)
-    differences = [replace(_difference(name, pairs, 1 - alpha), scope=scope) for name in shown]
+    sums = [_one_difference(name, a, b, pairs, 1 - alpha) for name in shown]
+    differences = [replace(difference, scope=scope) for difference in sums]
     notes = [
         *_drop_notes(a, b, scope),
         *changes(a.scenario, b.scenario),
@@ -159,6 +160,9 @@ def _compared(a: Side, b: Side, kpis: Sequence[str] | None, family: bool) -> Com
     ]
     if pairs.paired:
         notes.append("var. ratio r: the interval is sqrt(r) times as wide as without pairing")
+    if lacking := sorted({*a.lacking, *b.lacking}):
+        message = "not compared, as a result is of an older version; run it again to compare"
+        notes.append(f"{message}: {', '.join(lacking)}")
     if missing:
         notes.append(f"only on one side, not compared: {', '.join(missing)}")
     return Comparison(
@@ -210,7 +214,7 @@ def _multiplicity(count: int, family: bool) -> list[str]:
 
 def _wanted(a: Side, b: Side, kpis: Sequence[str] | None) -> tuple[list[str], list[str]]:
     """KPIs that both sides have, and those that one has."""
-    has_a, has_b = _available(a.rows), _available(b.rows)
+    has_a, has_b = ([*_available(side.rows), *side.pooled] for side in (a, b))
     both = [name for name in has_a if name in has_b]
     if kpis is None:
         return both, [name for name in (*has_a, *has_b) if name not in both]
@@ -313,6 +317,33 @@ def _by_request(a: DataFrame, b: DataFrame, notes: list[str]) -> _Pairs:
 
 
 # --- differences ------------------------------------------------------------------------------
+
+
+def _one_difference(kpi: str, a: Side, b: Side, pairs: _Pairs, confidence: float) -> Difference:
+    if kpi in a.pooled and kpi in b.pooled:
+        return _pooled_difference(kpi, a, b, pairs, confidence)
+    return _difference(kpi, pairs, confidence)
+
+
+def _pooled_difference(kpi: str, a: Side, b: Side, pairs: _Pairs, confidence: float) -> Difference:
+    """Of KPIs that no request has: from the pseudo-values of both sides, piece by piece."""
+    one, other = a.pooled[kpi], b.pooled[kpi]
+    estimates = one.estimated(kpi), other.estimated(kpi)
+    count = min(len(one.pseudo), len(other.pseudo))
+    nothing = Difference(kpi, one.value, other.value, math.nan, math.nan, math.nan, 0)
+    if estimates[0] is None or estimates[1] is None:
+        return nothing
+    if pairs.by == "replications":
+        common = tuple(np.unique(pairs.a["replication"]))
+        is_paired = one.replications == other.replications == common
+    else:  # batches are the same requests only if no request lacks a partner or its evidence
+        is_whole = one.n == other.n == len(a.rows) == len(b.rows) == len(pairs.a)
+        is_paired = pairs.by == "requests" and is_whole and len(one.pseudo) == len(other.pseudo)
+    ends = difference_ends(estimates[0], estimates[1], confidence, is_paired)
+    if ends is None:
+        return nothing
+    ratio = variance_ratio(estimates[0], estimates[1]) if is_paired else math.nan
+    return Difference(kpi, one.value, other.value, *ends, ratio, count)
 
 
 def _difference(kpi: str, pairs: _Pairs, confidence: float) -> Difference:

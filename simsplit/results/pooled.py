@@ -104,30 +104,56 @@ def pooled_kpi(item: Pooled, rows: DataFrame, *, replicated: bool) -> Kpi:
 
     The pieces are those of every other KPI: the replications, or batches of the one run.
     """
+    found = _found(item, rows, replicated=replicated)
+    if found is None:
+        return kpi(None, None, 0, "none")
+    estimate, count = found.estimate, len(found.pieces)
+    few = count < 2 or found.n < FEWEST_REQUESTS
+    ends = None if few or estimate is None else estimate.ends(count - 1, CONFIDENCE)
+    centre = found.score([one for piece in found.pieces for one in piece])
+    mean = centre if math.isfinite(centre) else None
+    name = "replications" if replicated else "batches"
+    method = f"jackknife over {name} ({count})" if ends is not None else "none"
+    if ends is None and replicated and estimate is not None and estimate.has_too_few:
+        method = f"none: {TOO_FEW}"
+    return kpi(mean, ends, found.n, method)
+
+
+def pooled_estimate(
+    item: Pooled, rows: DataFrame, *, replicated: bool
+) -> tuple[Estimated | None, int, tuple[int, ...]]:
+    """The KPI with its pseudo-values, its requests, and which replication each piece is."""
+    found = _found(item, rows, replicated=replicated)
+    return (None, 0, ()) if found is None else (found.estimate, found.n, found.names)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A pooled KPI's pieces, their replications if they are any, and what is made of them."""
+
+    pieces: list[list[Values]]
+    names: tuple[int, ...]
+    score: Callable[[Sequence[Values]], float]
+    n: int
+    estimate: Estimated | None
+
+
+def _found(item: Pooled, rows: DataFrame, *, replicated: bool) -> _Found | None:
     evidence, replication = _evidence(item, rows)
     if not evidence:
-        return kpi(None, None, 0, "none")
-    score = _score(item, evidence)
+        return None
+    score, names = _score(item, evidence), tuple(map(int, np.unique(replication)))
     if replicated:
-        groups = [np.flatnonzero(replication == name) for name in np.unique(replication)]
+        groups = [np.flatnonzero(replication == name) for name in names]
     else:
         count = batch_count(len(evidence), bounds_of(item.name))
-        groups = np.array_split(np.arange(len(evidence)), count)
+        groups, names = np.array_split(np.arange(len(evidence)), count), ()
     keys = KEYS_OF.get(item.score, (OWN,))
     values: list[Values] = [{key: one.values[key] for key in keys} for one in evidence]
     pieces = [[values[index] for index in group] for group in groups]
     if item.score:
         pieces = [[merged(piece)] for piece in pieces]
-    found = jackknife(pieces, score, item.name)
-    few = len(pieces) < 2 or len(evidence) < FEWEST_REQUESTS
-    ends = None if few or found is None else found.ends(len(pieces) - 1, CONFIDENCE)
-    centre = score([one for piece in pieces for one in piece])
-    mean = centre if math.isfinite(centre) else None
-    name = "replications" if replicated else "batches"
-    method = f"jackknife over {name} ({len(pieces)})" if ends is not None else "none"
-    if ends is None and replicated and found is not None and found.has_too_few:
-        method = f"none: {TOO_FEW}"
-    return kpi(mean, ends, len(evidence), method)
+    return _Found(pieces, names, score, len(evidence), jackknife(pieces, score, item.name))
 
 
 def _evidence(item: Pooled, rows: DataFrame) -> tuple[list[Evidence], NDArray[np.int64]]:

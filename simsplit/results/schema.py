@@ -190,6 +190,18 @@ def _table() -> Schema:
     return _list(row | {"patternProperties": custom}) | {"description": "One row per point."}
 
 
+def _pooled() -> Schema:
+    """Of results with KPIs that no single request has."""
+    one = {
+        "value": _NUMBER,
+        "pseudo": _list(_NUMBER),
+        "n": _WHOLE,
+        "replications": _list(_WHOLE),
+    }
+    text = "Part (empty: the whole, operating_point:NAME, group:NAME) → pooled KPI → its jackknife."
+    return _map(_map(_object(one))) | {"description": text}
+
+
 def _sweep() -> Schema:
     point = _map({"type": ["number", "string", "boolean"]})
     maybe_whole = {"type": ["integer", "null"]}
@@ -231,5 +243,6 @@ def schema_of_results() -> Schema:
         "summary.json": _summary(),
         "manifest.json": _manifest(),
         "table.json": _table(),
+        "pooled.json": _pooled(),
         "sweep.json": _sweep(),
     }

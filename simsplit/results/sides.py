@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from simsplit.errors import NothingThere, ScenarioError
+from simsplit.results.metrics import is_pooled
+from simsplit.results.pooled import COLUMN
+from simsplit.results.pooled_parts import PooledPart, pooled_by_name, read_parts
 from simsplit.results.store import Result, read_result
 from simsplit.results.summary import measured
 
@@ -21,11 +25,21 @@ KINDS = ("operating_point", "group")
 
 @dataclass(frozen=True)
 class Side:
-    """One of two things compared: the measured requests of a result, or of a part of it."""
+    """One of two things compared: the measured requests of a result, or of a part of it.
+
+    Attributes:
+        label: What it is called.
+        scenario: Of the result.
+        rows: The requests.
+        pooled: KPIs that are made of all requests together.
+        lacking: Those that the summary has but an older version's result cannot be compared by.
+    """
 
     label: str
     scenario: Scenario
     rows: DataFrame
+    pooled: Mapping[str, PooledPart] = field(default_factory=dict)
+    lacking: tuple[str, ...] = ()
 
 
 Comparable: TypeAlias = Side | Result | str | Path
@@ -46,11 +60,26 @@ def side(result: Result | str | Path, part: str | None = None) -> Side:
     scenario = result.scenario
     label = result.folder.name if result.folder else scenario.name
     rows = measured(scenario, result.requests)
+    key = ""
     if part is not None:
-        label, rows = f"{label} {part}", _part(scenario, rows, part)
+        label, (key, rows) = f"{label} {part}", _part(scenario, rows, part)
     if rows.empty:
         raise NothingThere("no request in the measured window", path=label)
-    return Side(label, scenario, rows)
+    pooled, lacking = _pooled(result, rows, key)
+    return Side(label, scenario, rows, pooled, lacking)
+
+
+def _pooled(
+    result: Result, rows: DataFrame, key: str
+) -> tuple[Mapping[str, PooledPart], tuple[str, ...]]:
+    """Pooled KPIs of a result's part, and those that an older version did not store enough of."""
+    if COLUMN in rows:
+        replicated = result.requests["replication"].nunique() > 1
+        return pooled_by_name(rows, replicated=replicated), ()
+    stored = {} if result.folder is None else read_parts(result.folder)
+    there = result.summary.get("overall", {})
+    has_any = [name for name in there if is_pooled(name) and there[name]["mean"] is not None]
+    return stored.get(key, {}), () if stored else tuple(has_any)
 
 
 def sides(
@@ -76,18 +105,19 @@ def sides(
     return one, b if isinstance(b, Side) else side(b, with_ or of)
 
 
-def _part(scenario: Scenario, rows: DataFrame, part: str) -> DataFrame:
+def _part(scenario: Scenario, rows: DataFrame, part: str) -> tuple[str, DataFrame]:
+    """``kind:name`` of a part, and its rows."""
     names = {
         "operating_point": [spec.name for spec in scenario.operating_points],
         "group": [spec.name for spec in scenario.devices],
     }
     kind, colon, name = part.partition(":")
     kinds, name = ([kind], name) if colon and kind in KINDS else (list(KINDS), part)
-    matching = [rows[rows[one] == name] for one in kinds if name in names[one]]
+    matching = [(f"{one}:{name}", rows[rows[one] == name]) for one in kinds if name in names[one]]
     if not matching:
         choices = list(dict.fromkeys(choice for one in kinds for choice in names[one]))
         raise ScenarioError("no such operating point or group", value=name, choices=choices)
-    if any(not one.index.equals(matching[0].index) for one in matching):
+    if any(not one.index.equals(matching[0][1].index) for _, one in matching):
         choices = [f"{one}:{name}" for one in KINDS]
         raise ScenarioError("both an operating point and a group", value=name, choices=choices)
     return matching[0]

@@ -12,6 +12,9 @@ from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.files import check_folder, to_json, whole_folder, write_whole
 from simsplit.results.kpis import flat_rows
 from simsplit.results.pooled import COLUMN
+from simsplit.results.pooled_parts import FILE as POOLED
+from simsplit.results.pooled_parts import as_json, pooled_parts
+from simsplit.results.summary import measured
 from simsplit.scenario.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -71,6 +74,9 @@ def write_result(
             write_whole(aside / "manifest.json", to_json(manifest))
             write_whole(aside / "summary.json", to_json(summary))
             write_whole(aside / TABLE, to_json(flat_rows(scenario, summary)))
+            parts = pooled_parts(measured(scenario, requests), replicated=_is_replicated(summary))
+            if parts:
+                write_whole(aside / POOLED, to_json(as_json(parts)))
             stored = requests.drop(columns=COLUMN, errors="ignore")
             stored.to_parquet(aside / "requests.parquet", index=False)
     except OSError:
@@ -78,6 +84,10 @@ def write_result(
             raise
         return _same(folder, manifest)  # another process was first
     return folder
+
+
+def _is_replicated(summary: Mapping[str, Any]) -> bool:
+    return int(summary.get("replications", 1)) > 1
 
 
 def is_occupied(folder: Path) -> bool:
