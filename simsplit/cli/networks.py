@@ -34,7 +34,9 @@ from simsplit.cli.terminal import (
 def splits(
     model: Annotated[
         str,
-        typer.Argument(help="torchvision model, timm/NAME, a .pt2 file, or package.module:Name."),
+        typer.Argument(
+            help="torchvision model, timm/NAME, mtl_split …, a .pt2 file, or module:Name."
+        ),
     ],
     height_px: Annotated[int, typer.Option("--height-px", min=1)] = 224,
     width_px: Annotated[int, typer.Option("--width-px", min=1)] = 224,
@@ -43,6 +45,9 @@ def splits(
     ] = None,
     leaf: Annotated[
         list[str] | None, typer.Option("--leaf", help="Submodule that stays whole.")
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", help="Of the network, name=value as in YAML.")
     ] = None,
     predictor: Annotated[
         str | None, typer.Option("--predictor", help="Predict its latency, kind by kind.")
@@ -57,7 +62,12 @@ def splits(
     from simsplit.networks.opened import split_points
 
     size, points = split_points(
-        model, height_px=height_px, width_px=width_px, weights=weights, leaves=leaf or ()
+        model,
+        height_px=height_px,
+        width_px=width_px,
+        weights=weights,
+        leaves=leaf or (),
+        options=option or (),
     )
     lines = [] if predictor is None else predicted_lines(points, predictor)
     points = [point for point in points if point.is_bottleneck or not bottlenecks]

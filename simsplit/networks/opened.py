@@ -25,6 +25,7 @@ from simsplit.scenario.operating_points import (
     OperatingPoint,
 )
 from simsplit.scenario.user_code import source_digest
+from simsplit.scenario.yaml import settings
 
 if TYPE_CHECKING:
     from torch import nn
@@ -165,6 +166,7 @@ def split_points(
     width_px: int = 224,
     weights: str | None = None,
     leaves: Sequence[str] = (),
+    options: Sequence[str] = (),
 ) -> tuple[InputSize, list[SplitPoint]]:
     """Size of the input, and every place where the network can be cut.
 
@@ -173,6 +175,7 @@ def split_points(
         height_px, width_px: Of the picture.
         weights: ``random`` or a local file; None: random, or those in the ``.pt2``.
         leaves: Submodules that stay whole.
+        options: Of the source, each ``name=value`` with a value as YAML has it.
 
     Raises:
         ScenarioError, ArtefactError: See `simsplit.networks.opened.open_graph`.
@@ -182,6 +185,9 @@ def split_points(
     weights = weights or (INCLUDED if source.endswith(PROGRAM) else RANDOM)
     if weights not in WITHOUT_FILE:
         weights = str(Path(weights).resolve())
-    network = Network(name="network", source=source, weights=weights, leaves=tuple(leaves))
+    said = settings(options)
+    network = Network(
+        name="network", source=source, weights=weights, leaves=tuple(leaves), options=said
+    )
     graph = open_graph(network, height_px, width_px)
     return input_size(tuple(graph.example_shape[1:])), points(graph)

@@ -148,3 +148,24 @@ def test_a_predictor_adds_what_the_network_would_take() -> None:
     assert sum(float(line.split()[2]) for line in lines[:-1]) == pytest.approx(
         float(lines[-1].split()[2]), rel=0.01
     )
+
+
+def test_options_are_said_as_in_yaml() -> None:
+    options = ("backbone=resnet", "heads={scale: 8, shape: 4}", "width=4")
+    _, points = split_points("mtl_split", height_px=64, width_px=64, options=options)
+    (flat,) = [point for point in points if point.name == "flatten"]
+    assert flat.shapes == ((4 * 8 * 4 * 4,),)
+    assert flat.tail_params == 2 * (512 * 256 + 256) + 256 * 12 + 12
+
+
+@pytest.mark.parametrize(
+    ("options", "path", "message"),
+    [
+        (("backbone",), "", "KEY=VALUE|key=value|="),
+        (("backbone=resnets", "heads={scale: 8}"), "options.backbone", "Did you mean 'resnet'"),
+    ],
+)
+def test_options_that_are_wrong(options: tuple[str, ...], path: str, message: str) -> None:
+    with pytest.raises(ScenarioError, match=message) as told:
+        split_points("mtl_split", height_px=64, width_px=64, options=options)
+    assert path in told.value.path
