@@ -40,6 +40,8 @@ class Prepared:
         payloads: The coded bytes per sample (digital schemes).
         symbols: ``(N, k)`` complex64 with mean power 1 per sample (JSCC).
         confidence: ``(N,)`` float64 in [0, 1] of answers made on the device; None if unknown.
+        map_bits: ``(N,)`` int64, of ``answer_bits`` those of maps of classes, which are coded as
+            PNG; None: all.
     """
 
     payload_bits: NDArray[np.int64]
@@ -48,6 +50,7 @@ class Prepared:
     payloads: tuple[bytes, ...] = ()
     symbols: NDArray[np.complex64] | None = None
     confidence: NDArray[np.float64] | None = None
+    map_bits: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

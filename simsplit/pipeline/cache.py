@@ -226,7 +226,11 @@ def _packed(prepared: Prepared) -> dict[str, NDArray[Any]]:
         "payload_sizes": np.array([len(payload) for payload in prepared.payloads], np.int64),
         "payload_bytes": np.frombuffer(b"".join(prepared.payloads), np.uint8),
     }
-    optional = {"symbols": prepared.symbols, "confidence": prepared.confidence}
+    optional = {
+        "symbols": prepared.symbols,
+        "confidence": prepared.confidence,
+        "map_bits": prepared.map_bits,
+    }
     return arrays | {name: array for name, array in optional.items() if array is not None}
 
 
@@ -240,4 +244,5 @@ def _unpacked(arrays: dict[str, NDArray[Any]]) -> Prepared:
         payloads=tuple(whole[a:b] for a, b in zip(starts, ends, strict=True)),
         symbols=arrays.get("symbols"),
         confidence=arrays.get("confidence"),
+        map_bits=arrays.get("map_bits"),
     )

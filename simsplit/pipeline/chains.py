@@ -63,6 +63,11 @@ class TaskNetwork(ABC):
     def answer_bits(self) -> NDArray[np.int64]:
         """Size of the answer that the whole network gives for each sample, ``(N,)``."""
 
+    @property
+    def map_bits(self) -> NDArray[np.int64] | None:
+        """Of these the bits of maps of classes, ``(N,)``; None: all, wherever there is a map."""
+        return None
+
     @abstractmethod
     def workload(self, point: OperatingPoint) -> Workload:
         """Operators per request on either side of a point's cut, without those of a code."""
@@ -125,7 +130,8 @@ class LocalChain(Chain[TaskNetwork]):
 
     def make(self) -> Prepared:
         """Act one: answers alone."""
-        return Prepared(self._none, self._none, self.network.answer_bits)
+        network = self.network
+        return Prepared(self._none, self._none, network.answer_bits, map_bits=network.map_bits)
 
 
 class DigitalChain(Chain[Net]):
@@ -143,7 +149,8 @@ class DigitalChain(Chain[Net]):
         """Act one: real bytes."""
         payloads = tuple(self.encode())
         bits = np.array([8 * len(payload) for payload in payloads], np.int64)
-        return Prepared(bits, self._none, self.network.answer_bits, payloads)
+        answers, maps = self.network.answer_bits, self.network.map_bits
+        return Prepared(bits, self._none, answers, payloads, map_bits=maps)
 
 
 class AnalogChain(Chain[Net]):
@@ -166,7 +173,8 @@ class AnalogChain(Chain[Net]):
         """Act one: channel symbols."""
         symbols = self.symbols()
         uses = np.full(self.network.samples, symbols.shape[1], np.int64)
-        return Prepared(self._none, uses, self.network.answer_bits, symbols=symbols)
+        answers, maps = self.network.answer_bits, self.network.map_bits
+        return Prepared(self._none, uses, answers, symbols=symbols, map_bits=maps)
 
 
 class CodecChain(DigitalChain[Net]):

@@ -123,14 +123,22 @@ class TracedNetwork(TaskNetwork):
         """See `Scorer.finished`."""
         return self.scorer.finished(outcome)
 
-    @cached_property
+    @property
     def answer_bits(self) -> NDArray[np.int64]:
         """Sizes of the answers that the whole network gives (see `Scorer.bits`), ``(N,)``."""
+        return self._bits[0]
+
+    @property
+    def map_bits(self) -> NDArray[np.int64] | None:
+        """Of these the bits of maps of classes, ``(N,)``; None: the answer is nothing else."""
+        return self._bits[1]
+
+    @cached_property
+    def _bits(self) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
         outputs = self.whole(self.truth["image"])
         if not self.is_scored:
-            return _unread_bits(self._first_answer, outputs, self.samples)
-        answers = (self.scorer.read(output, i) for i, output in enumerate(outputs))
-        return np.array([self.scorer.bits(answer) for answer in answers], np.int64)
+            return _unread_bits(self._first_answer, outputs, self.samples), None
+        return _read_bits(self.scorer, outputs)
 
     @cached_property
     def _first_answer(self) -> NDArray[np.float32]:
@@ -188,6 +196,16 @@ def _first_tensor(output: Any) -> NDArray[np.float32]:
     """The first tensor of an output, without its batch dimension."""
     tensor: NDArray[np.float32] = tree_leaves(output)[0].numpy()
     return tensor[0] if len(tensor) == 1 else tensor
+
+
+def _read_bits(
+    scorer: Scorer, outputs: Iterable[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sizes of the declared answers of every sample, and of the maps of classes among them."""
+    answers = (scorer.read(output, i) for i, output in enumerate(outputs))
+    sizes = [(scorer.bits(one), scorer.map_bits(one)) for one in answers]
+    bits = np.array(sizes, np.int64).reshape(-1, 2)
+    return bits[:, 0], bits[:, 1]
 
 
 def _unread_bits(
@@ -259,7 +277,8 @@ class CutChain(CodecChain[TracedNetwork]):
         if self.is_kept:
             return super().make()
         bits = self._none + 8 * self.codec.payload_bytes
-        return Prepared(bits, self._none, self.network.answer_bits)
+        answers, maps = self.network.answer_bits, self.network.map_bits
+        return Prepared(bits, self._none, answers, map_bits=maps)
 
     def encode(self) -> Iterator[bytes]:
         """What crosses the cut for every sample, coded."""

@@ -56,7 +56,8 @@ def codings_of(point: OperatingPoint, work: Workload, prepared: Prepared) -> Cod
     """What the samples of an operating point have to encode and decode."""
     answers: tuple[Coding, ...] = ()
     if work.answer_map:
-        answers = tuple(map_coding(work.answer_map, bits / 8) for bits in prepared.answer_bits)
+        maps = prepared.answer_bits if prepared.map_bits is None else prepared.map_bits
+        answers = tuple(map_coding(work.answer_map, bits / 8) for bits in maps)
     if point.scheme is Scheme.LOCAL:
         return Codings(answers if point.send_result else (), is_local=True)
     spec = point.codec

@@ -160,6 +160,12 @@ class Scorer:
         pairs = zip(answers, self.wanted, strict=True)
         return sum(_answer_bits(answer, one.spec) for answer, one in pairs)
 
+    def map_bits(self, answers: Sequence[Answer]) -> int:
+        """Of `bits` those of the maps of classes, which are coded."""
+        pairs = zip(answers, self.wanted, strict=True)
+        maps = [(a, one.spec) for a, one in pairs if isinstance(one.spec, SegmentationAnswer)]
+        return sum(_answer_bits(answer, spec) for answer, spec in maps)
+
     @property
     def answer_map(self) -> tuple[int, ...]:
         """Shape of the maps of classes that travel as PNG, one below the other; empty: none."""

@@ -15,6 +15,7 @@ from torch import nn
 import simsplit
 from simsplit.errors import ScenarioError
 from simsplit.messages import Delivery, ScoreRequest
+from simsplit.networks.catalogue import open_network
 from simsplit.networks.opened import network_digest
 from simsplit.pipeline.coded import network_chains
 from simsplit.pipeline.pipeline import Pipeline
@@ -23,6 +24,8 @@ from simsplit.results.metrics import metric
 from simsplit.scenario.load import digest, load, resolved_yaml
 from simsplit.scenario.operating_points import Network, OperatingPoint
 from simsplit.scenario.permission import code_allowed
+from simsplit.study.codings import codings_of
+from simsplit.tasks.datasets import open_dataset
 from simsplit.tasks.evidence import pooled
 
 MODULE = '''
@@ -378,3 +381,28 @@ def test_every_detectors_suppression_is_counted() -> None:
     whole: nn.Module = DetectionNet(net, 64, 64).eval()
     forms = [operator.form for operator in record(whole, torch.rand(1, 3, 64, 64))]
     assert "nms" in forms
+
+
+def test_only_maps_of_classes_are_coded_as_png(tmp_path: Path) -> None:
+    """Boxes and disparities travel beside the map, but no PNG is made of their bytes."""
+    module = open_network("street_net", height=32, width=64, options={"width": 0.25})
+    torch.save(module.state_dict(), tmp_path / "street.pth")
+    answer = [
+        {"kind": "segmentation", "output": "segmentation"},
+        {"kind": "detection", "centres": "centres", "extents": "extents"},
+        {"kind": "disparity", "output": "disparity"},
+    ]
+    content = {"name": "net", "source": "street_net", "weights": str(tmp_path / "street.pth")}
+    street = Network.model_validate(content | {"options": {"width": 0.25}, "answer": answer})
+    data = open_dataset("streets", "test", height=32, width=64)
+    chains = network_chains(street, points("layer2").values(), data.arrays(range(2)))
+    pipeline, again = (Pipeline(chains, seed=1, cache_dir=tmp_path) for _ in range(2))
+    for name, point in points("layer2").items():
+        made, kept = pipeline.prepared(name), again.prepared(name)
+        for prepared in (made, kept):
+            assert prepared.map_bits is not None
+            beside = 32 * 80 + 32 * 64 * 32  # bits: 32 boxes of 80, a float32 per pixel
+            assert (prepared.answer_bits - prepared.map_bits == beside).all()
+        coded = codings_of(point, pipeline.workload(name), made).answer
+        if name != "local":
+            assert [8 * one.coded_bytes for one in coded] == prepared.map_bits.tolist()

@@ -172,3 +172,26 @@ def test_statistics_of_a_network_read_at_a_node_are_trained(
         results.append([take_step(loop, data) for _ in range(3)])
         assert int(loop.course.parts["network"].state_dict()["body.1.num_batches_tracked"]) == 3
     assert results[0] == pytest.approx(results[1], rel=1e-5)
+
+
+def test_a_code_learns_from_all_answers_of_its_network(tmp_path: Path) -> None:
+    """Boxes, maps and disparities behind a code, batched; distilled at once and at the output."""
+    train(write_recipe(tmp_path / "net", street(task=1)))
+    content = {
+        **{key: value for key, value in STREET.items() if key != "flip"},
+        "kind": "code",
+        "network": STREET["network"] | {"weights": "../net/weights.safetensors"},
+        "cut": "layer2",
+        "code": {"kind": "entropic", "channels": 4, "hidden": 8},
+        "flip": True,
+        "phases": [
+            {"train": "code", "steps": 2, "objectives": {"distill": 1, "rate": 0.1}},
+            {"train": ["code", "tail"], "steps": 2, "objectives": {"task": 1, "distill": 0.5}},
+        ],
+    }
+    folder = train(write_recipe(tmp_path / "code", content))
+    card = json.loads((folder / "card.json").read_text())
+    for section in ("pooled", "pooled_validation"):
+        assert set(card[section]) == {"direct", "coded"}
+        assert {"map50", "dataset_miou"} <= set(card[section]["coded"])
+    assert set(card["scores_validation"]["coded"]) == set(card["scores"]["direct"])
