@@ -25,7 +25,7 @@ from simsplit.scenario.data_layouts import own_by_name
 from simsplit.scenario.devices import DeviceGroup
 from simsplit.scenario.edge import Edge
 from simsplit.scenario.mistakes import Collected, located, mistake
-from simsplit.scenario.network_files import named_files, with_digests
+from simsplit.scenario.network_files import named_files, take_preprocess, with_digests
 from simsplit.scenario.operating_points import EVERY, Network
 from simsplit.scenario.places import (
     HARDWARE,
@@ -217,6 +217,7 @@ def _with_references(
             with collected.kept():
                 found = find_file(network[key], what, beside=folder, path=f"{path}.{key}")
                 network[key] = str(found)
+        take_preprocess(network)
     task = content.get("task")
     if isinstance(task, dict) and (own := own_by_name(task.get("dataset"))) is not None:
         task["dataset"] = own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -58,6 +59,30 @@ def named_files(network: Mapping[str, Any]) -> dict[str, str]:
     if isinstance(source, str) and source.endswith(PROGRAM):
         files["source"] = PROGRAM
     return files
+
+
+def take_preprocess(network: dict[str, Any]) -> None:
+    """Gives a network that says no ``preprocess`` that of the card beside its weights, if any.
+
+    The card must be of a network and of these very weights.
+
+    Args:
+        network: As it was written, its weights an absolute path.
+    """
+    weights = network.get("weights")
+    if "preprocess" in network or not isinstance(weights, str) or weights in WITHOUT_FILE:
+        return
+    card = Path(weights).parent / "card.json"
+    if not card.is_file():
+        return
+    try:
+        content = json.loads(card.read_text(encoding="utf-8"))
+        said = content["network"]["preprocess"] if content["kind"] == "network" else None
+        is_of_these = content["weights_digest"] == file_digest(Path(weights))
+    except (ValueError, KeyError, TypeError):
+        return  # another program's card
+    if is_of_these and isinstance(said, dict):
+        network["preprocess"] = said
 
 
 def with_digests(network: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from simsplit.scenario.answers import answers_of
 from simsplit.scenario.codes import CODE, CodeSpec, EntropicCodeSpec, scheme_of
 from simsplit.scenario.data import DataChoice, found_data
 from simsplit.scenario.mistakes import mistake
-from simsplit.scenario.network_files import PROGRAM
+from simsplit.scenario.network_files import PROGRAM, take_preprocess
 from simsplit.scenario.operating_points import INCLUDED, RANDOM, WITHOUT_FILE, Network
 from simsplit.scenario.places import find_file, referred
 from simsplit.scenario.spec import (
@@ -371,4 +371,5 @@ def network_content(network: Mapping[str, Any], folder: Path, path: str) -> dict
     if isinstance(weights, str) and weights not in WITHOUT_FILE:
         file = find_file(weights, "weights", beside=folder, path=f"{path}.weights")
         content["weights"] = str(file)
+        take_preprocess(content)
     return content
