@@ -25,6 +25,19 @@ from simsplit.training.loop import open_course, take_step
 from simsplit.training.phases import CodeRecipe, parse_phased_recipe
 from simsplit.training.train import train
 
+SKIP = """
+from torch import nn
+
+
+class Skip(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.inner = nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 4, 3, padding=1)
+
+    def forward(self, x):
+        y = self.first(x)
+        return y + self.inner(y)
+"""
 SHORT: dict[str, Any] = {"train_images": 96, "test_images": 24, "batch": 16}
 CODE = {
     "kind": "entropic",
@@ -245,6 +258,16 @@ def test_a_bad_recipe_says_what_is_wrong(folder: Path, name: str) -> None:
     missing = [part for part in parts if part not in str(caught.value)]
     assert not missing, str(caught.value)
     assert not (recipe.parent / "weights.safetensors").exists()
+
+
+def test_two_tensors_at_until(folder: Path) -> None:
+    """Where a skip connection crosses beside the node there is no single tensor to give."""
+    (folder / "skip_nets.py").write_text(SKIP)
+    changes = {"network": {"source": "skip_nets:Skip"}, "until": "inner", "phases": [FIRST]}
+    with pytest.raises(ScenarioError) as caught:
+        train(write_recipe(folder / "bad", STUDENT | changes))
+    assert "until: a code takes one float32 tensor; here cross" in str(caught.value)
+    assert str(caught.value).count("torch.float32") == 2
 
 
 def test_the_command_says_it_in_one_sentence(folder: Path) -> None:
