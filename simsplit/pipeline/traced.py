@@ -3,7 +3,8 @@
 With weights and an ``answer`` everything is real: head, codec and tail run on the task's samples
 and the answers are scored. Without, nothing is scored, and of a lossless or fixed-length codec only
 the sizes are made, which do not depend on the values. Samples run one by one, as the graph was
-traced, so that head and tail give the whole network's numbers bit for bit.
+traced, so that head and tail give the whole network's numbers: bit for bit where a decoded tensor
+(contiguous) lies as the head's did, to the last bits where that had its channels last.
 """
 
 from __future__ import annotations

@@ -15,7 +15,9 @@ from safetensors.torch import save_file
 
 from simsplit.errors import ScenarioError
 from simsplit.messages import Delivery, Outcome, Prepared, ScoreRequest, Workload
+from simsplit.networks import inference
 from simsplit.networks.opened import cut_names
+from simsplit.pipeline import traced
 from simsplit.pipeline.chains import Chain, LocalChain, Pictures, TaskNetwork
 from simsplit.pipeline.pipeline import Pipeline
 from simsplit.pipeline.scenario import expanded, open_pipeline
@@ -102,10 +104,14 @@ def mapping(weights: Path, **changes: Any) -> dict[str, Any]:
         "operating_points": points,
         "cell": {"resource_blocks": 20, "channel": {"kind": "fixed_snr", "snr_db": 15}},
     } | changes
-    names = [p["name"] for p in found["operating_points"] if p["name"] != "cut"]
-    groups = [{"name": f"g_{n}", "operating_point": n} | GROUP for n in names]
     chooser = {"name": "g_cut", "policy": {"kind": "neurosurgeon", "points": ["cut"]}} | GROUP
-    return found | {"devices": [*groups, chooser]}
+    return found | {"devices": [*groups(found["operating_points"]), chooser]}
+
+
+def groups(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One per operating point but ``cut``."""
+    names = [point["name"] for point in points if point["name"] != "cut"]
+    return [{"name": f"g_{n}", "operating_point": n} | GROUP for n in names]
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +242,53 @@ def test_the_device_is_the_cpu_unless_another_is_there(mixed: Scenario) -> None:
     chains = open_pipeline(mixed, models_dir(), None).chains
     devices = {chains[name].network.device for name in ("read", "cost", "own")}
     assert devices == {"cpu"}
+
+
+def test_every_forward_runs_on_the_device(mixed: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine without another processor: modules and tensors are told where they go."""
+    moved: list[str] = []
+    batches = inference.fixed_batches
+
+    def on(module: Any, device: str) -> Any:
+        moved.append(device)
+        return module
+
+    def told(*arguments: Any, device: str, **more: Any) -> Any:
+        assert device == "cuda"
+        return batches(*arguments, **more)
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for module in (inference, traced):
+        monkeypatch.setattr(module, "fixed_batches", told)
+        monkeypatch.setattr(module, "on_device", on)
+    pipeline = open_pipeline(mixed, models_dir(), None, "cuda")
+    prepared = pipeline.prepare()
+    uses = int(prepared["analog"].channel_uses[0])
+    air = Delivery(0, True, symbol_counts=(uses,), symbol_snr_db=(10.0,))
+    asked = [ScoreRequest(n, 0, air if n == "analog" else HERE) for n in prepared]
+    assert len(pipeline.score(asked)) == len(prepared)
+    assert len(moved) > 3 and set(moved) == {"cuda"}
+
+
+def test_another_devices_numbers_have_a_cache_of_their_own(
+    mixed: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for module in (inference, traced):
+        monkeypatch.setattr(module, "on_device", lambda module, _: module)
+    assert open_pipeline(mixed, models_dir(), tmp_path).cache_dir == tmp_path
+    assert open_pipeline(mixed, models_dir(), tmp_path, "cuda").cache_dir == tmp_path / "cuda"
+
+
+def test_a_mistake_of_the_models_points_stands_where_it_is_written(weights: Path) -> None:
+    """Points of networks ahead of it count."""
+    points = [*NETWORK_POINTS[:1], *HOUSE_POINTS[:2]]
+    right = load(mapping(weights, operating_points=points) | {"devices": groups(points)})
+    *others, last = right.operating_points
+    unchecked = (*others, last.model_copy(update={"split": "stage9"}))
+    wrong = right.model_copy(update={"operating_points": unchecked})
+    with pytest.raises(ScenarioError, match=r"^operating_points\[2\]\.split: no such split"):
+        open_pipeline(wrong, models_dir(), None)
 
 
 def test_a_device_that_is_not_here_is_refused(
