@@ -72,7 +72,7 @@ def recipe_of(folder: Path) -> CodeRecipe:
 
 def prepared(folder: Path) -> Prepared:
     test = samples_of("digits", 8, 8, 24)
-    return _opened(recipe_of(folder), folder, test).prepare(CODED)
+    return _opened(recipe_of(folder), folder, test).prepared(CODED)
 
 
 def card_of(folder: Path) -> dict[str, Any]:
