@@ -23,7 +23,7 @@ MODELS = data_root() / "models"
 SYSTEMS = {  # by the beginning of their names; of each the first whose card and data are here
     "features trained to be compressible": "features_",
     "one backbone, a head per task": "mtl_",
-    "a student that compresses": "student_",
+    "a student that compresses": "clothing_student",
     "symbols of a picture network": "clothing_jscc",
 }
 

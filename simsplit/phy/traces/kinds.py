@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from simsplit.errors import ScenarioError
-from simsplit.phy.traces.make import make_cdl_trace, make_tdl_trace
-from simsplit.phy.traces.ray_traced import make_rt_trace
+from simsplit.phy.traces.make import FadingSettings, make_cdl_trace, make_tdl_trace
+from simsplit.phy.traces.ray_traced import RaySettings, make_rt_trace
 
 KINDS = ("tdl", "cdl", "rt")
 
 
 def make_trace(kind: str, out: Path, settings: Mapping[str, Any]) -> Path:
-    """Write a trace of a kind; ``settings`` are keyword arguments of its maker. Returns its path.
+    """Write a trace of a kind; ``settings`` are those of its record. Returns its path.
 
     Raises:
-        ScenarioError: No such kind, or a setting that its maker does not have.
+        ScenarioError: No such kind, or a setting that its record does not have.
         ArtefactError: The ray tracer is not installed.
     """
-    make = _maker(kind)
-    names = [name for name in inspect.signature(make).parameters if name != "out"]
+    make, record = _maker(kind)
+    names = [field.name for field in fields(record)]
     for key in settings:
         if key not in names:
             message = f"no such setting of a {kind} trace"
@@ -35,11 +35,11 @@ def make_trace(kind: str, out: Path, settings: Mapping[str, Any]) -> Path:
         ) from None
 
 
-def _maker(kind: str) -> Callable[..., Path]:
-    makers: dict[str, Callable[..., Path]] = {
-        "tdl": make_tdl_trace,
-        "cdl": make_cdl_trace,
-        "rt": make_rt_trace,
+def _maker(kind: str) -> tuple[Callable[..., Path], type[FadingSettings | RaySettings]]:
+    makers: dict[str, tuple[Callable[..., Path], type[FadingSettings | RaySettings]]] = {
+        "tdl": (make_tdl_trace, FadingSettings),
+        "cdl": (make_cdl_trace, FadingSettings),
+        "rt": (make_rt_trace, RaySettings),
     }
     if kind not in makers:
         raise ScenarioError("no such kind of trace", value=kind, choices=KINDS)

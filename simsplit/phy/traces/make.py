@@ -12,7 +12,7 @@ import json
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -43,7 +43,7 @@ _ROUND_S = 9
 _MOST_BANDS = 275
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FadingSettings:
     """What a trace of a fading model is made of, checked.
 
@@ -51,23 +51,24 @@ class FadingSettings:
         profile: A to E of TR 38.901 clause 7.7.
         delay_spread_s: RMS delay spread that the profile is scaled to.
         speed_mps, snr_db: One number, or one per device; ``snr_db`` is the mean over the fading.
-        bandwidth_hz, subbands: The band, and at how many frequencies it is looked at.
+        bandwidth_hz, subbands: The band, and at how many frequencies it is looked at; by default at
+            as many as the delay spread asks for on this band.
 
     Raises:
         ScenarioError: A parameter is impossible, or a device would have over 100,000 rows.
     """
 
-    profile: Profile
-    delay_spread_s: float
-    carrier_hz: float
-    speed_mps: float | Sequence[float]
-    snr_db: float | Sequence[float]
-    devices: int
-    duration_s: float
-    step_s: float
-    bandwidth_hz: float
+    profile: Profile = "A"
+    delay_spread_s: float = 100e-9
+    carrier_hz: float = 3.5e9
+    speed_mps: float | Sequence[float] = 1.0
+    snr_db: float | Sequence[float] = 15.0
+    devices: int = 1
+    duration_s: float = 10.0
+    step_s: float = 0.5e-3
+    bandwidth_hz: float = 18.36e6
     subbands: int
-    seed: int
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if self.profile not in PROFILES:
@@ -90,87 +91,41 @@ class FadingSettings:
         return round(float(self.duration_s) / float(self.step_s))
 
 
-def make_tdl_trace(
-    out: str | Path,
-    *,
-    profile: Profile = "A",
-    delay_spread_s: float = 100e-9,
-    carrier_hz: float = 3.5e9,
-    speed_mps: float | Sequence[float] = 1.0,
-    snr_db: float | Sequence[float] = 15.0,
-    devices: int = 1,
-    duration_s: float = 10.0,
-    step_s: float = 0.5e-3,
-    bandwidth_hz: float = 18.36e6,
-    subbands: int | None = None,
-    seed: int = 0,
-) -> Path:
+def make_tdl_trace(out: str | Path, **settings: Any) -> Path:
     """Write a trace of the tapped delay lines of TR 38.901 clause 7.7.2, by Sionna's ``TDL``.
 
-    ``snr_db`` is the mean over the fading; it and ``speed_mps`` are one number or one per device.
-    ``subbands``: by default as many as the delay spread asks for on this band.
+    Args:
+        out: The file.
+        settings: As `FadingSettings` has them.
 
     Raises:
         ScenarioError: A parameter is impossible, or a device would have over 100,000 rows.
     """
-    file = Path(out)
-    check_out(file)
-    settings = FadingSettings(
-        profile=profile,
-        delay_spread_s=delay_spread_s,
-        carrier_hz=carrier_hz,
-        speed_mps=speed_mps,
-        snr_db=snr_db,
-        devices=devices,
-        duration_s=duration_s,
-        step_s=step_s,
-        bandwidth_hz=bandwidth_hz,
-        subbands=_subbands(subbands, delay_spread_s, bandwidth_hz),
-        seed=seed,
-    )
-    return _make("tdl", file, settings)
+    return _make("tdl", check_out(out), _settings(**settings))
 
 
-def make_cdl_trace(
-    out: str | Path,
-    *,
-    profile: Profile = "A",
-    delay_spread_s: float = 100e-9,
-    carrier_hz: float = 3.5e9,
-    speed_mps: float | Sequence[float] = 1.0,
-    snr_db: float | Sequence[float] = 15.0,
-    devices: int = 1,
-    duration_s: float = 10.0,
-    step_s: float = 0.5e-3,
-    bandwidth_hz: float = 18.36e6,
-    subbands: int | None = None,
-    seed: int = 0,
-) -> Path:
+def make_cdl_trace(out: str | Path, **settings: Any) -> Path:
     """Write a trace of the clustered delay lines of TR 38.901 clause 7.7.1, by Sionna's ``CDL``.
 
     Both ends have one vertically polarised isotropic antenna, the device a random heading.
-    ``snr_db`` is the mean over the fading; it and ``speed_mps`` are one number or one per device.
-    ``subbands``: by default as many as the delay spread asks for on this band.
+
+    Args:
+        out: The file.
+        settings: As `FadingSettings` has them.
 
     Raises:
         ScenarioError: A parameter is impossible, or a device would have over 100,000 rows.
     """
-    file = Path(out)
-    check_out(file)
-    settings = FadingSettings(
-        profile=profile,
-        delay_spread_s=delay_spread_s,
-        carrier_hz=carrier_hz,
-        speed_mps=speed_mps,
-        snr_db=snr_db,
-        devices=devices,
-        duration_s=duration_s,
-        step_s=step_s,
-        bandwidth_hz=bandwidth_hz,
-        subbands=_subbands(subbands, delay_spread_s, bandwidth_hz),
-        seed=seed,
-    )
-    return _make("cdl", file, settings)
+    return _make("cdl", check_out(out), _settings(**settings))
+
+
+def _settings(*, subbands: int | None = None, **said: Any) -> FadingSettings:
+    """The settings; of subbands that are not said as many as the delay spread asks for."""
+    settings = FadingSettings(**said, subbands=1 if subbands is None else subbands)
+    if subbands is not None:
+        return settings
+    needed = subbands_needed(settings.delay_spread_s, settings.bandwidth_hz, _MOST_BANDS)
+    return replace(settings, subbands=needed)
 
 
 def _make(kind: Kind, out: Path, settings: FadingSettings) -> Path:
@@ -216,15 +171,6 @@ def _response(
 ) -> NDArray[np.complex128]:
     """H(t, f) = sum_p a_p(t) exp(-j 2 pi f tau_p), ``(T, F)`` from taps ``(P, T)``."""
     return np.asarray(taps.T @ np.exp(-2j * np.pi * np.outer(delays_s, offsets_hz)))
-
-
-def _subbands(given: int | None, delay_spread_s: float, bandwidth_hz: float) -> int:
-    """What is given, or a subband for every coherence bandwidth, 275 at most."""
-    if given is not None:
-        return given
-    if not np.isfinite(delay_spread_s * bandwidth_hz):
-        return 1  # the settings refuse either
-    return subbands_needed(delay_spread_s, bandwidth_hz, _MOST_BANDS)
 
 
 def frequencies_hz(bandwidth_hz: float, subbands: int) -> Floats:
@@ -301,10 +247,12 @@ def check_positive(**settings: float) -> None:
             raise ScenarioError("must be above zero", path=name, value=value)
 
 
-def check_out(out: Path) -> None:
-    """The file's ending says CSV or Parquet; ScenarioError otherwise."""
-    if out.suffix not in ENDINGS:
-        raise ScenarioError("a trace ends in", path="out", value=out.name, choices=ENDINGS)
+def check_out(out: str | Path) -> Path:
+    """The file, whose ending says CSV or Parquet; ScenarioError otherwise."""
+    file = Path(out)
+    if file.suffix not in ENDINGS:
+        raise ScenarioError("a trace ends in", path="out", value=file.name, choices=ENDINGS)
+    return file
 
 
 def _per_device(value: float | Sequence[float], devices: int, key: str) -> list[float]:

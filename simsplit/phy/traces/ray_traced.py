@@ -36,7 +36,7 @@ _AT_ONCE = 500  # receivers per solve: 0.2 to 0.5 s on two cores
 _INSTALL = "pip install simsplit[rt] and a libLLVM of version 17 or newer (apt install libllvm19)"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RaySettings:
     """What a ray-traced trace is made of, checked.
 
@@ -53,20 +53,20 @@ class RaySettings:
         ScenarioError: Impossible parameters.
     """
 
-    scene: str
-    transmitter_m: Point
-    starts_m: Sequence[Point]
-    velocities_mps: Sequence[Point]
-    carrier_hz: float
-    duration_s: float
-    step_s: float
-    reference_dbm_per_re: float
-    bandwidth_hz: float
-    subbands: int
-    max_depth: int
-    rays: int
-    no_path_dbm: float | None
-    seed: int
+    scene: str = "simple_street_canyon"
+    transmitter_m: Point = (-32.0, 10.0, 32.0)
+    starts_m: Sequence[Point] = ((-50.0, 0.0, 1.5),)
+    velocities_mps: Sequence[Point] = ((1.0, 0.0, 0.0),)
+    carrier_hz: float = 3.5e9
+    duration_s: float = 10.0
+    step_s: float = 0.01
+    reference_dbm_per_re: float = 15.0
+    bandwidth_hz: float = 18.36e6
+    subbands: int = 12
+    max_depth: int = 3
+    rays: int = 10_000
+    no_path_dbm: float | None = None
+    seed: int = 1
 
     def __post_init__(self) -> None:
         check_clock(self.duration_s, self.step_s)
@@ -94,53 +94,23 @@ class RaySettings:
         return np.asarray(np.asarray(self.starts_m)[:, None] + ways_m)
 
 
-def make_rt_trace(
-    out: str | Path,
-    *,
-    scene: str = "simple_street_canyon",
-    transmitter_m: Point = (-32.0, 10.0, 32.0),
-    starts_m: Sequence[Point] = ((-50.0, 0.0, 1.5),),
-    velocities_mps: Sequence[Point] = ((1.0, 0.0, 0.0),),
-    carrier_hz: float = 3.5e9,
-    duration_s: float = 10.0,
-    step_s: float = 0.01,
-    reference_dbm_per_re: float = 15.0,
-    bandwidth_hz: float = 18.36e6,
-    subbands: int = 12,
-    max_depth: int = 3,
-    rays: int = 10_000,
-    no_path_dbm: float | None = None,
-    seed: int = 1,
-) -> Path:
+def make_rt_trace(out: str | Path, **said: Any) -> Path:
     """Write the RSRP along each track, with columns time_s, device, rsrp_dbm, x_m, y_m.
 
     RSRP = ``reference_dbm_per_re`` + 10 log10 of the mean |H_f|^2 over the subbands (TS 38.215
     clause 5.1.1: linear average over resource elements), H from all paths of up to ``max_depth``
     reflections between isotropic vertical antennas, phases kept: fading comes from the geometry.
 
+    Args:
+        out: The file.
+        said: Settings, as `RaySettings` has them.
+
     Raises:
         ScenarioError: Impossible parameters; or a position without any path (a wall around it, say)
             while ``no_path_dbm``, the level to write there, is None.
         ArtefactError: The ray tracer or its LLVM is not installed.
     """
-    file = Path(out)
-    check_out(file)
-    settings = RaySettings(
-        scene=scene,
-        transmitter_m=transmitter_m,
-        starts_m=starts_m,
-        velocities_mps=velocities_mps,
-        carrier_hz=carrier_hz,
-        duration_s=duration_s,
-        step_s=step_s,
-        reference_dbm_per_re=reference_dbm_per_re,
-        bandwidth_hz=bandwidth_hz,
-        subbands=subbands,
-        max_depth=max_depth,
-        rays=rays,
-        no_path_dbm=no_path_dbm,
-        seed=seed,
-    )
+    file, settings = check_out(out), RaySettings(**said)
     tracer, tracks_m = _ray_tracer(), settings.tracks_m()
     gains = np.concatenate(list(_gains(tracer, settings, tracks_m.reshape(-1, 3))))
     _check_paths(gains, tracks_m, settings)
