@@ -7,6 +7,7 @@ gives every score of that kind, pooled ones too; a list of mappings is a network
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
@@ -50,11 +51,6 @@ class _Answer(Spec):
     def ending(self) -> str:
         """What the names of its scores end in."""
         return "" if self.name is None else f"_{self.name}"
-
-    @property
-    def key(self) -> str:
-        """What a recipe's weights call it: its name, else its kind."""
-        return self.name or str(getattr(self, "kind", ""))
 
 
 class _OfClasses(_Answer):
@@ -226,3 +222,14 @@ def answers_of(
     if answer == "segmentation":
         return (SegmentationAnswer(kind="segmentation"),)
     return answer if isinstance(answer, tuple) else (answer,)
+
+
+def answer_keys(answers: Sequence[AnswerSpec]) -> list[str]:
+    """What a recipe's weights call each answer: its name, else its kind.
+
+    Answers of different kinds that share a name are called by both, ``regression_scale``.
+    """
+    plain = [answer.name or answer.kind for answer in answers]
+    both = (f"{a.kind}_{a.name}" if a.name else a.kind for a in answers)
+    pairs = zip(plain, both, strict=True)
+    return [key if plain.count(key) == 1 else longer for key, longer in pairs]

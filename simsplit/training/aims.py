@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from simsplit.scenario.answers import AnswerSpec
+from simsplit.scenario.answers import AnswerSpec, answer_keys
 from simsplit.scenario.spec import NonNegative, Positive, Spec
 
 
@@ -22,8 +22,8 @@ class Distillation(Spec):
     """Learning from a teacher: the untouched network itself, or another one.
 
     ``nodes``: at these nodes behind the cut (of the teacher: ``teacher_nodes``, else of the same
-    names) the mean square error over the teacher's variance; at its output if none is named, for
-    classes the divergence of softened answers (Hinton et al., 2015).
+    names) the mean square error over the teacher's variance; at its output if none is named, summed
+    over the answers (`simsplit.training.losses.output_distillation`).
     """
 
     weight: Positive = 1.0
@@ -106,8 +106,7 @@ class Objectives(Spec):
         """Whether the loss of any answer counts."""
         return any(self.task.values()) if isinstance(self.task, dict) else bool(self.task)
 
-    def weights(self, answers: Iterable[AnswerSpec]) -> dict[str, float]:
-        """Of every answer's loss, by the answer's key."""
-        if isinstance(self.task, dict):
-            return {answer.key: self.task[answer.key] for answer in answers}
-        return {answer.key: self.task for answer in answers}
+    def weights(self, answers: Sequence[AnswerSpec]) -> dict[str, float]:
+        """Of every answer's loss, by its key (`simsplit.scenario.answers.answer_keys`)."""
+        keys = answer_keys(answers)
+        return {key: self.task[key] if isinstance(self.task, dict) else self.task for key in keys}

@@ -20,6 +20,7 @@ from simsplit.scenario.answers import (
     DisparityAnswer,
     ReconstructionAnswer,
     SegmentationAnswer,
+    answer_keys,
     answers_of,
 )
 from simsplit.scenario.operating_points import Network
@@ -48,10 +49,10 @@ def check_trainable(network: Network, weights: Mapping[str, float]) -> None:
     Raises:
         ScenarioError: Detections without raw maps and answers of a user's own have none here.
     """
-    several = isinstance(network.answer, tuple)
-    for index, spec in enumerate(answers_of(network.answer)):
+    several, answers = isinstance(network.answer, tuple), answers_of(network.answer)
+    for index, (key, spec) in enumerate(zip(answer_keys(answers), answers, strict=True)):
         path = f"network.answer[{index}]" if several else "network.answer"
-        if weights.get(spec.key):
+        if weights[key]:
             _check_trainable(spec, path)
 
 
@@ -84,8 +85,9 @@ def task_losses(
         weights: By the answers' keys.
         jaccard: Weight, in the loss of maps of classes, of 1 - the batch's soft mean IoU.
     """
-    counting = [one for one in wanted if weights[one.spec.key]]
-    return {o.spec.key: weights[o.spec.key] * _loss_of(o, output, batch, jaccard) for o in counting}
+    named = zip(answer_keys([one.spec for one in wanted]), wanted, strict=True)
+    counting = {key: one for key, one in named if weights[key]}
+    return {k: weights[k] * _loss_of(one, output, batch, jaccard) for k, one in counting.items()}
 
 
 def _loss_of(one: Wanted, output: Any, batch: Batch, jaccard: float) -> Tensor:

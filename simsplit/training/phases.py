@@ -21,7 +21,7 @@ from simsplit.errors import Mistakes, ScenarioError, SimsplitError
 from simsplit.files import json_digest
 from simsplit.messages import Scheme
 from simsplit.networks.codes.contract import Noise
-from simsplit.scenario.answers import answers_of
+from simsplit.scenario.answers import SegmentationAnswer, answer_keys, answers_of
 from simsplit.scenario.codes import CODE, CodeSpec, EntropicCodeSpec, scheme_of
 from simsplit.scenario.data import DataChoice, found_data
 from simsplit.scenario.mistakes import mistake
@@ -154,9 +154,12 @@ def _check_task(asked: Objectives, network: Network, where: str) -> None:
     """The network has the answers whose losses a phase asks for."""
     if asked.has_task and network.answer is None:
         raise ValueError(f"{where}: {_NO_ANSWER}")
+    maps = any(isinstance(answer, SegmentationAnswer) for answer in answers_of(network.answer))
+    if asked.jaccard and not (asked.has_task and maps):
+        raise ValueError(f"{where}: jaccard is part of the task of maps of classes (segmentation)")
     if not isinstance(asked.task, dict):
         return
-    keys = [answer.key for answer in answers_of(network.answer)]
+    keys = answer_keys(answers_of(network.answer))
     unknown = [key for key in asked.task if key not in keys]
     for key in unknown or [key for key in keys if key not in asked.task]:
         what = "gives no weight to" if key in keys else "the network has no answer"

@@ -15,6 +15,7 @@ from simsplit.scenario.answers import (
     ClassificationAnswer,
     DetectionAnswer,
     SegmentationAnswer,
+    answer_keys,
     answers_of,
 )
 from simsplit.scenario.operating_points import Network
@@ -33,8 +34,9 @@ def learned_weights(recipe: NetworkRecipe | CodeRecipe) -> dict[str, nn.Module]:
     if not any(recipe.objectives(phase).uncertainty for phase in recipe.phases):
         return {}
     answers = answers_of(recipe.network.answer)
-    classes = tuple(one.key for one in answers if _is_of_classes(one))
-    numbers = tuple(one.key for one in answers if not _is_of_classes(one))
+    named = list(zip(answer_keys(answers), answers, strict=True))
+    classes = tuple(key for key, one in named if _is_of_classes(one))
+    numbers = tuple(key for key, one in named if not _is_of_classes(one))
     return {UNCERTAINTY: UncertaintyWeights(classes, numbers)}
 
 
@@ -64,7 +66,7 @@ def task_term(
         asked: Of the phase.
         wanted, output, batch: As `simsplit.training.losses.task_losses` takes them.
     """
-    weights = asked.weights(one.spec for one in wanted)
+    weights = asked.weights([one.spec for one in wanted])
     losses = task_losses(wanted, output, batch, weights, asked.jaccard)
     if asked.uncertainty:
         weighted: Tensor = parts[UNCERTAINTY](losses)

@@ -231,6 +231,10 @@ BAD: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     ),
     "uncertainty as a number": (network(task=1, uncertainty=2), ("objectives.uncertainty", "2")),
     "soft IoU below zero": (network(task=1, jaccard=-1), ("phases[0].objectives.jaccard", "-1")),
+    "soft IoU of a class": (
+        network(task=1, jaccard=0.5),
+        ("phases[0]: jaccard is part of the task of maps of classes",),
+    ),
     "compressibility as a list": (
         network(compressibility=[1]),
         ("phases[0].objectives.compressibility: a weight, or a mapping", "normalised_by"),

@@ -13,7 +13,13 @@ import torch
 
 from coded_digits import NETWORK, write_module, write_recipe
 from simsplit.errors import ScenarioError
-from simsplit.scenario.answers import DisparityAnswer, SegmentationAnswer
+from simsplit.scenario.answers import (
+    ClassificationAnswer,
+    DisparityAnswer,
+    RegressionAnswer,
+    SegmentationAnswer,
+    answer_keys,
+)
 from simsplit.tasks.wanted import Wanted
 from simsplit.training.losses import output_distillation, softened_divergence, task_losses
 from simsplit.training.train import train
@@ -24,7 +30,7 @@ DEPTHS = Wanted(DisparityAnswer(kind="disparity"), "network.answer", None, SIZE,
 
 
 def task_loss(one: Wanted, output: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    return task_losses([one], output, batch, {one.spec.key: 1.0})[one.spec.key]
+    return task_losses([one], output, batch, {one.spec.kind: 1.0})[one.spec.kind]
 
 
 def nowhere_known() -> dict[str, torch.Tensor]:
@@ -69,6 +75,21 @@ def test_answers_are_weighed_one_by_one() -> None:
     assert set(task_losses(both, output, batch, {"segmentation": 0.0, "disparity": 1.0})) == {
         "disparity"
     }
+
+
+def test_answers_that_share_a_name_are_called_by_their_kinds_too() -> None:
+    specs = [
+        ClassificationAnswer(kind="classification", name="scale"),
+        RegressionAnswer(kind="regression", name="scale"),
+        SegmentationAnswer(kind="segmentation"),
+        DisparityAnswer(kind="disparity", name="near"),
+    ]
+    assert answer_keys(specs) == [
+        "classification_scale",
+        "regression_scale",
+        "segmentation",
+        "near",
+    ]
 
 
 @pytest.mark.parametrize("unlabelled", [0, 5])
