@@ -17,6 +17,7 @@ from simsplit.networks.artefact import write_card
 from simsplit.networks.codes.artefact import CODE_SPEC, write_code
 from simsplit.networks.codes.contract import AnalogCode, DigitalCode
 from simsplit.networks.cuts import points
+from simsplit.networks.opened import open_graph
 from simsplit.operators import total_macs
 from simsplit.pipeline.coded import CodeChain, network_chains
 from simsplit.pipeline.pipeline import Pipeline
@@ -55,6 +56,9 @@ def finish_network(
         **_common(recipe, ranges, facts),
         "parameters": sum(p.numel() for p in module.parameters()),
     }
+    if network.answer is not None:  # else it may be one that cannot be traced
+        graph = open_graph(network, recipe.height, recipe.width)
+        card["macs"] = {"network": total_macs(graph.operators)}
     classes = _classes(recipe)
     each = {name: {DIRECT: _direct(network, arrays, classes)} for name, arrays in ranges.items()}
     write_card(folder, card | _sections(each, network, recipe))

@@ -10,6 +10,9 @@ import pytest
 import torch
 
 from coded_digits import NETWORK, code_recipe, write_module, write_recipe
+from simsplit.networks.catalogue import open_network
+from simsplit.networks.graph import trace
+from simsplit.operators import total_macs
 from simsplit.training.code_course import CodeCourse
 from simsplit.training.loop import Loop, _arrays, open_course, restore, save, take_step
 from simsplit.training.objectives import compressibility_loss
@@ -101,6 +104,9 @@ def test_a_card_states_both_ranges_pooled_scores_and_learned_weights(tmp_path: P
         assert 0 <= together["dataset_miou"]["value"] <= 1
         assert together["dataset_miou"]["half_width_95"] >= 0
     assert card["scores"] != card["scores_validation"]
+    module = open_network("street_net", height=32, width=64, options={"width": 0.25})
+    operators = trace(module, torch.zeros(1, 3, 32, 64)).operators
+    assert card["macs"] == {"network": total_macs(operators)} and card["macs"]["network"] > 5e6
 
 
 def test_without_a_validation_range_a_card_is_as_ever(
