@@ -171,6 +171,14 @@ BAD: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         code_recipe(JSCC),
         ("network.weights", "no such weights file"),
     ),
+    "a fold beyond": (
+        GOOD | {"data": {"kind": "image_folder", "path": "x", "folds": 4, "fold": 5}},
+        ("data.fold", "one of 1 … 4", "found: 5"),
+    ),
+    "folds without a fold": (
+        GOOD | {"data": {"kind": "image_folder", "path": "x", "folds": 4}},
+        ("data.fold", "need each other"),
+    ),
     "an unknown data set": (GOOD | {"data": "digit"}, ("data", "digit")),
     "a size that digits lack": (GOOD | {"height": 9}, ("9",)),
     "no such source": (GOOD | {"network": {"source": "resnet_18"}}, ("resnet_18", "resnet18")),
