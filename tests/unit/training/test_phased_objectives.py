@@ -13,10 +13,13 @@ from coded_digits import NETWORK, code_recipe, write_module, write_recipe
 from simsplit.networks.catalogue import open_network
 from simsplit.networks.graph import trace
 from simsplit.operators import total_macs
+from simsplit.scenario.answers import answers_of
+from simsplit.scenario.bundled import models_dir
+from simsplit.scenario.yaml import read_mapping
 from simsplit.training.code_course import CodeCourse
 from simsplit.training.loop import Loop, _arrays, open_course, restore, save, take_step
 from simsplit.training.objectives import compressibility_loss
-from simsplit.training.phases import parse_phased_recipe
+from simsplit.training.phases import NetworkRecipe, parse_phased_recipe
 from simsplit.training.terms import UNCERTAINTY, log_variances
 from simsplit.training.train import train
 
@@ -201,3 +204,21 @@ def test_a_code_learns_from_all_answers_of_its_network(tmp_path: Path) -> None:
         assert set(card[section]) == {"direct", "coded"}
         assert {"map50", "dataset_miou"} <= set(card[section]["coded"])
     assert set(card["scores_validation"]["coded"]) == set(card["scores"]["direct"])
+
+
+@pytest.mark.parametrize(
+    ("name", "most_macs"), [("streets_teacher", 210e6), ("streets_light", 60e6)]
+)
+def test_bundled_recipes_choose_on_a_validation_range(name: str, most_macs: float) -> None:
+    folder = models_dir() / name
+    recipe = parse_phased_recipe(read_mapping(folder / "recipe.yaml"), folder)
+    assert isinstance(recipe, NetworkRecipe) and recipe.validation_images >= 256
+    course = open_course(recipe, "cpu", None).course
+    module = course.parts["network"]
+    graph = trace(module, torch.zeros(1, 3, recipe.height, recipe.width))
+    assert 0.5 * most_macs < total_macs(graph.operators) < most_macs
+    assert [answer.kind for answer in answers_of(recipe.network.answer)] == [
+        "segmentation",
+        "detection",
+        "disparity",
+    ]
