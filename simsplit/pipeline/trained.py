@@ -6,6 +6,7 @@ are scored with it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from simsplit.codecs.build import check_formats
 from simsplit.codecs.contract import Codec
 from simsplit.errors import ScenarioError
-from simsplit.messages import Outcome, Prepared, Scheme, Workload
+from simsplit.messages import Evidence, Outcome, Prepared, Scheme, Workload
 from simsplit.networks.artefact import Artefact, load_artefact
 from simsplit.networks.devices import CPU
 from simsplit.networks.inference import Inference
@@ -159,7 +160,9 @@ class TrainedNetwork(TaskNetwork):
         if way is not Shared.EXIT:
             return super().shared(way, samples)
         features = self.inference.exit_features(self.truth["image"][list(samples)])
-        return self._outcomes(self.inference.exit_answers(features), samples)
+        outcomes = self._outcomes(self.inference.exit_answers(features), samples)
+        pairs = zip(outcomes, self.inference.exit_confidence(features), strict=True)
+        return [replace(outcome, evidence=calibration(outcome, sure)) for outcome, sure in pairs]
 
     def lost(self, sample: int) -> Outcome:
         """Its mIoU, pixel accuracy and accuracy are 0; disparity and picture are the constant's.
@@ -179,6 +182,19 @@ class TrainedNetwork(TaskNetwork):
 
     def _truth_of(self, sample: int) -> dict[str, NDArray[Any]]:
         return {name: values[sample] for name, values in self.truth.items()}
+
+
+def calibration(outcome: Outcome, confidence: float) -> tuple[Evidence, ...]:
+    """Evidence for ``ece``: an answer's confidence beside how right it is.
+
+    Of a label whether it is right; of a map of classes the share of right pixels, as its confidence
+    is the mean over pixels. None of a picture without a labelled pixel.
+    """
+    scores = outcome.as_dict()
+    right = scores["accuracy" if "accuracy" in scores else "pixel_accuracy"]
+    if math.isnan(right):
+        return ()
+    return (Evidence("", {"calibration": np.array([confidence, right])}),)
 
 
 # --- chains -----------------------------------------------------------------------------------

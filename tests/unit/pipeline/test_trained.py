@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from simsplit.codecs.entropy import count_codes
 from simsplit.codecs.picture import is_available
 from simsplit.errors import ArtefactError, ScenarioError
-from simsplit.messages import Delivery, Scheme, ScoreRequest
+from simsplit.messages import Delivery, Outcome, Scheme, ScoreRequest
 from simsplit.networks.artefact import build_model, write_card, write_weights
 from simsplit.networks.digits import DigitsNet
 from simsplit.operators import Operator, total_macs
@@ -26,6 +26,7 @@ from simsplit.pipeline.trained import (
     BottleneckChain,
     ExitChain,
     TrainedNetwork,
+    calibration,
     headline_of,
     model_chains,
     trained_chain,
@@ -33,6 +34,7 @@ from simsplit.pipeline.trained import (
 from simsplit.pipeline.workloads import exit_workload, workloads
 from simsplit.scenario.operating_points import OperatingPoint, Task
 from simsplit.tasks.answers import lost_scores, task_scores
+from simsplit.tasks.evidence import pooled
 from simsplit.training.card import costs
 
 MODELS = Path(__file__).parents[3] / "models"
@@ -439,6 +441,32 @@ class TestEarlyExit:
             asked = [ScoreRequest("early", i, Delivery(i, True, on_device)) for i in range(SAMPLES)]
             scored = [outcome.as_dict()["accuracy"] for outcome in early.score(asked)]
             assert scored == right.astype(float).tolist()
+
+    def test_its_answers_tell_how_well_calibrated_it_is(
+        self, early: Pipeline, probabilities: NDArray[np.float64]
+    ) -> None:
+        right = probabilities.argmax(axis=1) == network_of(early).truth["label"]
+        asked = [ScoreRequest("early", i, sent(i)) for i in range(SAMPLES)]
+        values = [outcome.evidence[0].values for outcome in early.score(asked)]
+        shown = np.array([one["calibration"] for one in values])
+        np.testing.assert_allclose(shown[:, 0], probabilities.max(axis=1), atol=1e-5)
+        assert shown[:, 1].tolist() == right.astype(float).tolist()
+        bins = np.ceil(shown[:, 0] * 15)
+        inside = [shown[bins == number] for number in range(16)]
+        gaps = (abs(one[:, 1].sum() - one[:, 0].sum()) for one in inside)
+        assert pooled("ece", values) == pytest.approx(sum(gaps) / SAMPLES)
+
+    def test_nothing_else_is_evidence(self, early: Pipeline) -> None:
+        lost = ScoreRequest("early", 0, Delivery(0, False))
+        retried = ScoreRequest("early", 1, Delivery(1, False, True))
+        others = [ScoreRequest(point.name, 2, sent(2, 3.0)) for point in POINTS]
+        assert all(o.evidence == () for o in early.score([lost, retried, *others]))
+
+    def test_of_a_map_the_share_of_right_pixels_counts(self) -> None:
+        scores = (("miou", 0.4), ("pixel_accuracy", 0.75), ("psnr_db", 20.0))
+        (one,) = calibration(Outcome(scores), 0.8)
+        assert one.ending == "" and one.values["calibration"].tolist() == [0.8, 0.75]
+        assert calibration(Outcome((("pixel_accuracy", float("nan")),)), 0.8) == ()
 
     def test_a_retry_is_the_whole_network_and_a_loss_is_nothing(self, early: Pipeline) -> None:
         retried = [ScoreRequest("early", i, Delivery(i, False, True)) for i in range(SAMPLES)]
