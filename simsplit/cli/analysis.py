@@ -232,13 +232,16 @@ def cards(
         typer.Argument(metavar="A+A2:B", help="Networks by name in models/, or folders."),
     ],
     way: Annotated[str, typer.Option("--way", help="Of the cards' scores.")] = "direct",
+    score: Annotated[
+        list[str] | None, typer.Option("--score", help="Only these, or what begins so: accuracy.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="JSON file of all of it.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare ways of training by their cards, paired over the training seeds of both."""
     from simsplit.results import paired_cards as room
 
-    result = room.paired_cards(pairs, way)
+    result = room.paired_cards(pairs, way, score or ())
     if out is not None:
         room.write_summary(result, out)
     if as_json:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from simsplit.errors import SimsplitError
+from simsplit.errors import Mistakes, SimsplitError
 from simsplit.files import file_digest, json_digest
 from simsplit.networks.devices import CPU, check_device
 from simsplit.networks.opened import cut_names, every_cut, network_digest
@@ -54,13 +54,21 @@ def _named(network: str) -> Iterator[None]:
     """Mistakes about a network say which entry of ``networks:`` they are about."""
     try:
         yield
+    except Mistakes as several:
+        raise Mistakes([_of_entry(one, network) for one in several.mistakes]) from several
     except SimsplitError as error:
-        if error.path.startswith(("operating_points", "networks.")):  # it says so itself
+        named = _of_entry(error, network)
+        if named is error:
             raise
-        path = f"networks.{network}.{error.path}".removesuffix(".")
-        raise type(error)(
-            error.message, path=path, value=error.value, choices=error.choices
-        ) from error
+        raise named from error
+
+
+def _of_entry(error: SimsplitError, network: str) -> SimsplitError:
+    """The error with the path of the network's entry, unless it says so itself."""
+    if error.path.startswith(("operating_points", "networks.")):
+        return error
+    path = f"networks.{network}.{error.path}".removesuffix(".")
+    return type(error)(error.message, path=path, value=error.value, choices=error.choices)
 
 
 def open_pipeline(

@@ -26,8 +26,8 @@ Row = dict[str, Any]
 Cells = list[str]
 DIRECT = "direct"
 MEAN, ALL = "mean", "all"
-COLUMNS = ("networks", "score", "A", "B", "B - A", "95 % interval", "every seed", "seeds")
-SIZE_COLUMNS = ("networks", "parameters of A", "of B", "B / A")
+COLUMNS = ("B", "score", "A", "B", "B - A", "95 % interval", "seeds")
+SIZE_COLUMNS = ("B", "parameters of A", "of B", "B / A")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,15 @@ class PairedCards:
     notes: tuple[str, ...]
 
 
-def paired_cards(texts: Sequence[str], way: str = DIRECT) -> PairedCards:
+def paired_cards(
+    texts: Sequence[str], way: str = DIRECT, scores: Sequence[str] = ()
+) -> PairedCards:
     """Compare trained networks by their cards.
 
     Args:
         texts: ``A:B`` or ``A+A2:B``, each a name in ``models`` or a folder.
         way: Section of the cards' scores: ``direct``, ``coded``, ``jscc_10_db`` and so on.
+        scores: Only these, or those that begin so: ``accuracy`` is ``accuracy_size`` too.
 
     Raises:
         ScenarioError: No such network or way, no common seed or score, other test pictures.
@@ -74,7 +77,7 @@ def paired_cards(texts: Sequence[str], way: str = DIRECT) -> PairedCards:
     means, sizes, notes = list[dict[int, float]](), list[Row](), list[str]()
     for text in texts:
         several, one = _sides(text, way)
-        found, mean = _compared(text, several, one)
+        found, mean = _compared(text, several, one, tuple(scores))
         rows += found
         means.append(mean)
         sizes.append(_size(text, several, one))
@@ -137,7 +140,7 @@ def _card(file: Path) -> dict[str, Any]:
 
 
 def _compared(
-    text: str, several: Sequence[Trained], one: Trained
+    text: str, several: Sequence[Trained], one: Trained, wanted: tuple[str, ...]
 ) -> tuple[list[Row], dict[int, float]]:
     """Rows of every score that both sides have, and the mean over them by seed."""
     seeds = sorted(set(one.scores).intersection(*(side.scores for side in several)))
@@ -147,7 +150,12 @@ def _compared(
         facts = {side.facts[seed] for side in (*several, one)}
         if len(facts) > 1:
             raise ScenarioError(f"seed {seed}: scored on other pictures", value=text)
-    theirs = [(side, name) for side in several for name in side.scores[seeds[0]]]
+    theirs = [
+        (side, name)
+        for side in several
+        for name in side.scores[seeds[0]]
+        if not wanted or name in wanted or name.startswith(tuple(f"{w}_" for w in wanted))
+    ]
     twice = sorted({name for _, name in theirs if [n for _, n in theirs].count(name) > 1})
     if twice:
         raise ScenarioError(f"two networks of A have the score {twice[0]}", value=text)
@@ -210,19 +218,20 @@ def write_summary(result: PairedCards, file: Path) -> None:
 
 
 def score_lines(result: PairedCards) -> list[Cells]:
-    """Lines under `COLUMNS`."""
+    """Lines under `COLUMNS`; a comparison is called by the network that is B."""
     return [_line(row) for row in result.rows]
+
+
+def _name(networks: str) -> str:
+    return Path(networks.rpartition(":")[2]).name
 
 
 def _line(row: Row) -> Cells:
     gap = row["difference"]
     interval = "-" if gap["low"] is None else f"{gap['low']:+.4f} … {gap['high']:+.4f}"
     levels = ["-" if row[side] is None else f"{row[side]:.4f}" for side in ("a", "b")]
-    every = ", ".join(f"{value:+.4f}" for value in row["by_seed"].values())
-    return [
-        row["networks"], row["score"], *levels, f"{gap['mean']:+.4f}", interval, every,
-        str(gap["n"]),
-    ]  # fmt: skip
+    name = _name(row["networks"])
+    return [name, row["score"], *levels, f"{gap['mean']:+.4f}", interval, str(gap["n"])]
 
 
 def size_lines(result: PairedCards) -> list[Cells]:
@@ -230,5 +239,5 @@ def size_lines(result: PairedCards) -> list[Cells]:
     lines = []
     for row in result.sizes:
         a, b = row["parameters_a"], row["parameters_b"]
-        lines.append([row["networks"], f"{a:,}", f"{b:,}", f"{b / a:.2f}"])
+        lines.append([_name(row["networks"]), f"{a:,}", f"{b:,}", f"{b / a:.2f}"])
     return lines

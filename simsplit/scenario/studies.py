@@ -216,6 +216,7 @@ class CardsStep(Step):
     verb = "cards"
     cards: list[Text] = Field(min_length=1)
     way: Text | None = None
+    score: list[Text] = Field(default_factory=list)
     out: Inside
 
     @property

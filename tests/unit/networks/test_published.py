@@ -13,6 +13,9 @@ from simsplit.networks.catalogue import open_network
 from simsplit.networks.cuts import points
 from simsplit.networks.graph import trace
 from simsplit.networks.published import PUBLISHED
+from simsplit.pipeline.scenario import open_pipeline
+from simsplit.scenario.bundled import models_dir
+from simsplit.scenario.load import load
 
 BACKBONES = ("vgg", "resnet", "mobilenet")
 HEADS = {"scale": 8, "shape": 4}
@@ -124,3 +127,14 @@ def test_an_unknown_name_lists_them_among_the_choices() -> None:
     with pytest.raises(ScenarioError, match="mtl_split"):
         open_network("mtl_splits", height=64, width=64)
     assert "mtl_split" in PUBLISHED
+
+
+def test_a_scenario_tells_every_mistake_with_its_entry() -> None:
+    """Several at once, each with its path below ``networks.shared``."""
+    overrides = ["networks.shared.options={heads: {scale: 1}}"]
+    scenario = load("mtl_split", overrides=overrides)
+    with pytest.raises(ScenarioError) as told:
+        open_pipeline(scenario, models_dir(), None)
+    text = str(told.value)
+    assert "networks.shared.options.backbone: this key is required" in text
+    assert "networks.shared.options.heads.scale: must be greater than or equal to 2" in text

@@ -74,9 +74,7 @@ def test_the_mean_over_comparisons_is_taken_within_a_seed(models: Path) -> None:
 def test_sizes_are_summed_over_the_several(models: Path) -> None:
     (size,) = paired_cards(["size+form:both"]).sizes
     assert (size["parameters_a"], size["parameters_b"]) == (200, 150)
-    assert size_lines(paired_cards(["size+form:both"])) == [
-        ["size+form:both", "200", "150", "0.75"]
-    ]
+    assert size_lines(paired_cards(["size+form:both"])) == [["both", "200", "150", "0.75"]]
 
 
 def test_a_seed_of_one_side_is_left_out_and_told(models: Path) -> None:
@@ -107,6 +105,17 @@ def test_one_seed_has_no_interval(models: Path) -> None:
 def test_what_cannot_be_compared(models: Path, pair: str, message: str) -> None:
     with pytest.raises(ScenarioError, match=message):
         paired_cards([pair])
+
+
+def test_only_scores_that_are_asked_for(models: Path) -> None:
+    card = json.loads((models / "size" / "card.json").read_text())
+    card["scores"]["direct"]["top5_size"] = {"mean": 0.9}
+    (models / "size" / "card.json").write_text(json.dumps(card))
+    for score in ("accuracy", "accuracy_size"):
+        rows = paired_cards(["size:both"], scores=[score]).rows
+        assert [row["score"] for row in rows] == ["accuracy_size"]
+    with pytest.raises(ScenarioError, match="no score of both sides"):
+        paired_cards(["size:both"], scores=["accura"])
 
 
 def test_the_same_comparison_twice(models: Path) -> None:

@@ -344,6 +344,8 @@ def test_every_command_of_a_bundled_study_parses(name: str, is_short: bool) -> N
         ("early_exit_policies", 4),
         ("snr_threshold_policies", 3),
         ("compressible_features", 4 * 8 + 4 * 5),
+        ("mtl_split_rate", 9 * 7),
+        ("mtl_split_load", 5 * 4),
     ],
 )
 def test_points_of_the_bundled_sweeps(name: str, points: int) -> None:
