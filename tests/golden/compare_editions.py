@@ -39,6 +39,7 @@ DURATION_S = {
     "edge_cloud": 2.5,
     "factory_edge": 1.0,
     "iot_narrowband": 120.0,
+    "mtl_split": 2.0,
     "neurosurgeon": 12.0,
     "snr_threshold": 5.0,
     "split_choice": 3.0,
