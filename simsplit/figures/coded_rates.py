@@ -63,12 +63,13 @@ def draw(points: DataFrame, metric: str, style: str = "ieee_column") -> Drawing:
 def _curve(ax: Axes, rows: DataFrame, metric: str, name: str, index: int) -> None:
     own, others = rows[rows["seed"] == ""], rows[rows["seed"] != ""]
     ink: dict[str, Any] = {"color": colour(index), "ls": LINES[index % len(LINES)], "label": name}
-    if (own["payload_bits"] == 0).all():
+    is_sent = own["payload_bits"] > 0
+    if not is_sent.any():
         value, low, high = own[[metric, f"{metric}_low", f"{metric}_high"]].to_numpy(float)[0]
         ax.axhline(value, **ink)
         ax.axhspan(low, high, color=colour(index), alpha=0.08, lw=0)
         return
-    own = own.sort_values("payload_bits")
+    own = own[is_sent].sort_values("payload_bits")  # a rate of 0 has no place on the axis
     rate = own["payload_bits"] / _BITS_PER_KB
     arms = [own[metric] - own[f"{metric}_low"], own[f"{metric}_high"] - own[metric]]
     cap = 0.6 * style_of(ax.get_figure()).marker_pt  # type: ignore[arg-type]

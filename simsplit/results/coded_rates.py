@@ -139,8 +139,9 @@ def compare_rates(rungs: Sequence[Rung], question: Question) -> Rates:
     resamples = _resamples(rungs, question.seed)
     reference = _reference(rungs, question.reference)
     points = [row for rung in rungs for row in _point_rows(rung, question, resamples, reference)]
-    pairs = [(a, t) for a in question.anchors for t in curves if t != a and _has_rate(curves[t])]
-    deltas = [_delta(a, t, curves, question, resamples) for a, t in pairs]
+    sent = {name: _sent(of) for name, of in curves.items()}
+    pairs = [(a, t) for a in question.anchors for t in curves if t != a and sent[t] and sent[a]]
+    deltas = [_delta(a, t, sent, question, resamples) for a, t in pairs]
     return Rates(question.metric, points, deltas)
 
 
@@ -151,8 +152,9 @@ def _curves(rungs: Sequence[Rung]) -> dict[str, list[Rung]]:
     return curves
 
 
-def _has_rate(rungs: Sequence[Rung]) -> bool:
-    return all(rung.bits.mean() > 0 for rung in rungs)
+def _sent(rungs: Sequence[Rung]) -> list[Rung]:
+    """Those that have a rate: an answer on the device has none."""
+    return [rung for rung in rungs if rung.bits.mean() > 0]
 
 
 def _reference(rungs: Sequence[Rung], name: str | None) -> Rung | None:

@@ -75,6 +75,14 @@ def test_points_have_clopper_and_pearsons_interval_and_the_paired_difference() -
     assert (rows[0]["difference_low"], rows[0]["difference_high"]) == (-0.04, 0.04)
 
 
+def test_what_sends_nothing_is_no_point_of_a_curve() -> None:
+    local = _rung("coded", "local", [0] * 400, [1.0] * 400)
+    question = Question("score_accuracy", anchors=("jpeg",))
+    rungs = [*_ladder("jpeg", 1.0), *_ladder("coded", 0.5), local]
+    (delta,) = compare_rates(rungs, question).deltas
+    assert delta["bd_rate_percent"] == pytest.approx(-50.0, abs=1e-9)
+
+
 def test_an_error_metric_falls_with_the_rate() -> None:
     def errors(curve: str, factor: float) -> list[Rung]:
         pairs = ((1000, 4.0), (2000, 2.0), (4000, 1.0))
