@@ -23,7 +23,8 @@ MODELS = data_root() / "models"
 SYSTEMS = {  # by the beginning of their names; of each the first whose card and data are here
     "features trained to be compressible": "features_",
     "one backbone, a head per task": "mtl_",
-    "a student that compresses": "clothing_student",
+    "a student that compresses": "*_student",
+    "segmentation, boxes and disparity from one network": "streets_teacher",
     "symbols of a picture network": "clothing_jscc",
 }
 
