@@ -9,12 +9,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from simsplit.files import json_digest
 from simsplit.networks.catalogue import READING, TIMM, Weights, open_network
 from simsplit.networks.cuts import input_size, points
 from simsplit.networks.graph import trace
 from simsplit.networks.preprocess import network_size, preprocess_of
 from simsplit.scenario.answers import answers_of
+from simsplit.scenario.mistakes import mistake
 from simsplit.scenario.network_files import PROGRAM, with_digests
 from simsplit.scenario.operating_points import (
     EVERY,
@@ -186,8 +189,10 @@ def split_points(
     if weights not in WITHOUT_FILE:
         weights = str(Path(weights).resolve())
     said = settings(options)
-    network = Network(
-        name="network", source=source, weights=weights, leaves=tuple(leaves), options=said
-    )
+    raw = {"name": "network", "source": source, "weights": weights, "leaves": tuple(leaves)}
+    try:
+        network = Network.model_validate(raw | {"options": said})
+    except ValidationError as error:
+        raise mistake(error, raw | {"options": said}, Network) from None
     graph = open_graph(network, height_px, width_px)
     return input_size(tuple(graph.example_shape[1:])), points(graph)

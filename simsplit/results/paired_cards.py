@@ -110,6 +110,13 @@ def read_cards(model: str, way: str) -> Trained:
     }
     if not cards:
         raise ArtefactError("no card yet; `simsplit train` makes it", path=str(folder))
+    try:
+        return _trained(folder, cards, way)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ArtefactError(f"damaged card: {error}", path=str(folder)) from None
+
+
+def _trained(folder: Path, cards: Mapping[int, Mapping[str, Any]], way: str) -> Trained:
     scores = {}
     for seed, card in cards.items():
         ways = card["scores"]
@@ -160,6 +167,12 @@ def _compared(
     if twice:
         raise ScenarioError(f"two networks of A have the score {twice[0]}", value=text)
     common = [(side, name) for side, name in theirs if name in one.scores[seeds[0]]]
+    for side, name in common:
+        for here, seed in ((here, seed) for here in (side, one) for seed in seeds):
+            if name not in here.scores[seed]:
+                message = f"{here.name}, seed {seed}: the card has no such score"
+                choices = sorted(here.scores[seed])
+                raise ScenarioError(message, path="score", value=name, choices=choices)
     if not common:
         choices = sorted(one.scores[seeds[0]])
         raise ScenarioError("no score of both sides", value=text, choices=choices)

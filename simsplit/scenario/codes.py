@@ -209,6 +209,8 @@ def code_card(name: str) -> dict[str, Any]:
     if card.get("kind") != "code" or missing:
         wanted = f"lacks {', '.join(sorted(missing))}" if missing else "is not of kind: code"
         raise ArtefactError(f"the card {wanted}", value=str(folder / CARD))
+    if not isinstance(card["code"], dict):
+        raise ArtefactError("damaged card: code is no mapping", value=str(folder / CARD))
     return dict(card)
 
 

@@ -18,7 +18,7 @@ from simsplit.scenario.answers import Answers
 from simsplit.scenario.custom import CustomSpec, named
 from simsplit.scenario.data import DataChoice
 from simsplit.scenario.preprocess import PreprocessChoice
-from simsplit.scenario.spec import Count, Name, NonNegative, Positive, Reference, Spec, Whole
+from simsplit.scenario.spec import Count, Name, NonNegative, Positive, Reference, Seed, Spec
 
 # --- task and network -------------------------------------------------------------------------
 
@@ -243,7 +243,7 @@ class Network(Spec):
     weights_prefix: Annotated[str, Field(min_length=1)] | None = None
     weights_fresh: Annotated[tuple[Prefix, ...], Field(min_length=1)] | None = None
     unknown_macs: NonNegative | None = None
-    seed: Whole = 0
+    seed: Seed = 0
     leaves: tuple[str, ...] = ()
     options: dict[str, Option | dict[str, Option] | list[Option]] = Field(default_factory=dict)
     answer: Answers | None = None

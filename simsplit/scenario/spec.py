@@ -25,6 +25,7 @@ NonNegative = Annotated[Number, Field(ge=0)]
 Fraction = Annotated[Number, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 Whole = Annotated[int, Field(ge=0, strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]  # of PyTorch, times 1,000,003
 Level = Annotated[Number, Field(ge=-200, le=200)]
 Name = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9][\w.+-]*$")]
 Reference = Annotated[str, Field(min_length=1, max_length=4096)]  # a name, or an absolute path

@@ -72,6 +72,7 @@ def rates(
         raise ScenarioError("no such BD method", path="method", value=method, choices=METHODS)
     scenario = resolve(source, overrides, {})
     chosen = _chosen([point.name for point in scenario.operating_points], curves)
+    _check_asked(scenario, chosen, anchors, reference)
     measured = _Measured(scenario, metric)
     rungs = [measured.rung(curve, name) for curve, names in chosen.items() for name in names]
     assert measured.metric is not None
@@ -109,6 +110,30 @@ def _chosen(
     return chosen
 
 
+def _check_asked(
+    scenario: Scenario,
+    chosen: Mapping[str, Sequence[str]],
+    anchors: Sequence[str],
+    reference: str | None,
+) -> None:
+    """What is wrong is told before anything is coded, which can take hours."""
+    points = list(dict.fromkeys(name for names in chosen.values() for name in names))
+    for anchor in anchors:
+        if anchor not in chosen:
+            raise ScenarioError("no such curve", path="anchor", value=anchor, choices=[*chosen])
+    if reference is not None and reference not in points:
+        message = "no such operating point in any curve"
+        raise ScenarioError(message, path="reference", value=reference, choices=points)
+    schemes = {point.name: point.scheme for point in scenario.operating_points}
+    for curve, names in chosen.items():
+        for name in names:
+            if schemes[name] is Scheme.JSCC:
+                message = (
+                    "an analog operating point has a score only at an SNR: sweep it with a run"
+                )
+                raise ScenarioError(message, path=f"curves.{curve}", value=name)
+
+
 @dataclass
 class _Measured:
     """Operating points over all pictures of a scenario; ``metric``: what is asked, or the first."""
@@ -124,9 +149,6 @@ class _Measured:
     def rung(self, curve: str, name: str) -> Rung:
         """One operating point."""
         point = self.points[name]
-        if point.scheme is Scheme.JSCC:
-            message = "an analog operating point has a score only at an SNR: sweep it with a run"
-            raise ScenarioError(message, path=f"curves.{curve}", value=name)
         outcomes = self.pipeline.score(_intact(point, self.scenario.task.samples))
         metric = self._metric_of(outcomes[0])
         work = self.pipeline.workload(name)

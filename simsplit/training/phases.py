@@ -34,6 +34,7 @@ from simsplit.scenario.spec import (
     Level,
     NonNegative,
     Positive,
+    Seed,
     Spec,
     Whole,
 )
@@ -139,7 +140,7 @@ class _Recipe(Spec):
     validation_images: Whole = 0
     test_images: Count = 256
     batch: Count = 32
-    seed: Whole = 1
+    seed: Seed = 1
     flip: bool = False
     precision: Literal["float32", "bfloat16"] = "float32"
     checkpoint_steps: Count = 200
@@ -193,7 +194,9 @@ class NetworkRecipe(_Recipe):
             if asked.distill and asked.distill.nodes:
                 raise ValueError(f"{where}: kind network distils at its output only")
             if asked.compressibility and asked.compressibility.at is None:
-                raise ValueError(f"{where}: compressibility of a network says at which node: at")
+                raise ValueError(
+                    f"{where}.objectives.compressibility: of a network it says {{at: NODE}}"
+                )
         return self
 
     def objectives(self, phase: Phase) -> Objectives:

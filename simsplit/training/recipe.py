@@ -90,7 +90,7 @@ class NetRecipe(BaseModel):
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     warmup_steps: Annotated[int, Field(ge=0)] = 300
     checkpoint_steps: PositiveInt = 500
-    seed: Annotated[int, Field(ge=0)] = 1
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     flip: bool = True
     bits: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (4, 6, 8)
     snr_db: tuple[float, float] = (-5.0, 20.0)

@@ -130,10 +130,12 @@ def _check_same_encoder(
         there = f"{card['cut']} {tuple(card.get('shape', ()))}"
         message = f"that code's encoder takes {there}, this one's {cut_name} {shape}"
         raise ScenarioError(message, path="start", value=name)
-    theirs, own = (
-        CODE_SPEC.dump_python(one, mode="json")
-        for one in (CODE_SPEC.validate_python(card["code"]), spec)
-    )
+    try:
+        other = CODE_SPEC.validate_python(card["code"])
+    except ValidationError:
+        message = f"damaged card: this is no code: {card['code']}"
+        raise ArtefactError(message, path="start", value=name) from None
+    theirs, own = (CODE_SPEC.dump_python(one, mode="json") for one in (other, spec))
     for key in sorted({*theirs, *own} - {"decoder_channels"}):
         if theirs.get(key) != own.get(key):
             message = f"that code has {theirs.get(key)} there; its encoder would not fit"

@@ -163,6 +163,8 @@ def test_options_are_said_as_in_yaml() -> None:
     [
         (("backbone",), "", "KEY=VALUE|key=value|="),
         (("backbone=resnets", "heads={scale: 8}"), "options.backbone", "Did you mean 'resnet'"),
+        (("backbone=resnet", "heads={1: 8}"), "options.heads", "valid string"),
+        (("backbone=resnet", "heads=null"), "options.heads", "valid"),
     ],
 )
 def test_options_that_are_wrong(options: tuple[str, ...], path: str, message: str) -> None:

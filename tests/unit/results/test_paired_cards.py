@@ -147,6 +147,30 @@ def test_damaged_and_missing_cards(models: Path) -> None:
         paired_cards(["size:both"])
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"scores": 3},
+        {"scores": {"direct": [1]}},
+        {"scores": {"direct": {"accuracy_size": {"mean": None}}}},
+        {"parameters": "many"},
+    ],
+)
+def test_entries_of_a_card_of_another_type(models: Path, more: dict[str, Any]) -> None:
+    card = json.loads((models / "both" / "card.json").read_text())
+    (models / "both" / "card.json").write_text(json.dumps(card | more))
+    with pytest.raises(ArtefactError, match="damaged card"):
+        paired_cards(["size:both"])
+
+
+def test_a_score_that_one_seed_lacks(models: Path) -> None:
+    card = json.loads((models / "both" / "seed2" / "card.json").read_text())
+    del card["scores"]["direct"]["accuracy_size"]
+    (models / "both" / "seed2" / "card.json").write_text(json.dumps(card))
+    with pytest.raises(ScenarioError, match="both, seed 2: the card has no such score"):
+        paired_cards(["size:both"])
+
+
 def test_the_command_writes_all_of_it(models: Path) -> None:
     out = models / "below" / "pairs.json"
     done = CliRunner().invoke(app, ["cards", "size+form:both", "--out", str(out)])

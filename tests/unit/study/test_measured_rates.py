@@ -133,6 +133,23 @@ def test_mistakes_name_place_value_and_choices(more: dict[str, object], words: l
     assert all(word in str(caught.value) for word in words)
 
 
+def test_mistakes_are_told_before_anything_is_coded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_late(*_: object) -> None:
+        raise AssertionError("pictures are coded")
+
+    monkeypatch.setattr("simsplit.study.measured_rates.open_scenario_pipeline", too_late)
+    curves = {"jpeg": ["jpeg_*"]}
+    with pytest.raises(ScenarioError, match="anchor: no such curve"):
+        rates("digits_smoke", curves=curves, anchors=["jpg"], overrides=PLAIN)
+    with pytest.raises(ScenarioError, match="reference: no such operating point in any curve"):
+        rates("digits_smoke", curves=curves, reference="local", overrides=PLAIN)
+    with pytest.raises(ScenarioError, match=r"curves.x: .* only at an SNR"):
+        jscc = PLAIN[0].replace(
+            "{name: png, scheme: raw, codec: {kind: png}}", "{name: png, scheme: jscc}"
+        )
+        rates("digits_smoke", curves={"x": ["png"]}, overrides=[jscc, *PLAIN[1:]])
+
+
 def test_analog_points_are_refused() -> None:
     jscc = "operating_points=[{name: analog, scheme: jscc}]"
     points = [jscc, PLAIN[1].replace("operating_point: png", "operating_point: analog"), PLAIN[2]]

@@ -171,6 +171,15 @@ BAD: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         code_recipe(JSCC),
         ("network.weights", "no such weights file"),
     ),
+    "a seed that PyTorch does not take": (
+        GOOD | {"seed": 10**20},
+        ("seed", "less than 4294967296"),
+    ),
+    "a seed whose steps it does not": (GOOD | {"seed": 10**14}, ("seed", "less than 4294967296")),
+    "random weights of such a seed": (
+        GOOD | {"network": RANDOM | {"weights": "random", "seed": 10**20}},
+        ("network.seed", "less than"),
+    ),
     "a fold beyond": (
         GOOD | {"data": {"kind": "image_folder", "path": "x", "folds": 4, "fold": 5}},
         ("data.fold", "one of 1 … 4", "found: 5"),
@@ -257,7 +266,7 @@ BAD: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     ),
     "compressibility nowhere": (
         network(task=1, compressibility=1),
-        ("phases[0]: compressibility of a network says at which node: at",),
+        ("phases[0].objectives.compressibility: of a network it says {at: NODE}",),
     ),
     "compressibility at no node": (
         network(task=1, compressibility={"weight": 1, "at": "body.7"}),

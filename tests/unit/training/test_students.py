@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 
 from coded_digits import NETWORK, code_recipe, trained, write_module, write_recipe
 from simsplit.cli import app
-from simsplit.errors import ScenarioError
+from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.messages import Prepared
 from simsplit.scenario.yaml import read_mapping
 from simsplit.tasks.datasets import test_samples as samples_of
@@ -258,6 +259,17 @@ def test_a_bad_recipe_says_what_is_wrong(folder: Path, name: str) -> None:
     missing = [part for part in parts if part not in str(caught.value)]
     assert not missing, str(caught.value)
     assert not (recipe.parent / "weights.safetensors").exists()
+
+
+@pytest.mark.parametrize("said", ["entropic", {"kind": "entropc", "channels": 4}])
+def test_a_start_whose_card_is_damaged(folder: Path, said: object) -> None:
+    shutil.copytree(folder / "student", folder / "damaged", dirs_exist_ok=True)
+    (folder / "damaged" / "card.json").write_text(
+        json.dumps(card_of(folder / "student") | {"code": said})
+    )
+    recipe = write_recipe(folder / "bad", STUDENT | {"start": "../damaged"})
+    with pytest.raises(ArtefactError, match="damaged card"):
+        train(recipe)
 
 
 def test_two_tensors_at_until(folder: Path) -> None:
