@@ -196,11 +196,11 @@ def rates(
     """Code every picture at every operating point: rate and score with no air between."""
     from simsplit.figures.coded_rates import write_rates
     from simsplit.results.rate_tables import deltas_table, points_table
-    from simsplit.study.measured_rates import curve_option, rates
+    from simsplit.study.measured_rates import curve_options, rates
 
     result = rates(
         scenario,
-        curves=dict(map(curve_option, curve or ())),
+        curves=curve_options(curve or ()),
         metric=metric,
         anchors=anchor or (),
         reference=reference,
@@ -231,7 +231,9 @@ def cards(
         list[str],
         typer.Argument(metavar="A+A2:B", help="Networks by name in models/, or folders."),
     ],
-    way: Annotated[str, typer.Option("--way", help="Of the cards' scores.")] = "direct",
+    way: Annotated[
+        str | None, typer.Option("--way", help="Of the cards' scores: direct, coded, …")
+    ] = None,
     score: Annotated[
         list[str] | None, typer.Option("--score", help="Only these, or what begins so: accuracy.")
     ] = None,
@@ -247,9 +249,9 @@ def cards(
     if as_json:
         print_json(asdict(result))
         return
-    title = f"Scores, {way}: B - A with Student's interval over the training seeds"
+    title = f"Scores, {result.way}: B - A with Student's interval over the training seeds"
     print_table(title, list(room.COLUMNS), room.score_lines(result))
-    print_table("Whole networks", list(room.SIZE_COLUMNS), room.size_lines(result))
+    print_table("Sizes", list(room.SIZE_COLUMNS), room.size_lines(result))
     _print_notes(result.notes)
 
 

@@ -24,7 +24,7 @@ from simsplit.results.rate_distortion import spread
 
 Row = dict[str, Any]
 Cells = list[str]
-DIRECT = "direct"
+DIRECT, CODED = "direct", "coded"
 MEAN, ALL = "mean", "all"
 COLUMNS = ("B", "score", "A", "B", "B - A", "95 % interval", "seeds")
 SIZE_COLUMNS = ("B", "parameters of A", "of B", "B / A")
@@ -58,13 +58,14 @@ class PairedCards:
 
 
 def paired_cards(
-    texts: Sequence[str], way: str = DIRECT, scores: Sequence[str] = ()
+    texts: Sequence[str], way: str | None = None, scores: Sequence[str] = ()
 ) -> PairedCards:
     """Compare trained networks by their cards.
 
     Args:
         texts: ``A:B`` or ``A+A2:B``, each a name in ``models`` or a folder.
-        way: Section of the cards' scores: ``direct``, ``coded``, ``jscc_10_db`` and so on.
+        way: Section of the cards' scores: ``direct``, ``coded``, ``jscc_10_db`` and so on. None:
+            ``coded`` of codes of bytes, else ``direct``, which of a code is its network without it.
         scores: Only these, or those that begin so: ``accuracy`` is ``accuracy_size`` too.
 
     Raises:
@@ -73,6 +74,7 @@ def paired_cards(
     """
     if len(set(texts)) < len(texts):
         raise ScenarioError("the same comparison twice", value=list(texts))
+    way = way or _usual_way(texts)
     rows: list[Row] = []
     means, sizes, notes = list[dict[int, float]](), list[Row](), list[str]()
     for text in texts:
@@ -85,6 +87,13 @@ def paired_cards(
     if len(texts) > 1:
         rows += _over_all(means)
     return PairedCards(way, tuple(rows), tuple(sizes), tuple(dict.fromkeys(notes)))
+
+
+def _usual_way(texts: Sequence[str]) -> str:
+    """``coded`` if the last network of the first comparison is a code of bytes."""
+    file = model_folder(texts[0].rpartition(":")[2]) / "card.json" if texts else None
+    scores = _card(file).get("scores") if file is not None and file.is_file() else None
+    return CODED if isinstance(scores, dict) and CODED in scores else DIRECT
 
 
 def _sides(text: str, way: str) -> tuple[list[Trained], Trained]:

@@ -213,14 +213,20 @@ def _further_seeds(point: OperatingPoint, metric: str) -> tuple[SeedPoint, ...]:
     return tuple(seeds)
 
 
-def curve_option(text: str) -> tuple[str, list[str]]:
-    """``NAME=point,pattern`` of the command line.
+def curve_options(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Texts ``NAME=point,pattern`` of the command line, by name.
 
     Raises:
-        ScenarioError: It is not of that form.
+        ScenarioError: One is not of that form, or a name is there twice.
     """
-    name, equals, patterns = text.partition("=")
-    named = [one.strip() for one in patterns.split(",") if one.strip()]
-    if not (equals and name.strip() and named):
-        raise ScenarioError("a curve is NAME=point,pattern_*", path="--curve", value=text)
-    return name.strip(), named
+    curves: dict[str, list[str]] = {}
+    for text in texts:
+        name, equals, patterns = (part.strip() for part in text.partition("="))
+        points = [one.strip() for one in patterns.split(",") if one.strip()]
+        if not (equals and name and points):
+            raise ScenarioError("a curve is NAME=point,pattern_*", path="--curve", value=text)
+        if name in curves:
+            message = f"curve '{name}' is there twice: name all of its points at once"
+            raise ScenarioError(message, path="--curve", value=text)
+        curves[name] = points
+    return curves

@@ -17,9 +17,11 @@ from simsplit.results.paired_cards import paired_cards, score_lines, size_lines
 T_2 = 4.30265272975  # Student's t, 0.975, 2 degrees of freedom
 
 
-def write_card(folder: Path, scores: dict[str, float], **more: Any) -> None:
+def write_card(folder: Path, means_of: dict[str, float], **more: Any) -> None:
     folder.mkdir(parents=True)
-    means = {name: {"mean": value, "low_95": 0.0, "high_95": 1.0} for name, value in scores.items()}
+    means = {
+        name: {"mean": value, "low_95": 0.0, "high_95": 1.0} for name, value in means_of.items()
+    }
     card = {
         "kind": "network", "parameters": 100, "height": 64, "test_images": 20,
         "data_digest": "d", "scores": {"direct": means},
@@ -126,6 +128,18 @@ def test_the_same_comparison_twice(models: Path) -> None:
 def test_another_way_lists_those_there_are(models: Path) -> None:
     with pytest.raises(ScenarioError, match=r"way: .*Choices: direct"):
         paired_cards(["size:both"], way="coded")
+
+
+def test_codes_are_compared_by_what_they_send(tmp_path: Path) -> None:
+    """Not by the network without the code, which is the same for all of them."""
+    for name, share in (("one", 0.7), ("other", 0.9)):
+        ways = {"direct": {"accuracy": {"mean": 0.95}}, "coded": {"accuracy": {"mean": share}}}
+        write_card(tmp_path / name, {}, kind="code", scores=ways)
+    pair = f"{tmp_path / 'one'}:{tmp_path / 'other'}"
+    result = paired_cards([pair])
+    assert result.way == "coded"
+    assert result.rows[0]["difference"]["mean"] == pytest.approx(0.2)
+    assert paired_cards([pair], way="direct").rows[0]["difference"]["mean"] == 0.0
 
 
 def test_other_test_pictures_are_refused(models: Path) -> None:

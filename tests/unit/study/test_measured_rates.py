@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from simsplit.cli.terminal import app
 from simsplit.errors import ScenarioError
 from simsplit.results.coded_rates import Question, Rung, SeedPoint, compare_rates
-from simsplit.study.measured_rates import curve_option, rates
+from simsplit.study.measured_rates import curve_options, rates
 
 PLAIN = [
     "operating_points=[{name: local, scheme: local}, {name: png, scheme: raw, codec: {kind: png}},"
@@ -160,7 +160,13 @@ def test_analog_points_are_refused() -> None:
 @pytest.mark.parametrize("text", ["jpeg", "=jpeg_*", "jpeg=", "jpeg= ,"])
 def test_a_curve_is_a_name_and_points(text: str) -> None:
     with pytest.raises(ScenarioError, match=r"NAME=point"):
-        curve_option(text)
+        curve_options([text])
+
+
+def test_a_curve_is_named_once() -> None:
+    assert curve_options(["a=x, y_*", "b=z"]) == {"a": ["x", "y_*"], "b": ["z"]}
+    with pytest.raises(ScenarioError, match="'a' is there twice"):
+        curve_options(["a=x", "a=y"])
 
 
 def test_the_command_writes_figure_and_tables(tmp_path: Path) -> None:
