@@ -11,7 +11,14 @@ from torch import Tensor
 
 from simsplit.errors import ScenarioError
 from simsplit.networks.codes.contract import AnalogCode, Noise, Passed, Shape
-from simsplit.networks.codes.transforms import Form, Synthesis, analysis, doublings, strided
+from simsplit.networks.codes.transforms import (
+    BetweenForms,
+    Form,
+    Synthesis,
+    analysis,
+    doublings,
+    strided,
+)
 from simsplit.networks.deepjscc import (
     JsccBottleneck,
     awgn,
@@ -25,7 +32,7 @@ from simsplit.scenario.codes import JsccCodeSpec
 _BLOCKS = 8  # consecutive blocks of symbols, each of which may be lost in training
 
 
-class JsccCode(AnalogCode):
+class JsccCode(BetweenForms, AnalogCode):
     """Feature ↔ k complex channel symbols."""
 
     decoder_names = ("up.", "target.", "air.from_symbols.", "air.gate_", "air.leave.")
@@ -78,21 +85,6 @@ class JsccCode(AnalogCode):
             lengths = prefix_lengths(*size, generator, shortest=self.shortest)
             received, variance = erase_tail(received, variance, lengths)
         return Passed(self.decode(received, variance))
-
-    @property
-    def goal(self) -> Form:
-        """Of what the decoder gives."""
-        return self.target if self.until_shape else self.form
-
-    def calibrate(self, feature: Tensor, target: Tensor | None = None) -> None:
-        """Standardises the channels of the feature, and of what the decoder gives."""
-        self.form.calibrate(feature)
-        self.calibrate_decoder(target)
-
-    def calibrate_decoder(self, target: Tensor | None) -> None:
-        """Standardises what the decoder gives, where that is another tensor than the feature."""
-        if target is not None:
-            self.target.calibrate(target)
 
 
 def _variance(size: tuple[int, int], noise: Noise, generator: torch.Generator) -> Tensor:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
 from simsplit.networks.codes.contract import DigitalCode, Shape
 from simsplit.networks.codes.gdn import GdnSynthesis, gdn_analysis
-from simsplit.networks.codes.transforms import Form, Synthesis, analysis, doublings, strided
+from simsplit.networks.codes.transforms import (
+    BetweenForms,
+    Form,
+    Synthesis,
+    analysis,
+    doublings,
+    strided,
+)
 from simsplit.scenario.codes import BottleneckCodeSpec, EntropicCodeSpec
 
 
-class TransformedCode(DigitalCode):
+class TransformedCode(BetweenForms, DigitalCode):
     """Feature → grid of mean 0 and deviation 1 → latent; latent → grid → what the decoder gives.
 
     Args:
@@ -43,18 +50,3 @@ class TransformedCode(DigitalCode):
             self.down = analysis(self.form, spec.channels, spec.hidden, spec.stride)
             steps = doublings(grid, self.goal.size)
             self.up = Synthesis(self.goal, spec.channels, spec.hidden, steps)
-
-    @property
-    def goal(self) -> Form:
-        """Of what the decoder gives."""
-        return self.target if self.until_shape else self.form
-
-    def calibrate(self, feature: Tensor, target: Tensor | None = None) -> None:
-        """Standardises the channels of the feature, and of what the decoder gives."""
-        self.form.calibrate(feature)
-        self.calibrate_decoder(target)
-
-    def calibrate_decoder(self, target: Tensor | None) -> None:
-        """Standardises what the decoder gives, where that is another tensor than the feature."""
-        if target is not None:
-            self.target.calibrate(target)

@@ -86,6 +86,35 @@ class Form(nn.Module):
         return feature.reshape(len(feature), self.channels, *self.size)
 
 
+class BetweenForms:
+    """What codes share that lead from one form to another, or back to the same.
+
+    Attributes:
+        form: Of what is encoded.
+        target: Of what the decoder gives, where that is another tensor.
+        until_shape: Of that tensor; empty: it is the same.
+    """
+
+    form: Form
+    target: Form
+    until_shape: Shape
+
+    @property
+    def goal(self) -> Form:
+        """Of what the decoder gives."""
+        return self.target if self.until_shape else self.form
+
+    def calibrate(self, feature: Tensor, target: Tensor | None = None) -> None:
+        """Standardises the channels of the feature, and of what the decoder gives."""
+        self.form.calibrate(feature)
+        self.calibrate_decoder(target)
+
+    def calibrate_decoder(self, target: Tensor | None) -> None:
+        """Standardises what the decoder gives, where that is another tensor than the feature."""
+        if target is not None:
+            self.target.calibrate(target)
+
+
 def strided(form: Form, stride: int) -> tuple[int, int]:
     """``(h, w)`` of a grid that is ``stride`` times smaller, rounded up.
 
