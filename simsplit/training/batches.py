@@ -7,6 +7,7 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 Batch = dict[str, Tensor]
 MIRRORED = {"feature": "mirrored", "target": "mirrored_target", "latent": "mirrored_latent"}
@@ -84,3 +85,24 @@ def _flip(values: Tensor, flipped: Tensor) -> Tensor:
     if values.ndim < 3:
         return values
     return torch.where(flipped.view(-1, *[1] * (values.ndim - 1)), values.flip(2), values)
+
+
+def cropped(batch: Batch, least: float, draw_by: torch.Generator) -> Batch:
+    """Cuts a random part out of every picture, and sizes it as before (bilinear).
+
+    Args:
+        batch: With ``image``, uint8 ``(B, H, W, C)``.
+        least: Share of the sides that a part has at least; 1 leaves the batch as it is.
+        draw_by: Source of size (uniform) and place of the parts.
+    """
+    if least == 1:
+        return batch
+    images = batch["image"].permute(0, 3, 1, 2).float()
+    share, x, y = torch.rand((3, len(images)), generator=draw_by)
+    share = least + (1 - least) * share
+    middles = [(1 - share) * (2 * place - 1) for place in (x, y)]  # of -1 to 1
+    none = torch.zeros_like(share)
+    rows = [torch.stack((share, none, middles[0]), 1), torch.stack((none, share, middles[1]), 1)]
+    grid = functional.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
+    parts = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    return batch | {"image": parts.round().to(torch.uint8).permute(0, 2, 3, 1)}

@@ -102,7 +102,7 @@ class CodeCourse:
         if not phase.trains_encoder and self._rounds:
             if self.recipe.weights_dtype == "float16" and self._encoder_trained:
                 round_to_half(self.code, lambda name: not self._is_decoders(name))
-            if not phase.trains_head:
+            if not phase.trains_head and self.recipe.crop == 1:
                 self._rows |= self.features.latents(self._images)
 
     def loss(self, phase: Phase, batch: Batch, generator: torch.Generator) -> Tensor:

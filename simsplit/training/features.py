@@ -86,8 +86,10 @@ class Features:
         """What fits into memory for so many pictures, by its name in a batch, and who makes it.
 
         Targets are kept as float16. A feature that is the picture itself is not kept: as bytes the
-        picture is smaller.
+        picture is smaller. Of pictures that are cropped anew in every step nothing is kept.
         """
+        if self._recipe.crop < 1:
+            return {}
         count *= 2 if self._recipe.flip else 1
         kept: dict[str, Callable[[Rows], Rows]] = {}
         is_picture = self.reaches and self._recipe.cut == INPUT

@@ -23,7 +23,7 @@ from simsplit.networks.codes.contract import Code
 from simsplit.networks.devices import check_device
 from simsplit.seeds import one_thread
 from simsplit.tasks.datasets import Arrays, Dataset, cached_arrays, open_dataset
-from simsplit.training.batches import Batch, drawn, rate_factor
+from simsplit.training.batches import Batch, cropped, drawn, rate_factor
 from simsplit.training.code_card import finish_code, finish_network
 from simsplit.training.code_course import CodeCourse
 from simsplit.training.courses import Course, NetworkCourse
@@ -220,6 +220,7 @@ def take_step(loop: Loop, data: Batch) -> float:
     generator = torch.Generator().manual_seed(seed)
     flip_by = generator if recipe.flip else None
     batch = drawn(data, loop.step, recipe.batch, recipe.seed, flip_by, width=recipe.width)
+    batch = cropped(batch, recipe.crop, generator)
     batch = {n: v if n == "image" else v.to(loop.device) for n, v in batch.items()}
     done = number / loop.lengths[index]
     for group in optimizer.param_groups:

@@ -46,6 +46,7 @@ Node = Annotated[str, Field(min_length=1, max_length=200)]
 UNTRAINED = "untrained"  # weights of a network that its own recipe trains from the seed
 _OF_NETWORK = frozenset(Network.model_fields) - {"name", "seed"}
 _NO_ANSWER = "objective task needs network.answer"
+_UNSAID = {"until": None, "start": None, "weights_dtype": "float32", "crop": 1.0}
 DEFAULT_RATE = 0.1  # weight of a bit per feature element where an entropic code's phase says none
 
 
@@ -130,6 +131,8 @@ class _Recipe(Spec):
     """What both kinds say: whose pictures, how many, and how the loop runs.
 
     ``validation_images``: of the validation split, for choosing; the card scores them too.
+    ``crop``: in training every picture is cut to a random part whose sides are between this share
+    and all of its own, and sized as before.
     """
 
     network: Network
@@ -142,8 +145,22 @@ class _Recipe(Spec):
     batch: Count = 32
     seed: Seed = 1
     flip: bool = False
+    crop: Annotated[Fraction, Field(gt=0)] = 1.0
     precision: Literal["float32", "bfloat16"] = "float32"
     checkpoint_steps: Count = 200
+
+    @model_serializer(mode="wrap")
+    def _in_use(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what is left out, so that digests of recipes that say none of it stay."""
+        content: dict[str, Any] = handler(self)
+        return {k: v for k, v in content.items() if k not in _UNSAID or v != _UNSAID[k]}
+
+    @model_validator(mode="after")
+    def _crops_labels_alone(self) -> Self:
+        kinds = {answer.kind for answer in answers_of(self.network.answer)} - {"classification"}
+        if self.crop < 1 and kinds:
+            raise ValueError(f"crop: labels of whole pictures stay, those of {min(kinds)} do not")
+        return self
 
     @property
     def digest(self) -> str:
@@ -224,13 +241,6 @@ class CodeRecipe(_Recipe):
     def behind(self) -> str:
         """The node behind which the tail begins."""
         return self.until or self.cut
-
-    @model_serializer(mode="wrap")
-    def _in_use(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without what is left out, so that digests of recipes that say none of it stay."""
-        content: dict[str, Any] = handler(self)
-        unsaid = {"until": None, "start": None, "weights_dtype": "float32"}
-        return {k: v for k, v in content.items() if k not in unsaid or v != unsaid[k]}
 
     @model_validator(mode="after")
     def _of_a_code(self) -> Self:
