@@ -229,7 +229,10 @@ def rates(
 def cards(
     pairs: Annotated[
         list[str],
-        typer.Argument(metavar="A+A2:B", help="Networks by name in models/, or folders."),
+        typer.Argument(
+            metavar="A+A2:B|CODE",
+            help="Networks by name in models/, or folders; codes alone against their networks.",
+        ),
     ],
     way: Annotated[
         str | None, typer.Option("--way", help="Of the cards' scores: direct, coded, …")
@@ -240,8 +243,15 @@ def cards(
     out: Annotated[Path | None, typer.Option("--out", help="JSON file of all of it.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare ways of training by their cards, paired over the training seeds of both."""
+    """Compare ways of training by their cards, paired over the training seeds of both.
+
+    Codes that are named alone are compared with their own networks, picture by picture.
+    """
     from simsplit.results import paired_cards as room
+
+    if not any(":" in pair for pair in pairs):
+        _print_losses(pairs, way, score or (), out, as_json=as_json)
+        return
 
     result = room.paired_cards(pairs, way, score or ())
     if out is not None:
@@ -253,6 +263,21 @@ def cards(
     print_table(title, list(room.COLUMNS), room.score_lines(result))
     print_table("Sizes", list(room.SIZE_COLUMNS), room.size_lines(result))
     _print_notes(result.notes)
+
+
+def _print_losses(
+    codes: list[str], way: str | None, score: Sequence[str], out: Path | None, *, as_json: bool
+) -> None:
+    from simsplit.results import code_losses as room
+
+    rows = room.code_losses(codes, score, way)
+    if out is not None:
+        room.write_losses(rows, out)
+    if as_json:
+        print_json(room.as_dict(rows))
+        return
+    title = "Scores with the code and without it: difference with its interval over the pictures"
+    print_table(title, list(room.COLUMNS), room.loss_lines(rows))
 
 
 @app.command()

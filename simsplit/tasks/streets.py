@@ -31,6 +31,7 @@ from simsplit.tasks.layout import TIMES, WEATHERS, Layout, draw_layout
 
 __all__ = ["BOX_CLASSES", "CLASSES", "PALETTE", "Scene", "render"]
 BOX_CLASSES = ("vehicle", "person", "sign")
+NEAR_M = (8.0, 11.0)  # from near to middle, from middle to far: about a third of the streets each
 PALETTE: NDArray[np.uint8] = np.array(
     [
         (128, 64, 128), (244, 35, 232), (90, 90, 90), (107, 142, 35),
@@ -52,7 +53,8 @@ class Scene:
     segmentation: uint8 (H, W), index into ``CLASSES``.  disparity: float32 (H, W), px; sky is 0.
     boxes: float32 (N, 5), x0, y0, x1, y1 (px, x1 and y1 exclusive), index into ``BOX_CLASSES``;
     they enclose what is visible, and things nearly hidden or tiny have none.
-    attributes: weather and time_of_day (indices), vehicle_count, person_count, sign_count.
+    attributes: weather and time_of_day (indices), vehicle_count, person_count, sign_count, and
+    nearest_vehicle: 0 nearer than 8 m, 1 nearer than 11 m, 2 farther or none.
     """
 
     image: NDArray[np.uint8]
@@ -82,7 +84,7 @@ def render(index: int, *, height: int, width: int, seed: int = 0) -> Scene:
         segmentation=canvas.segmentation,
         disparity=(camera.focal_px * BASELINE_M / canvas.depth_m).astype(np.float32),
         boxes=boxes,
-        attributes=_attributes(layout, boxes),
+        attributes=_attributes(layout, boxes) | {"nearest_vehicle": _nearest_vehicle(canvas)},
     )
 
 
@@ -221,6 +223,12 @@ def _boxes(canvas: Canvas) -> Floats:
         left, right = columns.min(), columns.max() + 1
         boxes.append((left, rows.min(), right, rows.max() + 1, label))
     return np.array(boxes, np.float32).reshape(-1, 5)
+
+
+def _nearest_vehicle(canvas: Canvas) -> int:
+    """How far the nearest pixel of a vehicle is, as a class."""
+    nearest_m = canvas.depth_m[canvas.segmentation == world.VEHICLE].min(initial=np.inf)
+    return int(np.searchsorted(NEAR_M, nearest_m, side="right"))
 
 
 def _attributes(layout: Layout, boxes: Floats) -> dict[str, int]:

@@ -27,6 +27,7 @@ from simsplit.scenario.data import portable
 from simsplit.scenario.operating_points import RANDOM, WITHOUT_FILE, Network, OperatingPoint
 from simsplit.tasks.datasets import Arrays, class_counts, open_dataset
 from simsplit.training.card import SNRS_DB, interval, versions
+from simsplit.training.paired import differences_by_way
 from simsplit.training.phases import UNTRAINED, CodeRecipe, NetworkRecipe
 from simsplit.training.pooled import pooled_scores
 
@@ -101,7 +102,9 @@ def finish_code(
     write_card(folder, card)
     pipelines = {name: _opened(recipe, folder, arrays) for name, arrays in ranges.items()}
     each = {name: _scores(pipeline, code) for name, pipeline in pipelines.items()}
-    write_card(folder, card | _rate(pipelines["test"]) | _sections(each, recipe.network, recipe))
+    paired = differences_by_way(each, answers_of(recipe.network.answer), DIRECT)
+    scores = _sections(each, recipe.network, recipe)
+    write_card(folder, card | _rate(pipelines["test"]) | scores | paired)
 
 
 def _further_on(course: CodeCourse) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,18 +34,38 @@ def pooled_scores(
         heads: Names of the classes by the data set's array, see `simsplit.tasks.sets.contract`.
     """
     scores: dict[str, Any] = {}
+    for name, (score, own) in pooled_pieces(answers, outcomes).items():
+        scores[name] = jackknife(_of_rows(score, own), len(own))
+        plain = score.keywords["name"]
+        names = heads.get(_OF_CLASSES.get(plain, ""), ())
+        if names:
+            scores[f"{name}_by_class"] = _by_class(plain, own, names)
+    return scores
+
+
+Score = partial[float]  # of pieces of evidence; its keyword ``name`` is the score's without endings
+
+
+def pooled_pieces(
+    answers: Sequence[AnswerSpec], outcomes: Sequence[Outcome]
+) -> dict[str, tuple[Score, list[Values]]]:
+    """Every pooled score that the answers have: how it is made, and its evidence by picture."""
+    found: dict[str, tuple[Score, list[Values]]] = {}
     for answer in answers:
         pieces = [e.values for o in outcomes for e in o.evidence if e.ending == answer.ending]
         for name in pooled_names(answer):
             plain = name.removesuffix(answer.ending) if answer.ending else name
-            own = [piece for piece in pieces if _belongs(piece, plain)]
-            if not own:
-                continue
-            scores[name] = _interval(plain, own)
-            names = heads.get(_OF_CLASSES.get(plain, ""), ())
-            if names:
-                scores[f"{name}_by_class"] = _by_class(plain, own, names)
-    return scores
+            if own := [piece for piece in pieces if _belongs(piece, plain)]:
+                found[name] = (partial(_pooled, name=plain), own)
+    return found
+
+
+def _pooled(pieces: Sequence[Values], name: str) -> float:
+    return pooled(name, pieces)
+
+
+def _of_rows(score: Score, pieces: Sequence[Values]) -> Callable[[Sequence[int]], float]:
+    return lambda rows: score([pieces[i] for i in rows])
 
 
 def _belongs(piece: Values, name: str) -> bool:
@@ -56,13 +77,18 @@ def _belongs(piece: Values, name: str) -> bool:
     return True
 
 
-def _interval(name: str, pieces: Sequence[Values]) -> dict[str, float]:
-    value = pooled(name, pieces)
-    groups = min(GROUPS, len(pieces))
+def jackknife(estimate: Callable[[Sequence[int]], float], pictures: int) -> dict[str, float]:
+    """What an estimate makes of all pictures, and its 95 % interval.
+
+    Args:
+        estimate: Of the pictures of these numbers.
+        pictures: How many there are.
+    """
+    value, groups = estimate(range(pictures)), min(GROUPS, pictures)
     if groups < 2:
         return {"value": round(value, 4)}
-    kept = ([p for i, p in enumerate(pieces) if i % groups != group] for group in range(groups))
-    without = np.array([pooled(name, others) for others in kept])
+    kept = ([i for i in range(pictures) if i % groups != group] for group in range(groups))
+    without = np.array([estimate(others) for others in kept])
     spread = np.sqrt((groups - 1) / groups * np.sum((without - without.mean()) ** 2))
     half = float(spread * t.ppf(0.975, groups - 1))
     return {"value": round(value, 4), "half_width_95": round(half, 4)}

@@ -120,6 +120,16 @@ def test_attributes_count_the_boxes() -> None:
         assert drawn.attributes["sign_count"] == labels.count(2)
 
 
+def test_the_nearest_vehicle_is_as_far_as_its_disparity_says() -> None:
+    seen = []
+    for drawn in scenes():
+        disparity = drawn.disparity[drawn.segmentation == CLASSES.index("vehicle")]
+        nearest_m = WIDTH * 0.5 / disparity.max()  # focal length of one width, base of half a metre
+        assert drawn.attributes["nearest_vehicle"] == int(nearest_m >= 8) + int(nearest_m >= 11)
+        seen.append(drawn.attributes["nearest_vehicle"])
+    assert min(np.bincount(seen)) > 8
+
+
 def test_clean_is_the_picture_without_noise() -> None:
     for drawn in scenes()[:16]:
         error = drawn.image.astype(float) - drawn.clean
