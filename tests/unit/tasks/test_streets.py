@@ -124,7 +124,7 @@ def test_the_nearest_vehicle_is_as_far_as_its_disparity_says() -> None:
     seen = []
     for drawn in scenes():
         disparity = drawn.disparity[drawn.segmentation == CLASSES.index("vehicle")]
-        nearest_m = WIDTH * 0.5 / disparity.max()  # focal length of one width, base of half a metre
+        nearest_m = WIDTH * 0.5 / disparity.max(initial=1e-6)  # focal length W, base half a metre
         assert drawn.attributes["nearest_vehicle"] == int(nearest_m >= 8) + int(nearest_m >= 11)
         seen.append(drawn.attributes["nearest_vehicle"])
     assert min(np.bincount(seen)) > 8
