@@ -37,13 +37,19 @@ def plot(
     style: Annotated[
         str, typer.Option(help="ieee_column, ieee_page, thesis or slide.")
     ] = "ieee_column",
+    scale: Annotated[str | None, typer.Option(help="Vertical axis: linear or log.")] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option("--label", help="NAME=TEXT: an operating point's name in print."),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the files.")] = None,
 ) -> None:
     """Draw figures of a run or sweep: PNG, PDF, PGF, and their numbers as CSV."""
     from simsplit.figures import contract, kinds
 
     chosen = (metric, axis, against, by, device, start_s, end_s, style)
-    options = contract.PlotOptions(*chosen, tuple(where or ()))
+    labels = contract.label_options(label or ())
+    options = contract.PlotOptions(*chosen, tuple(where or ()), scale, labels)
     left_out: dict[str, str] = {}
     if kind == "all":
         drawn, left_out = kinds.plot_all(folder, out or folder, options)

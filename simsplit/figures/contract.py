@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import yaml
+
+from simsplit.errors import ScenarioError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
+
+
+SCALES = LINEAR, LOG = "linear", "log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,8 @@ class PlotOptions:
         start_s, end_s: Window of a figure over time, in simulated seconds.
         style: Name of a style (`simsplit.figures.style.STYLES`).
         where: Rows to draw, each ``column == value[, value …]`` (`simsplit.results.frames.where`).
+        scale: Of the vertical axis, one of `SCALES`; None: linear.
+        label: What operating points, and other settings that are words, are called in print.
     """
 
     metric: str | None = None
@@ -35,6 +44,8 @@ class PlotOptions:
     end_s: float | None = None
     style: str = "ieee_column"
     where: tuple[str, ...] = ()
+    scale: str | None = None
+    label: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +58,29 @@ class Drawing:
     figure: Figure
     data: DataFrame
     tables: Mapping[str, DataFrame] = field(default_factory=dict)
+
+
+def label_options(texts: Sequence[str]) -> dict[str, str]:
+    """Texts ``NAME=TEXT`` of the command line, by name; a text may be quoted as in YAML.
+
+    Raises:
+        ScenarioError: One is not of that form, or a name is there twice.
+    """
+    labels: dict[str, str] = {}
+    for said in texts:
+        name, _, text = (part.strip() for part in said.partition("="))
+        if not (name and text):
+            raise ScenarioError("a label is NAME=TEXT", path="--label", value=said)
+        if name in labels:
+            raise ScenarioError(f"'{name}' has two labels", path="--label", value=said)
+        labels[name] = _unquoted(text)
+    return labels
+
+
+def _unquoted(text: str) -> str:
+    if text[0] not in "'\"":
+        return text
+    try:
+        return str(yaml.safe_load(text))
+    except yaml.YAMLError:
+        return text

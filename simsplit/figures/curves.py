@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from simsplit.figures.contract import Drawing, PlotOptions
+from simsplit.errors import ScenarioError
+from simsplit.figures.contract import LINEAR, LOG, SCALES, Drawing, PlotOptions
 from simsplit.figures.style import (
     grid,
     legend_above,
@@ -30,16 +31,23 @@ if TYPE_CHECKING:
 
 def draw(folder: Path, options: PlotOptions) -> Drawing:
     """A KPI (the task's score if none is named) over a numeric axis (SNR if none is named)."""
-    frame = frames.sweep_table(folder, options.where)
+    frame = frames.sweep_table(folder, options.where, options.label)
     with paper_figure(style=options.style) as (figure, ax):
         axis = frames.numeric_axis(frame, options.axis)
-        data = metric_over_axis(frame, options.metric or "accuracy", axis, ax, by=options.by)
+        metric = options.metric or "accuracy"
+        data = metric_over_axis(frame, metric, axis, ax, by=options.by, scale=options.scale)
         note_below(figure, frame_note(frame))
         return Drawing(figure, data)
 
 
 def metric_over_axis(
-    frame: DataFrame, metric: str, axis: str, ax: Axes, *, by: str | None = None
+    frame: DataFrame,
+    metric: str,
+    axis: str,
+    ax: Axes,
+    *,
+    by: str | None = None,
+    scale: str | None = None,
 ) -> DataFrame:
     """A KPI over a numeric axis, one curve per design, with its 95 % interval as a band.
 
@@ -51,11 +59,16 @@ def metric_over_axis(
         axis: Column on the horizontal axis.
         ax: Where to draw.
         by: Column that parts the curves first; None: the operating point and all else that varies.
+        scale: Of the vertical axis, ``linear`` (None) or ``log``.
 
     Returns:
         What was drawn: ``curve``, the axis, the KPI and its interval.
+
+    Raises:
+        ScenarioError: No such scale, or a value that a logarithmic one has no place for.
     """
     frame, column = frames.kpi(frame, metric)
+    _check_scale(scale or LINEAR, frame[column].to_numpy(float), metric)
     unit = quantity(column, frame[f"{column}_ci_high"].fillna(frame[column]))
     drawn: list[DataFrame] = []
     for name, rows, index in frames.curves(frame, [axis], by):
@@ -67,6 +80,9 @@ def metric_over_axis(
     ax.set_xlabel(label(axis))
     ax.set_ylabel(unit.label)
     _scale(ax, frame[axis].to_numpy(float))
+    if scale == LOG:
+        ax.set_yscale(LOG)
+        plain_log_ticks(ax, "y")
     within_reach(ax.get_ylim, ax.set_ylim, column, unit.factor)
     grid(ax, "both")
     legend_above(ax)
@@ -131,6 +147,15 @@ def stacked(parts: list[DataFrame]) -> DataFrame:
     import pandas as pd
 
     return pd.concat(parts, ignore_index=True)
+
+
+def _check_scale(scale: str, values: NDArray[np.float64], metric: str) -> None:
+    if scale not in SCALES:
+        raise ScenarioError("no such scale", path="scale", value=scale, choices=SCALES)
+    lowest = np.nanmin(values)
+    if scale == LOG and lowest <= 0:
+        message = f"{metric} is not above 0 everywhere, so it has no logarithmic scale"
+        raise ScenarioError(message, path="scale", value=f"{lowest:g}", choices=[LINEAR])
 
 
 def _scale(ax: Axes, values: NDArray[np.float64]) -> None:

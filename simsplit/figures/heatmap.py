@@ -39,9 +39,8 @@ def draw(folder: Path, options: PlotOptions) -> Drawing:
     95 % interval overlaps the best's, which these runs cannot tell from it. The data say the same
     in ``best`` and ``alike``.
     """
-    frame, column = frames.kpi(
-        frames.sweep_table(folder, options.where), options.metric or "accuracy"
-    )
+    whole = frames.sweep_table(folder, options.where, options.label)
+    frame, column = frames.kpi(whole, options.metric or "accuracy")
     across, down = _axes(frame, options)
     panels = frames.curves(frame, [across, down], options.by)
     style = style_named(options.style)

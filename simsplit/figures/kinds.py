@@ -40,10 +40,10 @@ class Kind:
     in_all: bool = True
 
 
-_OF_REQUESTS = ("by", "where")
+_OF_REQUESTS = ("by", "where", "label")
 _OVER_TIME = ("device", "start_s", "end_s", "where")
-_CURVES = ("metric", "axis", "by", "where")
-_PLANE = ("metric", "axis", "against", "by", "where")
+_CURVES = ("metric", "axis", "by", "where", "scale", "label")
+_PLANE = ("metric", "axis", "against", "by", "where", "label")
 
 KINDS: dict[str, Kind] = {
     "latency_cdf": Kind("requests:draw_latency_cdf", RUN, _OF_REQUESTS),
@@ -55,7 +55,7 @@ KINDS: dict[str, Kind] = {
     "metric": Kind("curves:draw", SWEEP, _CURVES),
     "cliff": Kind("curves:draw", SWEEP, _CURVES, in_all=False),
     "rate_distortion": Kind("rate_distortion:draw", SWEEP, _PLANE),
-    "stages": Kind("stages:draw", SWEEP, ("axis", "by", "where")),
+    "stages": Kind("stages:draw", SWEEP, ("axis", "by", "where", "label")),
     "pareto": Kind("pareto:draw", SWEEP, _PLANE),
     "heatmap": Kind("heatmap:draw", SWEEP, _PLANE),
 }

@@ -46,7 +46,7 @@ def draw(folder: Path, options: PlotOptions) -> Drawing:
 
     Whether a design is dominated is decided over all the KPIs shown together.
     """
-    frame, pairs = _pairs(frames.sweep_table(folder, options.where), options)
+    frame, pairs = _pairs(frames.sweep_table(folder, options.where, options.label), options)
     data = design_table(frame, list(dict.fromkeys(sum(pairs, ()))), options.by)
     with _figure(len(pairs), options.style) as (figure, axes):
         for ax, pair in zip(axes, pairs, strict=True):

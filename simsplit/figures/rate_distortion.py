@@ -60,7 +60,7 @@ def draw(folder: Path, options: PlotOptions) -> Drawing:
     Raises:
         ScenarioError: No such KPI, no axis that varies the rate.
     """
-    frame = frames.sweep_table(folder, options.where)
+    frame = frames.sweep_table(folder, options.where, options.label)
     if options.axis == "bpp":
         frame = bits_per_pixel(folder, frame)
     frame, rate = frames.kpi(frame, options.axis or "payload_bits")

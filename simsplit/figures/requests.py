@@ -25,7 +25,7 @@ from simsplit.figures.style import (
 )
 from simsplit.figures.timeline import LOOKS
 from simsplit.results.frames import POINT, where
-from simsplit.results.labels import label
+from simsplit.results.labels import check_labels, label, named
 from simsplit.results.stage_table import PARTS
 from simsplit.results.stages import ALWAYS, RARE, STAGES, stage_intervals
 from simsplit.results.store import Result, read_result
@@ -81,7 +81,9 @@ def chosen_requests(folder: Path, options: PlotOptions) -> tuple[DataFrame, str,
         rows = rows.sort_values(by, key=lambda names: names.map(order), kind="stable")
     elif by == "replication":
         rows = rows.sort_values(by, kind="stable")
-    return rows, by, names
+    check_labels(options.label, [*map(str, parts_of(result.scenario, by))])
+    names = [options.label.get(name, name) for name in names]
+    return named(rows, [by], options.label), by, names
 
 
 def draw_latency_cdf(folder: Path, options: PlotOptions) -> Drawing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,10 +53,11 @@ def draw(folder: Path, options: PlotOptions) -> Drawing:
     Raises:
         ScenarioError: More bars than the figure's width can show.
     """
-    frame = frames.sweep_table(folder, options.where)
+    frame = frames.sweep_table(folder, options.where, options.label)
     axis = _axis(frame, options)
     bars = _bars(frame, axis, options)
-    data = stage_table(folder, bars, axis)
+    names = {text: name for name, text in options.label.items()}
+    data = stage_table(folder, bars, axis, names)
     style = style_named(options.style)
     with blank_figure(options.style, 1.5 * style.height_in) as figure:
         panels = figure.subplots(2, 1, sharex=True)
@@ -106,8 +107,12 @@ def _bars(frame: DataFrame, axis: str, options: PlotOptions) -> list[tuple[str, 
     return bars
 
 
-def stage_table(folder: Path, bars: Sequence[tuple[str, Any]], axis: str) -> DataFrame:
+def stage_table(
+    folder: Path, bars: Sequence[tuple[str, Any]], axis: str, names: Mapping[str, str]
+) -> DataFrame:
     """A row per bar: seconds and joules by stage, the totals and their intervals.
+
+    ``names``: of operating points in the runs, by what they are called in print if it is another.
 
     Columns: ``curve``, the axis, ``<stage>_s`` and ``<stage>_j``, ``latency_s`` and ``energy_j``
     with ``_ci_low`` and ``_ci_high``; ``place`` on the horizontal axis, a gap between groups.
@@ -120,7 +125,8 @@ def stage_table(folder: Path, bars: Sequence[tuple[str, Any]], axis: str) -> Dat
         if name not in requests:
             requests[name] = measured_requests(read_result(Path(folder) / name))
         whole = requests[name]
-        spent = _spent(whole[whole[frames.POINT] == row[frames.POINT]])
+        point = names.get(row[frames.POINT], row[frames.POINT])
+        spent = _spent(whole[whole[frames.POINT] == point])
         rows.append({"curve": group, axis: row[axis]} | spent | _totals(row) | {"place": x})
     return pd.DataFrame(rows)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from simsplit.results.labels import booktabs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
@@ -229,16 +230,19 @@ def grid(ax: Axes, axis: Any) -> None:
     ax.set_axisbelow(True)
 
 
-def plain_log_ticks(ax: Axes) -> None:
+def plain_log_ticks(ax: Axes, name: Literal["x", "y"] = "x") -> None:
     """Ticks 1, 2, 5, 10 … as plain numbers."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    low, high = ax.get_xlim()
+    axis: Axis = getattr(ax, f"{name}axis")
+    low, high = axis.get_view_interval()
     decades = np.log10(high / low)
     subs: Iterable[float] = (1, 2, 5) if decades < 2 else (1,)
-    ax.xaxis.set_major_locator(LogLocator(subs=list(subs), numticks=12))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.xaxis.set_minor_locator(NullLocator())
+    if name == "y" and decades < 1.3:  # numbers above each other have more room than in a row
+        subs = (1, 1.5, 2, 3, 5, 7)
+    axis.set_major_locator(LogLocator(subs=list(subs), numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def legend_above(ax: Axes, columns: int | None = None) -> None:

@@ -7,7 +7,7 @@ and every KPI with ``<kpi>_ci_low`` and ``<kpi>_ci_high``; it names its axes in 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -17,8 +17,15 @@ import numpy as np
 
 from simsplit.errors import NothingThere, ScenarioError
 from simsplit.results.kpis import kpi_column, kpi_names
-from simsplit.results.labels import distinct_labels, setting_text, value_text
+from simsplit.results.labels import (
+    check_labels,
+    distinct_labels,
+    named,
+    setting_text,
+    value_text,
+)
 from simsplit.results.metrics import COMPLEMENTS
+from simsplit.results.store import read_result
 from simsplit.results.sweep_table import AXES, axes_by_position, load_results
 from simsplit.scenario.expressions import one_of, parse
 
@@ -32,14 +39,42 @@ if TYPE_CHECKING:
 POINT = "operating_point"
 
 
-def sweep_table(folder: Path, where_texts: Sequence[str] = ()) -> DataFrame:
-    """The tidy table of a sweep, perhaps only some of its rows.
+def sweep_table(
+    folder: Path, where_texts: Sequence[str] = (), labels: Mapping[str, str] | None = None
+) -> DataFrame:
+    """The tidy table of a sweep, perhaps only some of its rows, its settings as they are printed.
+
+    Args:
+        folder: Of the sweep.
+        where_texts: See `where`; they speak of settings as the table names them.
+        labels: What settings that are words are called in print (`named`).
 
     Raises:
         ArtefactError: No sweep there.
-        ScenarioError: A filter that cannot be read or leaves nothing.
+        ScenarioError: A filter that cannot be read or leaves nothing; a label for nothing.
     """
-    return where(load_results(Path(folder)), where_texts)
+    whole = load_results(Path(folder))
+    if not labels or whole.empty:
+        return where(whole, where_texts)
+    check_labels(labels, [*_words(whole), *_points(Path(folder), whole)])
+    frame = where(whole, where_texts)
+    return named(frame, _of_words(frame), labels)
+
+
+def _of_words(frame: DataFrame) -> list[str]:
+    return [name for name in (*axes_of(frame), POINT) if not is_numeric(frame[name])]
+
+
+def _words(frame: DataFrame) -> list[str]:
+    """Settings of the table that are words."""
+    values = (value for name in _of_words(frame) for value in frame[name].dropna().unique())
+    return list(dict.fromkeys(value for value in values if isinstance(value, str)))
+
+
+def _points(folder: Path, frame: DataFrame) -> list[str]:
+    """All operating points of the scenario, of which a sweep may have taken but some."""
+    scenario = read_result(folder / str(frame["folder"].iat[0])).scenario
+    return [point.name for point in scenario.operating_points]
 
 
 def where(frame: DataFrame, texts: Sequence[str]) -> DataFrame:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from simsplit.errors import ScenarioError
 from simsplit.results.metrics import METRICS, POOLED, SCORE, metric
 from simsplit.units import UNIT_OF_ENDING, ending_of
 
@@ -21,8 +22,8 @@ _NAMES: dict[str, tuple[str, str]] = {  # name in print, unit
     **{metric.name: (metric.label, metric.unit.replace("1", "")) for metric in METRICS},
     **{setting: (name, "") for setting, name in _SETTINGS.items()},
 }
+_COUNT = "count"  # of the devices of a group
 _VAGUE = {
-    "count",
     "rate_hz",
     "split",
     "policy",
@@ -51,6 +52,8 @@ def name_and_unit(column: str) -> tuple[str, str]:
     An unknown name is read from its ending: ``rate_hz`` is in Hz.
     """
     last = column.rpartition(".")[2]
+    if last == _COUNT and _owner(column):
+        return f"number of {_owner(column).strip()}", ""
     ending = ending_of(last)
     words = last.removesuffix(ending).replace("_", " ")
     name, unit = _NAMES.get(last) or _of_answer(last) or (words, UNIT_OF_ENDING.get(ending, ""))
@@ -118,17 +121,48 @@ def value_text(value: object) -> str:
 
 
 def setting_text(column: str, value: object) -> str:
-    """What tells a curve apart: ``entropy``, ``8 dB``, ``phones count 4``, ``phones: jpeg``."""
+    """What tells a curve apart: ``entropy``, ``8 dB``, ``4 phones``, ``phones: jpeg``."""
     group = re.fullmatch(r"devices\.(.+)\.operating_point", column)
     if group is not None:  # another word than that of the curve's own operating point
         return f"{group[1]}: {value_text(value)}"
     if not isinstance(value, int | float | np.number) or isinstance(value, bool):
         return value_text(value)
+    if column.endswith(f".{_COUNT}") and _owner(column):
+        return f"{value_text(value)} {_owner(column).strip()}"
     name, unit = name_and_unit(column)
     return f"{value_text(value)} {unit}" if unit else f"{name} {value_text(value)}"
 
 
 LABELS = {column: label(column) for column in _NAMES}
+
+
+def check_labels(labels: Mapping[str, str], choices: Sequence[str]) -> None:
+    """Nothing, if every label is of one of the choices.
+
+    Raises:
+        ScenarioError: One is not.
+    """
+    for name in labels:
+        if name not in choices:
+            choices = list(dict.fromkeys(choices))
+            raise ScenarioError("a label for nothing", path="label", value=name, choices=choices)
+
+
+def named(frame: DataFrame, columns: Sequence[str], labels: Mapping[str, str]) -> DataFrame:
+    """The table whose settings in these columns are called as ``labels`` say.
+
+    Raises:
+        ScenarioError: Two would be called the same.
+    """
+    called = {column: frame[column].map(lambda v: labels.get(v, v)) for column in columns}
+    for column, values in called.items():
+        if values.nunique() < frame[column].nunique():
+            twice = sorted(values[values.duplicated()].unique())
+            message = f"two of {column} would be called the same"
+            raise ScenarioError(message, path="label", value=", ".join(map(str, twice)))
+    made = frame.assign(**called)
+    made.attrs = dict(frame.attrs)
+    return made
 
 
 _SPECIAL = {

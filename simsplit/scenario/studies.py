@@ -169,6 +169,8 @@ class PlotStep(Step):
     by: Text | None = None
     where: list[Text] = Field(default_factory=list)
     style: Style | None = None
+    scale: Literal["linear", "log"] | None = None
+    label: dict[Text, Text] = Field(default_factory=dict)
     out: Inside
 
     @property

@@ -206,7 +206,8 @@ def test_prefixes(column: str, values: list[float], words: str, factor: float) -
 
 def test_settings_are_told_in_words() -> None:
     assert setting_text("cell.channel.snr_db", -4) == "\N{MINUS SIGN}4 dB"
-    assert setting_text("devices.phones.count", 8) == "phones count 8"
+    assert setting_text("devices.phones.count", 8) == "8 phones"
+    assert label("devices.phones.count") == "number of phones"
     assert setting_text("devices.phones.policy", "{kind: fixed, point: jpeg}") == "fixed, jpeg"
 
 

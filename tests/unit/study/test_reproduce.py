@@ -150,6 +150,7 @@ def test_steps_as_commands_by_hand(tmp_path: Path) -> None:
         tmp_path,
         SWEEP | {"set": {"duration_s": 2.5, "cell.fading": {"kind": "none"}}, "replications": 3},
         {"plot": "cliff", "kind": "cliff", "where": ["a == 1", "b == 2, 3"], "out": "p/q"},
+        {"plot": "cliff", "kind": "metric", "scale": "log", "label": {"a": "b, c"}, "out": "p/l"},
         {"run": "awgn_cliff", "set": {"cell.harq.max_transmissions": 2}, "out": "one"},
         {"run": "awgn_cliff", "out": "two"},
         {"compare": ["one", "two"], "kpi": ["energy_j", "latency_s.p95"], "out": "p/c.json"},
@@ -161,6 +162,7 @@ def test_steps_as_commands_by_hand(tmp_path: Path) -> None:
         'simsplit sweep cliff_over_snr --set duration_s=2.5 --set \'cell.fading={"kind": "none"}\''
         " --replications 3 --out out/cliff",
         "simsplit plot out/cliff --kind cliff --where 'a == 1' --where 'b == 2, 3' --out out/p/q",
+        "simsplit plot out/cliff --kind metric --scale log --label 'a=b, c' --out out/p/l",
         "simsplit run awgn_cliff --set cell.harq.max_transmissions=2 --out out/one",
         "simsplit run awgn_cliff --out out/two",
         "simsplit compare out/one out/two --kpi energy_j --kpi latency_s.p95 --json > out/p/c.json",
