@@ -16,7 +16,7 @@ from pydantic import (
 from simsplit.scenario.spec import Fraction, Reference, Spec
 
 SHAPES_FACTORS = ("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation")
-StreetsLabel = Literal["weather", "time", "vehicles", "persons", "signs", "nearest"]
+StreetsLabel = Literal["weather", "time", "vehicles", "persons", "signs", "nearest", "road"]
 STREETS_LABELS: tuple[StreetsLabel, ...] = get_args(StreetsLabel)
 _LATER: Mapping[str, tuple[str, ...]] = {"streets": ("labels", "noise"), "shapes": ("hold_out",)}
 """Keys that older scenarios do not know."""

@@ -32,6 +32,7 @@ from simsplit.tasks.layout import TIMES, WEATHERS, Layout, draw_layout
 __all__ = ["BOX_CLASSES", "CLASSES", "PALETTE", "Scene", "render"]
 BOX_CLASSES = ("vehicle", "person", "sign")
 NEAR_M = (8.0, 11.0)  # from near to middle, from middle to far: about a third of the streets each
+WIDE_M = (10.6, 12.8)  # from narrow to middle, from middle to wide: a third each
 PALETTE: NDArray[np.uint8] = np.array(
     [
         (128, 64, 128), (244, 35, 232), (90, 90, 90), (107, 142, 35),
@@ -54,7 +55,8 @@ class Scene:
     boxes: float32 (N, 5), x0, y0, x1, y1 (px, x1 and y1 exclusive), index into ``BOX_CLASSES``;
     they enclose what is visible, and things nearly hidden or tiny have none.
     attributes: weather and time_of_day (indices), vehicle_count, person_count, sign_count, and
-    nearest_vehicle: 0 nearer than 8 m, 1 nearer than 11 m, 2 farther or none.
+    nearest_vehicle: 0 nearer than 8 m, 1 nearer than 11 m, 2 farther or none; road_width: 0 below
+    10.6 m, 1 below 12.8 m, 2 wider.
     """
 
     image: NDArray[np.uint8]
@@ -238,5 +240,6 @@ def _attributes(layout: Layout, boxes: Floats) -> dict[str, int]:
     return {
         "weather": around.weather,
         "time_of_day": around.time_of_day,
+        "road_width": int(np.searchsorted(WIDE_M, 2 * around.road_half_m, side="right")),
         **dict(zip(names, counts, strict=True)),
     }

@@ -4,7 +4,7 @@ Positions in a split count from 0 and stand for these scene indices (seed 0), di
 0..99 999, validation 1 000 000..1 000 511, test 2 000 000..2 000 511. A train set is
 ``TRAIN_RANGE`` = 4096 long, which is what the recipes use.
 
-With ``labels`` heads of the whole picture: ``label_weather`` ... ``label_nearest``. With ``noise``
+With ``labels`` heads of the whole picture: ``label_weather`` ... ``label_road``. With ``noise``
 that share of the pixels is black or white, drawn by (scene index, height).
 """
 
@@ -42,6 +42,7 @@ _LABELS: Mapping[str, tuple[str, tuple[str, ...]]] = {  # attribute of a scene, 
     "persons": ("person_count", _COUNTED),
     "signs": ("sign_count", _COUNTED),
     "nearest": ("nearest_vehicle", ("near", "middle", "far")),
+    "road": ("road_width", ("narrow", "middle", "wide")),
 }
 
 

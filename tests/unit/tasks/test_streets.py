@@ -130,6 +130,17 @@ def test_the_nearest_vehicle_is_as_far_as_its_disparity_says() -> None:
     assert min(np.bincount(seen)) > 8
 
 
+def test_the_road_is_as_wide_as_its_pixels_say() -> None:
+    """Of streets whose ground is seen 12 m ahead, in px: width = f W / Z, with a camera f = W."""
+    widths: dict[int, list[int]] = {0: [], 1: [], 2: []}
+    for drawn in scenes():
+        ground = np.isin(drawn.segmentation, [CLASSES.index("road"), CLASSES.index("vehicle")])
+        widths[drawn.attributes["road_width"]].append(int(ground[HEIGHT * 3 // 4].sum()))
+    means = [np.mean(widths[size]) for size in range(3)]
+    assert min(map(len, widths.values())) > 10
+    assert means[0] < means[1] < means[2]
+
+
 def test_clean_is_the_picture_without_noise() -> None:
     for drawn in scenes()[:16]:
         error = drawn.image.astype(float) - drawn.clean
