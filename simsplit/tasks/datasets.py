@@ -102,6 +102,9 @@ def open_dataset(
         return _OPENERS[spec.kind](spec, cast(Split, split), height, width, where)
     except DataError as error:
         raise error.below(where) from None
+    except ScenarioError as error:  # of a size
+        error.path = error.path or where
+        raise
 
 
 def class_names(name: str) -> tuple[str, ...]:
@@ -111,9 +114,14 @@ def class_names(name: str) -> tuple[str, ...]:
     return {"streets": CLASSES, "cityscapes": cityscapes.CLASSES}.get(name, ())
 
 
-def class_counts(data: str | DataSpec, height: int, width: int) -> dict[str, int]:
-    """How many classes a data set's arrays of labels have, by the array's name."""
-    heads = open_dataset(data, "test", height=height, width=width, where="task.dataset").heads
+def class_counts(
+    data: str | DataSpec, height: int, width: int, where: str = "task.dataset"
+) -> dict[str, int]:
+    """How many classes a data set's arrays of labels have, by the array's name.
+
+    ``where``: the data set's place in the YAML, for errors.
+    """
+    heads = open_dataset(data, "test", height=height, width=width, where=where).heads
     return {key: len(names) for key, names in heads.items()}
 
 

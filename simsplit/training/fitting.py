@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from simsplit.errors import ArtefactError, ScenarioError
-from simsplit.files import remove_asides, whole_file
+from simsplit.errors import ScenarioError
+from simsplit.files import remove_asides
 from simsplit.networks.artefact import build_model, load_artefact
 from simsplit.networks.bottleneck import add_quantisation_noise
 from simsplit.networks.deepjscc import awgn, erase_tail, prefix_lengths, training_noise_variance
@@ -23,12 +23,12 @@ from simsplit.seeds import one_thread
 from simsplit.tasks.datasets import Arrays, cached_arrays, open_dataset
 from simsplit.training.batches import Batch, drawn, rate_factor
 from simsplit.training.card import finish
+from simsplit.training.checkpoints import CHECKPOINT, read_checkpoint, write_checkpoint
 from simsplit.training.loop import BEGINNING_STEPS, means_of_losses
 from simsplit.training.objectives import Criterion, class_weights_of
 from simsplit.training.recipe import NetRecipe
 
 Progress = Callable[[int, int, float], None]  # step, steps, loss
-CHECKPOINT = "checkpoint.pt"
 
 
 def train_net(
@@ -48,16 +48,15 @@ def train_net(
         is_shortened: The schedule is shorter than in that file; the card has no beginning then.
 
     Raises:
-        ArtefactError: The checkpoint is another recipe's.
+        ArtefactError: The checkpoint is of another recipe's unfinished training.
     """
     with one_thread(threads):
         dataset = open_dataset(recipe.dataset, "train", height=recipe.height, width=recipe.width)
         arrays = cached_arrays(dataset, min(recipe.train_images, dataset.capacity))
         run = start(recipe, class_weights_of(recipe, as_tensors(arrays)))
-        checkpoint = out_dir / CHECKPOINT
+        run.recipe_digest, checkpoint = recipe_digest, out_dir / CHECKPOINT
         remove_asides(out_dir)
-        if checkpoint.exists():
-            restore(run, checkpoint)
+        restore(run, checkpoint)
         fit(run, _training_data(run, arrays), checkpoint, progress)
     facts: dict[str, Any] = {
         "recipe_digest": recipe_digest,
@@ -69,6 +68,7 @@ def train_net(
     if recipe.objective == "uncertainty":
         facts["log_variance"] = run.criterion.log_variances()
     finish(recipe, run.model, arrays, out_dir, facts)
+    checkpoint.unlink(missing_ok=True)
 
 
 def beginning_of_net(recipe: NetRecipe) -> list[float]:
@@ -91,6 +91,7 @@ class Fitting:
     model: SplitModel
     criterion: Criterion
     optimizer: torch.optim.Optimizer
+    recipe_digest: str = ""  # of the recipe's file, for the card
     step: int = 0
     elapsed_s: float = 0.0
 
@@ -274,31 +275,25 @@ def save(run: Fitting, checkpoint: Path) -> None:
     """Write a checkpoint, whole or not at all."""
     state = {
         "recipe": run.recipe.digest,
+        "card": run.recipe_digest,
         "step": run.step,
         "elapsed_s": run.elapsed_s,
-        "threads": torch.get_num_threads(),
         "model": run.model.state_dict(),
         "criterion": run.criterion.state_dict(),
         "optimizer": run.optimizer.state_dict(),
     }
-    with whole_file(checkpoint) as aside:
-        torch.save(state, aside)
+    write_checkpoint(checkpoint, state)
 
 
 def restore(run: Fitting, checkpoint: Path) -> None:
-    """Continue from a checkpoint; nothing in it is executed.
+    """Continue from a checkpoint, if there is one of this training.
 
     Raises:
-        ArtefactError: It belongs to another recipe, or was made on another number of threads.
+        ArtefactError: See `simsplit.training.checkpoints.read_checkpoint`.
     """
-    state = torch.load(checkpoint, weights_only=True)
-    threads = state["threads"]
-    if threads != torch.get_num_threads():
-        message = f"checkpoint of a training on {threads} threads: go on with --threads {threads}"
-        raise ArtefactError(message, path=str(checkpoint))
-    if state["recipe"] != run.recipe.digest:
-        message = "checkpoint of another recipe; delete it to start anew"
-        raise ArtefactError(message, path=str(checkpoint))
+    state = read_checkpoint(checkpoint, run.recipe.digest)
+    if state is None:
+        return
     run.model.load_state_dict(state["model"])
     run.criterion.load_state_dict(state["criterion"])
     run.optimizer.load_state_dict(state["optimizer"])

@@ -17,21 +17,22 @@ from typing import Any
 import torch
 from torch import nn
 
-from simsplit.errors import ArtefactError, ScenarioError
-from simsplit.files import json_digest, remove_asides, whole_file
+from simsplit.errors import ScenarioError
+from simsplit.files import json_digest, remove_asides
 from simsplit.networks.codes.contract import Code
 from simsplit.networks.devices import check_device
 from simsplit.seeds import one_thread
 from simsplit.tasks.datasets import Arrays, Dataset, cached_arrays, open_dataset
 from simsplit.training.batches import Batch, cropped, drawn, rate_factor
+from simsplit.training.checkpoints import CHECKPOINT, read_checkpoint, write_checkpoint
 from simsplit.training.code_card import finish_code, finish_network
 from simsplit.training.code_course import CodeCourse
 from simsplit.training.courses import Course, NetworkCourse
 from simsplit.training.phases import CodeRecipe, NetworkRecipe, Phase, said_at
+from simsplit.training.pictures import check_counts
 from simsplit.training.terms import UNCERTAINTY, log_variances
 
 Progress = Callable[[int, int, float], None]  # step, steps, loss
-CHECKPOINT = "checkpoint.pt"
 BEGINNING_STEPS, MEAN_OVER_STEPS = 40, 10  # of a training's beginning, as cards hold it
 _LARGEST_GRADIENT = 5.0  # norm over all trained parameters
 
@@ -45,6 +46,7 @@ class Loop:
         device: Where.
         lengths: Steps of every phase.
         is_whole: These are all steps of the recipe; it was not shortened.
+        recipe_digest: Of the recipe as it was read, for the card.
         losses: Of the first `BEGINNING_STEPS` steps.
     """
 
@@ -52,6 +54,7 @@ class Loop:
     device: str
     lengths: tuple[int, ...]
     is_whole: bool = True
+    recipe_digest: str = ""
     losses: list[float] = field(default_factory=list)
     step: int = 0
     elapsed_s: float = 0.0
@@ -77,9 +80,10 @@ def open_course(recipe: NetworkRecipe | CodeRecipe, device: str, max_steps: int 
     """A training at step 0.
 
     Raises:
-        ScenarioError: Network, cut, code or device are not as the recipe says.
+        ScenarioError: Network, cut, code, pictures or device are not as the recipe says.
     """
     check_device(device)
+    check_counts(recipe)
     data = open_dataset(
         recipe.data, "train", height=recipe.height, width=recipe.width, where="data"
     )
@@ -116,11 +120,11 @@ def train_phases(
         threads: Of PyTorch.
 
     Raises:
-        ArtefactError: The checkpoint is another recipe's, or of another number of threads.
+        ArtefactError: The checkpoint is of another recipe's unfinished training, or of another
+            number of threads.
     """
     recipe, course = loop.course.recipe, loop.course
-    if recipe.validation_images:  # a set without such a split is told of before the training
-        _open(recipe, "validation")
+    loop.recipe_digest = json_digest(content)
     with one_thread(threads):
         remove_asides(folder)
         arrays = _arrays(recipe, "train", recipe.train_images)
@@ -129,14 +133,13 @@ def train_phases(
             part.to(loop.device)
             if isinstance(recipe, NetworkRecipe) and recipe.channels_last:
                 part.to(memory_format=torch.channels_last)
-        if (folder / CHECKPOINT).exists():
-            restore(loop, folder / CHECKPOINT)
+        restore(loop, folder / CHECKPOINT)
         fit(loop, data, folder / CHECKPOINT, progress)
         for part in course.parts.values():
             part.to("cpu").eval().requires_grad_(False)
     course.settle(arrays)
     facts: dict[str, Any] = {"steps": loop.step, "seconds": loop.elapsed_s, "threads": threads}
-    facts |= {"device": loop.device, "recipe_digest": json_digest(content)}
+    facts |= {"device": loop.device, "recipe_digest": loop.recipe_digest}
     facts["beginning"] = _beginning_of(loop, threads)
     facts |= {"log_variance": log_variances(course.parts)}
     with said_at("network", recipe.network.name):
@@ -144,6 +147,7 @@ def train_phases(
             finish_code(course, folder, _scored(recipe), facts)
         elif isinstance(course, NetworkCourse):
             finish_network(course, folder, _scored(recipe), facts)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
     return folder
 
 
@@ -321,34 +325,27 @@ def save(loop: Loop, checkpoint: Path) -> None:
     assert loop.optimizer is not None
     state = {
         "recipe": loop.course.recipe.digest,
+        "card": loop.recipe_digest,
         "lengths": list(loop.lengths),
         "step": loop.step,
         "phase": loop.phase,
         "elapsed_s": loop.elapsed_s,
         "losses": loop.losses,
-        "threads": torch.get_num_threads(),
         "parts": {name: part.state_dict() for name, part in loop.course.parts.items()},
         "optimizer": loop.optimizer.state_dict(),
     }
-    with whole_file(checkpoint) as aside:
-        torch.save(state, aside)
+    write_checkpoint(checkpoint, state)
 
 
 def restore(loop: Loop, checkpoint: Path) -> None:
-    """Continue from a checkpoint; nothing in it is executed.
+    """Continue from a checkpoint, if there is one of this training.
 
     Raises:
-        ArtefactError: It belongs to another recipe, or was made on another number of threads.
+        ArtefactError: See `simsplit.training.checkpoints.read_checkpoint`.
     """
-    state = torch.load(checkpoint, map_location=loop.device, weights_only=True)
-    threads = state.get("threads")
-    if threads != torch.get_num_threads():
-        message = f"checkpoint of a training on {threads} threads: go on with --threads {threads}"
-        raise ArtefactError(message, path=str(checkpoint))
-    wanted = (loop.course.recipe.digest, list(loop.lengths))
-    if (state.get("recipe"), state.get("lengths")) != wanted:
-        message = "checkpoint of another recipe; delete it to start anew"
-        raise ArtefactError(message, path=str(checkpoint))
+    state = read_checkpoint(checkpoint, loop.course.recipe.digest, loop.lengths, loop.device)
+    if state is None:
+        return
     for name, part in loop.course.parts.items():
         part.load_state_dict(state["parts"][name])
     loop.step, loop.elapsed_s = int(state["step"]), float(state["elapsed_s"])

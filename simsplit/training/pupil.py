@@ -56,7 +56,7 @@ class Pupil:
             ScenarioError: The data lack the truth, or have another number of classes.
         """
         recipe = self._recipe
-        counts = class_counts(recipe.data, recipe.height, recipe.width)
+        counts = class_counts(recipe.data, recipe.height, recipe.width, where="data")
         self._scorer = Scorer(self.network, arrays, counts, path="network.answer")
         self.wanted = self._scorer.wanted
         names = {one.spec.truth_key for one in self.wanted}

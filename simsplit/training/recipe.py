@@ -59,6 +59,8 @@ class CompressibleNetwork(BaseModel):
 class NetRecipe(BaseModel):
     """A split network and how it is trained.
 
+    ``train_images``, ``test_images``: at most; a set that has fewer is taken as a whole.
+
     ``budget_s`` shortens the schedule if the machine is slower than thought: the learning rate
     follows whichever is further, steps or seconds.
 

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from simsplit.errors import ScenarioError
 from simsplit.files import check_folder, json_digest, write_whole
@@ -20,7 +21,13 @@ from simsplit.training.fitting import Progress, train_net
 from simsplit.training.loop import open_course, train_phases
 from simsplit.training.phases import KINDS as PHASED
 from simsplit.training.phases import parse_phased_recipe
-from simsplit.training.recipe import parse_net_recipe, read_mapping, with_data
+from simsplit.training.recipe import (
+    TRAINED,
+    NetRecipe,
+    parse_net_recipe,
+    read_mapping,
+    with_data,
+)
 from simsplit.training.variants import Variant, varied
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads starve a shared machine
@@ -58,19 +65,24 @@ def train(
         allow_code: Modules of a user's own may be imported (`simsplit.scenario.permission`).
         seed, fold: Of the training, if others than the recipe's: the card goes to ``seed<n>`` or
             ``fold<k>`` below the folder, see `simsplit.training.variants`.
-        keep_weights: Leave the weights of another seed or fold there too.
+        keep_weights: Leave the weights of another seed or fold there too; only with one of both.
 
     Returns:
         The folder that holds ``card.json`` and the weights (or table).
 
     Raises:
-        ScenarioError: The recipe says something wrong, or ``out`` is somebody else's folder.
-        ArtefactError: A checkpoint of another recipe is in the way.
+        ScenarioError: The recipe says something wrong, an argument does not belong to its kind,
+            or ``out`` is somebody else's folder.
+        ArtefactError: The checkpoint of another recipe's unfinished training is in the way.
     """
+    _check_kept(seed, fold, keep_weights=keep_weights)
     file, variant, folder = _planned(recipe, out, seed, fold)
     if out is not None:
         check_folder(folder, "a model's", is_ours=bool(model_files(folder)))
-    if out is None and max_steps is not None and variant.content["kind"] not in MEASURED:
+    if max_steps is not None and (kind := variant.content["kind"]) not in TRAINED:
+        message = "only networks and codes have steps; this recipe is of kind"
+        raise ScenarioError(message, path="max_steps", value=kind)
+    if out is None and max_steps is not None:
         folder = folder / f"partial-{max_steps}"
     _fit(variant, file, folder, max_steps, progress, threads, device)
     if variant.below and not keep_weights:
@@ -90,6 +102,7 @@ def trained_already(
 
     Where `train` leaves weights they must be there too. Arguments and errors are those of `train`.
     """
+    _check_kept(seed, fold, keep_weights=keep_weights)
     _, variant, folder = _planned(recipe, out, seed, fold)
     files = model_files(folder)
     if "card" not in files or ("weights" not in files and (keep_weights or not variant.below)):
@@ -99,6 +112,13 @@ def trained_already(
     except (ValueError, KeyError, TypeError):
         return None  # damaged, or of a table
     return folder if digest == json_digest(variant.written) else None
+
+
+def _check_kept(seed: int | None, fold: int | None, *, keep_weights: bool) -> None:
+    """Weights of the recipe's own seed and fold are kept anyway."""
+    if keep_weights and seed is None and fold is None:
+        message = "is of another seed or fold; the recipe's own weights are always kept"
+        raise ScenarioError(message, path="keep_weights", value=True)
 
 
 def _planned(
@@ -121,6 +141,9 @@ def _fit(
     device: str,
 ) -> None:
     content, kind = variant.content, variant.content["kind"]
+    if device != "cpu" and kind not in PHASED:
+        message = "only recipes of kind network and code train elsewhere than on the cpu"
+        raise ScenarioError(message, path="device", value=device)
     if kind in MEASURED:
         _put_recipe(folder, file, variant)
         MEASURED[kind](folder)
@@ -130,21 +153,25 @@ def _fit(
         _put_recipe(folder, file, variant)
         train_phases(course, folder, variant.written, progress, threads)
         return
-    if device != "cpu":
-        message = "only recipes of kind network and code train elsewhere than on the cpu"
-        raise ScenarioError(message, path="device", value=device)
-    _put_recipe(folder, file, variant)
     if kind == "bler_table":
+        _put_recipe(folder, file, variant)
         calibrate(content, folder, _without_loss(progress))
         return
+    asked = _net_recipe(content, file, max_steps)
+    _put_recipe(folder, file, variant)
+    digest, is_shortened = json_digest(variant.written), max_steps is not None
+    train_net(asked, folder, digest, progress, threads, is_shortened=is_shortened)
+
+
+def _net_recipe(content: dict[str, Any], file: Path, max_steps: int | None) -> NetRecipe:
+    """The recipe of a network of simsplit's own kinds, what it names found."""
     asked = with_data(parse_net_recipe(content), file.parent)
     if max_steps is not None:
         asked = asked.model_copy(update={"steps": min(max_steps, asked.steps)})
     if asked.start_from is not None:
         start = referred(MODEL, asked.start_from, beside=file.parent.parent, path="start_from")
         asked = asked.model_copy(update={"start_from": start})
-    digest, is_shortened = json_digest(variant.written), max_steps is not None
-    train_net(asked, folder, digest, progress, threads, is_shortened=is_shortened)
+    return asked
 
 
 def _recipe_file(recipe: str | Path) -> Path:

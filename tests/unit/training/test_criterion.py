@@ -13,7 +13,8 @@ import yaml
 from torch import Tensor
 
 from simsplit.training import fitting, objectives
-from simsplit.training.fitting import CHECKPOINT, restore, save, start, take_step
+from simsplit.training.checkpoints import CHECKPOINT
+from simsplit.training.fitting import restore, save, start, take_step
 from simsplit.training.objectives import Criterion, class_weights_of
 from simsplit.training.recipe import NetRecipe, parse_net_recipe
 from simsplit.training.train import train

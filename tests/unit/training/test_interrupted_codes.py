@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from coded_digits import NETWORK, code_recipe, write_module, write_recipe
-from simsplit.training.loop import CHECKPOINT
+from simsplit.training.checkpoints import CHECKPOINT
 from simsplit.training.train import train
 
 pytestmark = pytest.mark.slow
@@ -78,3 +78,4 @@ def test_killed_in_both_phases(
         assert (recipe.parent / CHECKPOINT).is_file() and not (recipe.parent / WEIGHTS).exists()
     train(recipe)
     assert (recipe.parent / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
+    assert not (recipe.parent / CHECKPOINT).exists()

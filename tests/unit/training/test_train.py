@@ -22,7 +22,8 @@ from simsplit.tasks.datasets import open_dataset
 from simsplit.training import card as cards
 from simsplit.training import fitting, objectives
 from simsplit.training.card import entropy_tables, interval
-from simsplit.training.fitting import CHECKPOINT, draw_batch, schedule, start
+from simsplit.training.checkpoints import CHECKPOINT
+from simsplit.training.fitting import draw_batch, schedule, start
 from simsplit.training.recipe import parse_net_recipe
 from simsplit.training.train import train
 
@@ -87,10 +88,18 @@ def test_another_seed_gives_other_weights(tmp_path: Path) -> None:
 
 
 def test_checkpoint_of_another_recipe_is_in_the_way(tmp_path: Path) -> None:
-    train(recipe_in(tmp_path / "a"))
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe_in(tmp_path / "a"), progress=Interrupt(8))
     assert (tmp_path / "a" / CHECKPOINT).exists()
-    with pytest.raises(ArtefactError, match="delete it"):
+    with pytest.raises(ArtefactError, match="training is not finished; delete it"):
         train(recipe_in(tmp_path / "a", seed=2))
+
+
+def test_a_finished_training_leaves_no_checkpoint(tmp_path: Path) -> None:
+    first = weights(train(recipe_in(tmp_path / "a")))
+    assert not (tmp_path / "a" / CHECKPOINT).exists()
+    second = weights(train(recipe_in(tmp_path / "a", seed=2)))  # without a question
+    assert not torch.equal(first["trunk.0.weight"], second["trunk.0.weight"])
 
 
 def test_a_trial_leaves_the_real_weights_alone(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ CLOTHES: dict[str, Any] = {
     "data": {"kind": "image_folder", "path": "clothing", "fit": "resize"},
     "height": 8,
     "width": 8,
-    "train_images": 40,
+    "train_images": 24,
     "test_images": 2,
     "batch": 8,
     **ONE_STEP,
@@ -60,12 +60,12 @@ def test_another_seed_is_trained_below_and_its_weights_are_not_kept(folder: Path
     there = train(recipe, seed=2)
     assert there == folder / "net" / "seed2"
     names = {path.name for path in there.iterdir()}
-    assert names == {"card.json", "recipe.yaml", "checkpoint.pt"}
+    assert names == {"card.json", "recipe.yaml"}
     assert yaml.safe_load((there / "recipe.yaml").read_text()) == DIGITS | {"seed": 2}
     assert _card(there)["seed"] == 2
     assert _card(there)["recipe_digest"] == json_digest(DIGITS | {"seed": 2})
     assert not (folder / "net" / "card.json").exists()
-    train(recipe, seed=2, keep_weights=True)  # from the checkpoint
+    train(recipe, seed=2, keep_weights=True)
     assert (there / "weights.safetensors").is_file()
 
 
@@ -191,6 +191,22 @@ BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
     "fold beyond": (
         lambda top: train(write_recipe(top / "a", CLOTHES), fold=6),
         r"^fold: no such fold among 5 \(found: 6\)",
+    ),
+    "weights that are kept anyway": (
+        lambda top: train(write_recipe(top / "a", DIGITS), keep_weights=True),
+        r"^keep_weights: is of another seed or fold; .*always kept \(found: True\)",
+    ),
+    "weights that are kept anyway, if needed": (
+        lambda top: trained_already(write_recipe(top / "a", DIGITS), keep_weights=True),
+        r"^keep_weights: is of another seed or fold",
+    ),
+    "steps of a table": (
+        lambda top: train("bler_5g", max_steps=2, out=top / "out"),
+        r"^max_steps: only networks and codes have steps; .* \(found: 'bler_table'\)",
+    ),
+    "a table elsewhere": (
+        lambda top: train("latency_cpu", device="cuda", out=top / "out"),
+        r"^device: only recipes of kind network and code .* \(found: 'cuda'\)",
     ),
     "seed of a table": (
         lambda top: train("bler_5g", seed=2, out=top / "out"),
