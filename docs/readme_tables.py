@@ -8,13 +8,13 @@ A block stands between ``<!-- name -->`` and ``<!-- /name -->``; everything else
 from __future__ import annotations
 
 import argparse
-import csv
 import io
 import json
 import re
 import statistics
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,16 @@ from simsplit.results.arms import arms_text
 from simsplit.results.metrics import BY_NAME, METRICS
 from simsplit.results.stage_table import STAGES
 from simsplit.scenario.bundled import models_dir
-
-Rows = list[dict[str, str]]
-
-
-def project_root() -> Path:
-    """The checkout."""
-    return Path(__file__).resolve().parents[1]
+from system_tables import (
+    mtl_crossovers,
+    mtl_device,
+    mtl_energy,
+    mtl_latency,
+    mtl_load,
+    mtl_points,
+    mtl_shared,
+)
+from table_parts import markdown, project_root, published, published_file, published_json
 
 
 def fill(text: str, blocks: Mapping[str, str]) -> str:
@@ -65,6 +68,13 @@ def blocks(only: Collection[str] = ()) -> dict[str, str]:
         "codec_costs": codec_costs,
         "compressible_features": compressible_features,
         "compressible_cell": compressible_cell,
+        "mtl_shared": mtl_shared,
+        "mtl_device": mtl_device,
+        "mtl_points": mtl_points,
+        "mtl_latency": mtl_latency,
+        "mtl_energy": mtl_energy,
+        "mtl_load": mtl_load,
+        "mtl_crossovers": mtl_crossovers,
     }
     for name in only:
         if name not in makers:
@@ -79,13 +89,13 @@ def metrics() -> str:
         for one in METRICS
     ]
     heading = ["metric", "in figures", "unit", "better", "formula", "meaning"]
-    return _table(heading, [[cell.replace("|", "\\|") for cell in row] for row in rows])
+    return markdown(heading, [[cell.replace("|", "\\|") for cell in row] for row in rows])
 
 
 def stages() -> str:
     """The stages of a request, and the columns of its row that they lie between."""
     rows = [[one.name, f"`{one.start}`", f"`{one.end}`", one.meaning] for one in STAGES]
-    return _table(["stage", "from", "to", "meaning"], rows)
+    return markdown(["stage", "from", "to", "meaning"], rows)
 
 
 def urban_5g() -> str:
@@ -124,7 +134,7 @@ def codec_costs() -> str:
         "encoding / decoding."
     )
     heading = ["codec", "values", "encode ms", "decode ms", "error of the law"]
-    return f"{_table(heading, rows)}\n\n{closing}"
+    return f"{markdown(heading, rows)}\n\n{closing}"
 
 
 def latency() -> str:
@@ -154,7 +164,7 @@ def latency() -> str:
         f"{_median(both)}; fitted to ResNet-18 alone, {_median(alone)}."
     )
     roofline = _roofline([row["network"] for row in both["rows"]])
-    return f"{_table(heading, rows)}\n\n{closing}\n{roofline}"
+    return f"{markdown(heading, rows)}\n\n{closing}\n{roofline}"
 
 
 def _roofline(networks: Sequence[str]) -> str:
@@ -185,7 +195,7 @@ def neurosurgeon() -> str:
     """Regret, and latency and energy against the better of the two ends, network by network."""
     rows = []
     for study, what in (("rate", "13 rates"), ("load", "7 loads")):
-        for row in _published(f"neurosurgeon_{study}", "policy_gains.csv"):
+        for row in published(f"neurosurgeon_{study}", "policy_gains.csv"):
             if row["policy"] == "neurosurgeon":
                 rows.append([row["network"], what, *_gains(row)])
     heading = [
@@ -200,11 +210,13 @@ def neurosurgeon() -> str:
             row["network"],
             f"{_times(row['mean_gain_energy'])} ({_times(row['largest_gain_energy'])})",
         ]
-        for row in _published("neurosurgeon_rate", "policy_gains.csv")
+        for row in published("neurosurgeon_rate", "policy_gains.csv")
         if row["policy"] == "neurosurgeon (energy)"
     ]
-    tail = _table(["network", "energy ratio to the better end when minimised, mean (best)"], energy)
-    return f"{_table(heading, rows)}\n\n{tail}"
+    tail = markdown(
+        ["network", "energy ratio to the better end when minimised, mean (best)"], energy
+    )
+    return f"{markdown(heading, rows)}\n\n{tail}"
 
 
 def _gains(row: Mapping[str, str]) -> list[str]:
@@ -225,7 +237,7 @@ def policies() -> str:
     """Early exit and SNR threshold beside every fixed point of their scenarios."""
     rows = []
     for scenario in ("early_exit", "snr_threshold"):
-        table = _published(scenario, "policies.csv")
+        table = published(scenario, "policies.csv")
         fixed = [key[4:] for key in table[0] if key.startswith("gap_") and key.count("_low") == 0]
         fixed = [name for name in fixed if not name.endswith("_high")]
         for row in table:
@@ -242,7 +254,7 @@ def policies() -> str:
                 ]
             )
     heading = ["scenario", "policy", "mean IoU in time", "in time %", "p95 ms", "device mJ", "gain"]
-    return _table(heading, rows)
+    return markdown(heading, rows)
 
 
 def capacity() -> str:
@@ -251,7 +263,7 @@ def capacity() -> str:
     counts = [(file.stem, *_carried(file)) for file in sorted(folder.glob("*.json"))]
     rows = sorted(counts, key=lambda row: row[1])
     heading = ["operating point", "phones that fit", "surely fit … surely not", "misses %", "runs"]
-    return _table(heading, [[f"`{name}`", *cells] for name, _, cells in rows])
+    return markdown(heading, [[f"`{name}`", *cells] for name, _, cells in rows])
 
 
 def _carried(file: Path) -> tuple[int, list[str]]:
@@ -270,7 +282,7 @@ def _carried(file: Path) -> tuple[int, list[str]]:
 
 def coverage() -> str:
     """How often the intervals hold the truth, case by case."""
-    rows = _published("coverage", "coverage.csv")
+    rows = published("coverage", "coverage.csv")
     heading = [
         "case",
         "statistic",
@@ -290,7 +302,7 @@ def coverage() -> str:
         ]
         for row in rows
     ]
-    return _table(heading, cells)
+    return markdown(heading, cells)
 
 
 def compressible_features() -> str:
@@ -301,36 +313,26 @@ def compressible_features() -> str:
     """
     from simsplit.results.ladders import markdown_table
 
-    folder = project_root() / "results" / "published" / "compressible_features"
-    files = folder / "published_ladder" / "bd.json", folder / "bd.json"
-    for file in files:
-        if not file.is_file():
-            raise ArtefactError(
-                "not there yet; run `simsplit reproduce compressible_features`", path=str(file)
-            )
-    near, whole = (json.loads(file.read_text(encoding="utf-8")) for file in files)
-    return _table(*markdown_table(near, whole))
+    names = "published_ladder/bd.json", "bd.json"
+    near, whole = (published_json("compressible_features", name) for name in names)
+    return markdown(*markdown_table(near, whole))
 
 
 def compressible_cell() -> str:
     """What the features' bits do to a cell: cameras that fit, and differences at equal cameras."""
-    folder = project_root() / "results" / "published" / "compressible_features"
-    if not (folder / "paired_e2.json").is_file():
-        raise ArtefactError(
-            "not there yet; run `simsplit reproduce compressible_features`", path=str(folder)
-        )
+    file_of = partial(published_file, "compressible_features")
     heading = ["features", "cameras that fit", "surely fit … surely not", "misses %", "runs"]
     names = [f"e{encoder}_{kind}" for encoder in (1, 2) for kind in ("baseline", "proposed")]
     carried = [
-        [f"`features_{name}`", *_carried(folder / f"capacity_{name}.json")[1]] for name in names
+        [f"`features_{name}`", *_carried(file_of(f"capacity_{name}.json"))[1]] for name in names
     ]
     pairs = [
         [f"Encoder{encoder}", *row]
         for encoder in (1, 2)
-        for row in _paired(folder / f"paired_e{encoder}.json")
+        for row in _paired(file_of(f"paired_e{encoder}.json"))
     ]
     kpis = ["encoder", "of 16 cameras", "baseline", "proposed", "proposed - baseline (95 %)"]
-    return _table(heading, carried) + "\n\n" + _table(kpis, pairs)
+    return markdown(heading, carried) + "\n\n" + markdown(kpis, pairs)
 
 
 _FORMS = {
@@ -366,20 +368,6 @@ def _around(row: Mapping[str, str], key: str, form: str = ".3f") -> str:
     mean, low, high = (float(row[name]) for name in (key, f"{key}_low", f"{key}_high"))
     interval = arms_text(mean - low, high - mean, lambda arm: format(arm, form.lstrip("+")))
     return f"{format(mean, form)} {interval}"
-
-
-def _published(folder: str, name: str) -> Rows:
-    file = project_root() / "results" / "published" / folder / name
-    if not file.is_file():
-        study = folder.partition("_")[0] if folder.startswith("neurosurgeon") else folder
-        raise ArtefactError(f"not there yet; run `simsplit reproduce {study}`", path=str(file))
-    with file.open(encoding="utf-8", newline="") as lines:
-        return list(csv.DictReader(lines))
-
-
-def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heading, ["---"] * len(heading), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

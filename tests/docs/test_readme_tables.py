@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 import readme_tables as published
+import table_parts
 from fake_ladders import store
 from simsplit.errors import ArtefactError
 from simsplit.figures.rd_study import write_study
 from simsplit.results.rate_distortion import study
 
-ROOT = published.project_root()
+ROOT = table_parts.project_root()
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 
@@ -37,6 +38,13 @@ NAMES = (
     "capacity",
     "compressible_features",
     "compressible_cell",
+    "mtl_shared",
+    "mtl_device",
+    "mtl_points",
+    "mtl_latency",
+    "mtl_energy",
+    "mtl_load",
+    "mtl_crossovers",
 )
 
 
@@ -49,7 +57,7 @@ def test_the_readme_says_what_was_published(name: str) -> None:
 def test_compressible_features_are_what_the_study_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(published, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(table_parts, "project_root", lambda: tmp_path)
     with pytest.raises(
         ArtefactError,
         match=r"bd\.json: not there yet; run `simsplit reproduce compressible_features`",
@@ -70,7 +78,7 @@ def test_compressible_features_are_what_the_study_left(
 def test_the_cell_of_compressible_features_by_hand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(published, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(table_parts, "project_root", lambda: tmp_path)
     with pytest.raises(ArtefactError, match="run `simsplit reproduce compressible_features`"):
         published.compressible_cell()
     folder = tmp_path / "results" / "published" / "compressible_features"
