@@ -7,17 +7,26 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import table_parts
 from simsplit.errors import ArtefactError
-from simsplit.results.arms import arms_text
 from simsplit.scenario.bundled import scenarios_dir
 from simsplit.scenario.yaml import read_mapping
-from table_parts import Rows, markdown, published, published_json
+from table_parts import (
+    Reader,
+    Rows,
+    Value,
+    cell,
+    markdown,
+    published,
+    published_json,
+    read,
+    with_arms,
+)
 
 STUDY = "mtl_split"
 LOC, ROC, SC = "LoC", "RoC", "SC"
@@ -68,7 +77,12 @@ LOSSY = ("JPEG",)  # codes that take accuracy
 
 _BACKBONES = {"vgg": "VGG-like", "resnet": "ResNet-like", "mobilenet": "MobileNet-like"}
 _DATA = {"shapes": "rooms", "streets": "streets"}
-_TASKS = {"scale": "size", "shape": "form", "nearest": "nearest vehicle"}
+_TASKS = {
+    "scale": "size",
+    "shape": "form",
+    "nearest": "nearest vehicle",
+    "road": "width of the road",
+}
 
 
 # --- shared or apart ----------------------------------------------------------------------------
@@ -212,15 +226,18 @@ def _scenario_network() -> str:
 # --- operating points ---------------------------------------------------------------------------
 
 
+_DIFFERENCE, _REFERENCE = "difference", "local"
+
+
 def mtl_points() -> str:
     """What the operating points send and are worth, with no air between."""
-    rows = published(f"{STUDY}/rates", "rates.csv")
+    rows = [row for row in published(f"{STUDY}/rates", "rates.csv") if not row.get("seed")]
     score = next(key for key in rows[0] if key.startswith("score_"))
-    heading = [
-        *("operating point", "", "byte", f"accuracy of {_task(score)}, %"),
-        "device, edge [MMAC]",
-    ]
-    return markdown(heading, [_point_row(row, score) for row in rows], numeric_from=2)
+    heading = ["operating point", "", "byte", f"accuracy of {_task(score)}, %"]
+    if _DIFFERENCE in rows[0]:
+        heading.append("against LoC, points")
+    lines = [_point_row(row, score) for row in rows]
+    return markdown([*heading, "device, edge [MMAC]"], lines, numeric_from=2)
 
 
 def _point(row: Mapping[str, str]) -> Point:
@@ -237,49 +254,24 @@ def _point(row: Mapping[str, str]) -> Point:
 
 
 def _point_row(row: Mapping[str, str], score: str) -> list[str]:
-    name = row["operating_point"]
+    """``difference``: over the same pictures, each with itself."""
     work = ", ".join(f"{float(row[f'{side}_macs']) / 1e6:.2f}" for side in ("device", "edge"))
-    value, low, high = (100 * float(row[score + end]) for end in ("", "_low", "_high"))
-    accuracy = _with_arms(f"{value:.1f}", value - low, high - value)
-    return [
-        f"`{name}`",
-        _point(row).phrase,
-        f"{float(row['payload_bits']) / 8:,.0f}",
-        accuracy,
-        work,
-    ]
+    cells = [f"`{row['operating_point']}`", _point(row).phrase]
+    cells.append(f"{float(row['payload_bits']) / 8:,.0f}")
+    for column, sign in ((score, ""), (_DIFFERENCE, "+")):
+        if column not in row:
+            continue
+        mean, low, high = (100 * float(row[column + end]) for end in ("", "_low", "_high"))
+        text = with_arms(f"{mean:{sign}.1f}", mean - low, high - mean)
+        is_itself = column == _DIFFERENCE and row["operating_point"] == _REFERENCE
+        cells.append("—" if is_itself else text)
+    return [*cells, work]
 
 
 # --- latency, energy, load ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A mean and its 95 % interval; NaN ends: there is none."""
-
-    mean: float
-    low: float
-    high: float
-
-    def overlaps(self, other: Value) -> bool:
-        """Whether the intervals meet, so that the two cannot be told apart."""
-        return self.low <= other.high and other.low <= self.high
-
-
-NEGLIGIBLE = 0.05
-"""Half-widths up to this, in the unit of the table (ms, mJ), are not printed."""
 _OF_DEVICE = ("compute_energy_j", "tx_energy_j", "rx_energy_j")
-Reader = Callable[[Mapping[str, str]], Value]
-
-
-def read(column: str, factor: float = 1e3) -> Reader:
-    """Reads a KPI of a row in thousandths."""
-
-    def value(row: Mapping[str, str]) -> Value:
-        ends = (row[column + end] for end in ("", "_ci_low", "_ci_high"))
-        return Value(*(factor * float(text) if text else math.nan for text in ends))
-
-    return value
 
 
 def device_energy(row: Mapping[str, str]) -> Value:
@@ -336,31 +328,10 @@ def _over(rows: Rows, axis: str, name: str, reader: Reader) -> str:
     for place, row_of in _by_axis(shown, axis).items():
         values = {point: reader(row) for point, row in row_of.items()}
         least = min(value.mean for value in values.values() if not math.isnan(value.mean))
-        cells = [_cell(values[p], least) if p in values else "—" for p in points]
+        cells = [cell(values[p], least) if p in values else "—" for p in points]
         lines.append([str(place), *cells])
     heading = [name, *points.values()]
     return markdown(heading, lines, numeric_from=0)
-
-
-def _cell(value: Value, least: float) -> str:
-    if math.isnan(value.mean):
-        return "—"
-    text = _number(value.mean)
-    text = f"**{text}**" if value.mean == least else text
-    half = (value.high - value.low) / 2
-    if not half > NEGLIGIBLE:  # nor if there is no interval
-        return text
-    return _with_arms(text, value.mean - value.low, value.high - value.mean)
-
-
-def _with_arms(text: str, down: float, up: float) -> str:
-    """A number and its interval; lopsided only where that is seen in what is printed."""
-    down, up = (round(arm, 1 if arm < 100 else 0) for arm in (down, up))
-    return f"{text} {arms_text(down, up, _number)}"
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
 # --- crossovers ---------------------------------------------------------------------------------
@@ -393,7 +364,7 @@ def best(rows: Sequence[Mapping[str, str]], reader: Reader) -> str:
     ranked = sorted(champions.values(), key=lambda one: one[0].mean)
     alike = [point for value, point in ranked if value.overlaps(ranked[0][0])]
     names = [_with_code(point) for point in alike] or [_with_code(ranked[0][1])]
-    return names[0] if len(names) == 1 else f"no difference: {' and '.join(names)}"
+    return names[0] if len(names) == 1 else f"no difference: {', '.join(names)}"
 
 
 def _with_code(point: Point) -> str:

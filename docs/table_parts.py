@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from simsplit.errors import ArtefactError
+from simsplit.results.arms import arms_text
 
 Rows = list[dict[str, str]]
 
@@ -57,3 +60,55 @@ def markdown(
     left = len(heading) if numeric_from is None else numeric_from
     rule = ["---" if index < left else "---:" for index in range(len(heading))]
     return "\n".join("| " + " | ".join(line) + " |" for line in (heading, rule, *rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A mean and its 95 % interval; NaN ends: there is none."""
+
+    mean: float
+    low: float
+    high: float
+
+    def overlaps(self, other: Value) -> bool:
+        """Whether the intervals meet, so that the two cannot be told apart."""
+        return self.low <= other.high and other.low <= self.high
+
+
+NEGLIGIBLE = 0.05
+"""Half-widths up to this, in the unit of the table (ms, mJ), are not printed."""
+
+Reader = Callable[[Mapping[str, str]], Value]
+
+
+def read(column: str, factor: float = 1e3) -> Reader:
+    """Reads a KPI of a row in thousandths."""
+
+    def value(row: Mapping[str, str]) -> Value:
+        ends = (row[column + end] for end in ("", "_ci_low", "_ci_high"))
+        return Value(*(factor * float(text) if text else math.nan for text in ends))
+
+    return value
+
+
+def cell(value: Value, least: float) -> str:
+    """A value and its interval unless that is negligible, the least in bold; a dash for none."""
+    if math.isnan(value.mean):
+        return "—"
+    text = number(value.mean)
+    text = f"**{text}**" if value.mean == least else text
+    half = (value.high - value.low) / 2
+    if not half > NEGLIGIBLE:  # nor if there is no interval
+        return text
+    return with_arms(text, value.mean - value.low, value.high - value.mean)
+
+
+def with_arms(text: str, down: float, up: float) -> str:
+    """A number and its interval; lopsided only where that is seen in what is printed."""
+    down, up = (round(arm, 1 if arm < 100 else 0) for arm in (down, up))
+    return f"{text} {arms_text(down, up, number)}"
+
+
+def number(value: float) -> str:
+    """With a decimal below 100."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"

@@ -18,7 +18,7 @@ from simsplit.scenario.studies import PlotStep, read_study, study_path
 from simsplit.scenario.yaml import read_mapping
 
 ROOMS = {"scale": 8, "shape": 4}
-STREETS = {"weather": 5, "nearest": 4, "signs": 2}
+STREETS = {"weather": 4, "nearest": 3, "road": 3}
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_any_number_of_comparisons(root: Path) -> None:
     ]
     assert [line[1] for line in lines[:3]] == ["size", "form", "mean of tasks"]
     assert lines[0][4] == "+1.00"  # the interval holds 0
-    assert [line[1] for line in lines[9:12]] == ["weather", "nearest vehicle", "signs"]
+    assert [line[1] for line in lines[9:12]] == ["weather", "nearest vehicle", "width of the road"]
     assert lines[9][4:] == ["+1.00", "—", "-2.00 … +4.00", "1"]  # one seed has no interval
     assert lines[12][2:5] == ["—", "—", "**+2.00**"]
 
@@ -177,6 +177,7 @@ def test_operating_points_by_hand(root: Path) -> None:
     row |= {"score_accuracy_scale_low": 0.85, "score_accuracy_scale_high": 0.93}
     write(root, "rates/rates.csv", [row | {"device_macs": 4.15334e6, "edge_macs": 527360}])
     assert "accuracy of size, %" in tables.mtl_points().splitlines()[0]
+    assert "against LoC" not in tables.mtl_points()
     assert lines_of(tables.mtl_points()) == [
         [
             "`split_8bit`",
@@ -186,6 +187,16 @@ def test_operating_points_by_hand(root: Path) -> None:
             "4.15, 0.53",
         ]
     ]
+
+
+def test_differences_over_the_same_pictures(root: Path) -> None:
+    row = {"operating_point": "remote_jpeg", "payload_bits": 8.0, "device_macs": 0, "edge_macs": 0}
+    row |= {f"score_accuracy_scale{end}": 0.5 for end in ("", "_low", "_high")}
+    gap = {"difference": -0.1, "difference_low": -0.16, "difference_high": -0.04}
+    write(root, "rates/rates.csv", [row | gap, row | gap | {"operating_point": "local"}])
+    assert "| against LoC, points |" in tables.mtl_points().splitlines()[0]
+    assert lines_of(tables.mtl_points())[0][3:] == ["50.0 ± 0.0", "-10.0 ± 6.0", "0.00, 0.00"]
+    assert lines_of(tables.mtl_points())[1][4] == "—"  # itself
 
 
 def test_the_least_is_bold_and_small_intervals_are_left_out(root: Path) -> None:
@@ -207,9 +218,9 @@ def test_the_least_is_bold_and_small_intervals_are_left_out(root: Path) -> None:
 
 
 def test_an_interval_is_lopsided_only_where_it_is_seen() -> None:
-    assert tables._with_arms("x", 0.21, 0.24) == "x ± 0.2"
-    assert tables._with_arms("x", 0.21, 0.36) == "x −0.2 +0.4"
-    assert tables._with_arms("x", 169.6, 207.4) == "x −170 +207"
+    assert table_parts.with_arms("x", 0.21, 0.24) == "x ± 0.2"
+    assert table_parts.with_arms("x", 0.21, 0.36) == "x −0.2 +0.4"
+    assert table_parts.with_arms("x", 169.6, 207.4) == "x −170 +207"
 
 
 def test_energy_of_the_device_and_of_both(root: Path) -> None:
@@ -259,7 +270,7 @@ def test_crossovers_by_hand(root: Path) -> None:
         ["1", "LoC", "RoC (JPEG)", "SC (8 bit)", "LoC", "SC (8 bit)", "SC (8 bit)"],
         [
             *("80", "RoC (JPEG)", "RoC (JPEG)", "RoC (JPEG)"),
-            *("no difference: RoC (pixels) and LoC", "RoC (pixels)", "RoC (pixels)"),
+            *("no difference: RoC (pixels), LoC", "RoC (pixels)", "RoC (pixels)"),
         ],
     ]
 
@@ -267,9 +278,9 @@ def test_crossovers_by_hand(root: Path) -> None:
 def test_all_three_may_be_alike() -> None:
     rows = [swept(1, name, p50=(5 + i, 3)) for i, name in enumerate(("split_png", "local"))]
     rows.append(swept(1, "remote_jpeg", p50=None))
-    assert tables.best(rows, tables.MEDIAN) == "no difference: SC (PNG) and LoC"
+    assert tables.best(rows, tables.MEDIAN) == "no difference: SC (PNG), LoC"
     rows[-1] = swept(1, "remote_jpeg", p50=(9, 3))
-    assert tables.best(rows, tables.MEDIAN) == "no difference: SC (PNG) and LoC and RoC (JPEG)"
+    assert tables.best(rows, tables.MEDIAN) == "no difference: SC (PNG), LoC, RoC (JPEG)"
 
 
 # --- one name everywhere ------------------------------------------------------------------------
