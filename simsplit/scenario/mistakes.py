@@ -75,7 +75,8 @@ def located(error: SimsplitError, lines: Mapping[str, int], file: str) -> Simspl
 
 
 def _mistake(error: ErrorDetails, raw: Any, model: type[BaseModel], prefix: str) -> ScenarioError:
-    loc = tuple(part for part in error["loc"] if not str(part).startswith("("))  # forms of a key
+    notes = ("(", "[key]")  # pydantic's: forms of a key, and the key itself
+    loc = tuple(part for part in error["loc"] if not str(part).startswith(notes))
     error = {**error, "loc": loc}
     message, value, choices, tail = _in_words(error, model)
     path = yaml_path([*_without_tags(error["loc"], raw, model), *tail])

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
+from keyword import iskeyword
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
 from simsplit.errors import ScenarioError
@@ -24,14 +25,28 @@ from simsplit.scenario.spec import Count, Fraction, Spec
 STRIDE = 16  # of every backbone
 _HIDDEN = 256
 Backbone = Literal["vgg", "resnet", "mobilenet"]
-TaskName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+_TAKEN = frozenset(dir(nn.ModuleDict()))
+
+
+def _free(name: str) -> str:
+    """A head is a submodule of its name, and a name in the code that torch.fx writes."""
+    if name in _TAKEN or iskeyword(name):
+        what = "a word of Python" if iskeyword(name) else "what every module of PyTorch has"
+        raise ValueError(f"a head cannot be called like {what}")
+    return name
+
+
+TaskName = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40), AfterValidator(_free)
+]
 Classes = Annotated[int, Field(ge=2, strict=True)]
 
 
 class MtlSplitOptions(Spec):
     """What ``options`` of ``source: mtl_split`` may say.
 
-    ``heads``: classes of every task, by its name, which is the name of the output too. ``width``:
+    ``heads``: classes of every task, by its name, which is the name of the output too (but for what
+    a module of PyTorch has, such as ``forward``, and words of Python). ``width``:
     channels of the backbone's first layer; all others follow it. ``dropout``: of the heads.
     ``shared: false``: a backbone per task, as single-task networks have that run side by side.
     """

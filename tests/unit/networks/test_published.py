@@ -112,6 +112,27 @@ def test_bad_options_are_told_with_their_path(
     assert told.value.path == path
 
 
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        *((name, "what every module of PyTorch has") for name in ("forward", "train", "keys")),
+        *((name, "what every module of PyTorch has") for name in ("pop", "training", "to")),
+        *((name, "a word of Python") for name in ("class", "in")),
+    ],
+)
+def test_a_head_s_name_that_is_taken_is_told(name: str, message: str, shared: bool) -> None:
+    with pytest.raises(ScenarioError, match=f"a head cannot be called like {message}") as told:
+        mtl_split(heads={"shape": 4, name: 3}, shared=shared)
+    assert (told.value.path, told.value.value) == (f"options.heads.{name}", name)
+
+
+def test_a_head_s_name_that_is_none_is_told_by_its_own_place() -> None:
+    with pytest.raises(ScenarioError, match="must match pattern") as told:
+        mtl_split(heads={"Shape": 4})
+    assert (told.value.path, told.value.value) == ("options.heads.Shape", "Shape")
+
+
 def test_a_missing_option_is_told() -> None:
     with pytest.raises(ScenarioError, match="required") as told:
         open_network("mtl_split", height=64, width=64, options={"backbone": "vgg"})
