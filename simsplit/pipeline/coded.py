@@ -85,7 +85,7 @@ def network_chain(
     if point.code is None:
         return CutChain(point, network, with_content=with_content)
     network.cut_of(point)
-    trained = open_code(point.code, network.graph)
+    trained = open_code(point.code, network.graph, f"operating_points.{point.name}.code")
     kind = AnalogCodeChain if isinstance(trained.code, AnalogCode) else DigitalCodeChain
     return kind(point, network, trained)
 

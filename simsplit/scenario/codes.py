@@ -1,4 +1,4 @@
-"""Codes that are trained for a cut of a network: what a recipe may ask for, and who may use one.
+"""Codes that are trained for a cut of a network: where they are, their cards, who may use one.
 
 A code's artefact is a folder with a ``card.json`` of ``kind: code`` (see
 `simsplit.networks.codes.artefact`). An operating point names it: ``code: NAME``.
@@ -9,25 +9,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import (
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationInfo,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BaseModel, ValidationError
 
 from simsplit.errors import ArtefactError, ScenarioError, SimsplitError
 from simsplit.files import file_digest, json_digest
-from simsplit.messages import Scheme
 from simsplit.scenario import bundled
+from simsplit.scenario.code_specs import CodeSpec
+from simsplit.scenario.code_specs import scheme_of as scheme_of
+from simsplit.scenario.mistakes import mistake
 from simsplit.scenario.network_files import with_digests
 from simsplit.scenario.operating_points import RANDOM, Network, OperatingPoint
-from simsplit.scenario.places import Kind, find_named, reference, unknown
-from simsplit.scenario.spec import Count, Fraction, Positive, Spec
+from simsplit.scenario.places import Kind, find_named, names, reference, unknown
+from simsplit.scenario.spec import Count
 from simsplit.scenario.user_code import source_digest
 from simsplit.scenario.yaml import read_mapping
 
@@ -38,122 +33,6 @@ if TYPE_CHECKING:
 CARD = "card.json"
 RECIPE = "recipe.yaml"
 WEIGHTS = "weights.safetensors"
-_NEEDED = {"network", "network_digest", "cut", "scheme", "code", "nested", "weights_digest"}
-Stride = Literal[1, 2, 4, 8, 16, 32]
-Hidden = Annotated[int, Field(ge=1, le=4096, strict=True)]
-Channels = Annotated[tuple[Hidden, ...], Field(min_length=1, max_length=8)]
-
-
-class _CodeSpec(Spec):
-    """``stride``: how much smaller the code's grid is; ``hidden``: channels within."""
-
-    stride: Stride = 1
-    hidden: Hidden = 64
-
-
-class _TransformedSpec(_CodeSpec):
-    """``transforms``: convolutions with PReLU, or of the Entropic Student (``gdn``).
-
-    ``encoder_channels``: of its 5x5 convolutions, of which as many halve the grid as ``stride``
-    asks; ``decoder_channels``: of its 2x2 convolutions but the last. Both are the published ones
-    (Matsubara et al., WACV 2022) if left out.
-    """
-
-    transforms: Literal["prelu", "gdn"] = "prelu"
-    encoder_channels: Channels | None = None
-    decoder_channels: Channels | None = None
-
-    @property
-    def gdn_channels(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Of encoder and decoder."""
-        return self.encoder_channels or (96, 48), self.decoder_channels or (512, 256)
-
-    @field_validator("encoder_channels", "decoder_channels")
-    @classmethod
-    def _of_gdn(cls, value: Any, info: ValidationInfo) -> Any:
-        if value is not None and info.data.get("transforms") == "prelu":
-            raise ValueError("belongs to transforms: gdn; those of prelu have `hidden` channels")
-        return value
-
-    @model_validator(mode="after")
-    def _without_hidden(self) -> Self:
-        if self.transforms == "gdn" and "hidden" in self.model_fields_set:
-            raise ValueError("hidden belongs to transforms: prelu; say encoder_channels")
-        return self
-
-    @model_serializer(mode="wrap")
-    def _in_use(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        content: dict[str, Any] = handler(self)
-        gdn = ("transforms", "encoder_channels", "decoder_channels")
-        unused = {*(("hidden",) if self.transforms == "gdn" else gdn)}
-        unused |= {"tables"} if content.get("tables") is True else set()
-        return {key: value for key, value in content.items() if key not in unused}
-
-
-class BottleneckCodeSpec(_TransformedSpec):
-    """Few latent channels, min-max quantised, range coded with tables counted in training.
-
-    ``tables``: false sends the n-bit codes as they are.
-    """
-
-    kind: Literal["bottleneck"]
-    channels: Count
-    bits: Annotated[int, Field(ge=1, le=8, strict=True)] = 8
-    tables: bool = True
-
-
-class EntropicCodeSpec(_TransformedSpec):
-    """Latents rounded to integers, range coded with a learned factorised prior (Ballé 2018)."""
-
-    kind: Literal["entropic"]
-    channels: Count
-
-
-class JsccCodeSpec(_CodeSpec):
-    """``symbols`` complex channel symbols of mean power 1, decoded knowing their noise.
-
-    ``nested``: any first part of them decodes, the shortest in training ``shortest`` k.
-    """
-
-    kind: Literal["jscc"]
-    symbols: Count
-    nested: bool = False
-    shortest: Annotated[Fraction, Field(gt=0)] = 0.125
-
-
-class CustomCodeSpec(Spec):
-    """A class of a user's own, as `simsplit.networks.codes.custom` asks for it.
-
-    ``channel``: path of the submodule that plays the channel in a module which holds it inside.
-    ``symbol_power``: mean |z|² of its symbols per complex symbol, if that is not 1.
-    """
-
-    kind: Literal["custom"]
-    target: Annotated[str, Field(pattern=r"^[\w.]+:\w+$", max_length=200)]
-    scheme: Literal["separate", "jscc"]
-    options: dict[str, Any] = Field(default_factory=dict)
-    channel: str | None = None
-    symbol_power: Positive = 1.0
-
-    @model_validator(mode="after")
-    def _channel_of_symbols(self) -> CustomCodeSpec:
-        if self.scheme != "jscc" and (self.channel is not None or self.symbol_power != 1.0):
-            raise ValueError("channel and symbol_power belong to scheme: jscc")
-        return self
-
-
-CodeSpec = Annotated[
-    BottleneckCodeSpec | EntropicCodeSpec | JsccCodeSpec | CustomCodeSpec,
-    Field(discriminator="kind"),
-]
-
-
-def scheme_of(spec: CodeSpec) -> Scheme:
-    """How what a code makes is sent."""
-    if isinstance(spec, CustomCodeSpec):
-        return Scheme(spec.scheme)
-    return Scheme.JSCC if isinstance(spec, JsccCodeSpec) else Scheme.SEPARATE
-
 
 # --- where codes are --------------------------------------------------------------------------
 
@@ -190,28 +69,73 @@ def code_folder(name: str) -> Path:
     return bundled.models_dir() / name
 
 
-def code_card(name: str) -> dict[str, Any]:
+class _Card(BaseModel):
+    """What is read of a code's card; it holds more."""
+
+    kind: Literal["code"]
+    network: dict[str, Any]
+    network_digest: str
+    cut: str
+    until: str | None = None
+    shape: list[int] | None = None
+    scheme: Literal["separate", "jscc"]
+    code: CodeSpec
+    nested: bool
+    weights_digest: str
+    height: Count
+    width: Count
+
+
+def code_card(name: str, path: str = "") -> dict[str, Any]:
     """The card of a code.
 
+    Args:
+        name: As `code_folder` takes it.
+        path: Where the code is named in the YAML, for errors.
+
     Raises:
-        ArtefactError: It is not trained, or its card is damaged.
+        ArtefactError: It is not trained, or its card is damaged or of something else; the error
+            names the file.
     """
     folder = code_folder(name)
     for file in (CARD, WEIGHTS):
         if not (folder / file).is_file():
             message = f"the code has no {file}; run `simsplit train {folder / RECIPE}`"
-            raise ArtefactError(message, value=str(folder))
+            raise ArtefactError(message, path=path, value=str(folder))
     try:
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        card = _mapping_in(folder / CARD)
+        fault = _fault_of(card)
     except ValueError as error:
-        raise ArtefactError(f"damaged card: {error}", value=str(folder / CARD)) from None
-    missing = _NEEDED - set(card)
-    if card.get("kind") != "code" or missing:
-        wanted = f"lacks {', '.join(sorted(missing))}" if missing else "is not of kind: code"
-        raise ArtefactError(f"the card {wanted}", value=str(folder / CARD))
-    if not isinstance(card["code"], dict):
-        raise ArtefactError("damaged card: code is no mapping", value=str(folder / CARD))
-    return dict(card)
+        fault = str(error)
+    if fault is not None:
+        raise ArtefactError(f"{folder / CARD}: {fault}", path=path, value=folder.name)
+    return card
+
+
+def _mapping_in(file: Path) -> dict[str, Any]:
+    """What a card says, whatever it is of; ValueError: it is damaged."""
+    try:
+        card = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"damaged card: {error}") from None
+    if not isinstance(card, dict):
+        raise ValueError("damaged card: it is no mapping")
+    return card
+
+
+def _fault_of(card: Mapping[str, Any]) -> str | None:
+    """Why a card is that of no code; None: it is."""
+    if card.get("kind") != "code":
+        return f"the card is of kind {card.get('kind', 'unknown')}, not code"
+    needed = (key for key, field in _Card.model_fields.items() if field.is_required())
+    missing = sorted(set(needed) - set(card))
+    if missing:
+        return f"the card lacks {', '.join(missing)}"
+    try:
+        _Card.model_validate(card)
+    except ValidationError as error:
+        return f"damaged card: {mistake(error, card, _Card)}"
+    return None
 
 
 def until_of(card: Mapping[str, Any]) -> str:
@@ -260,13 +184,27 @@ def refer_codes(content: dict[str, Any], folder: Path | None, collected: Collect
         said = {key: value for key, value in point.items() if value is not None}
         point.update({"scheme": "separate", "split": "unknown"} | said)  # until the code tells
         with collected.kept():
-            found = find_named(CODE, point["code"], folder)
-            if found is None:
-                raise _no_code(point["code"], folder, f"{path}.code")
-            point["code"] = reference(CODE, found)
-            card = _card_at(point["code"], f"{path}.code")
+            point["code"] = referred_code(point["code"], folder, f"{path}.code")
+            card = code_card(point["code"], f"{path}.code")
             for key, value in (("split", card["cut"]), ("scheme", card["scheme"])):
                 _decide(point, said.get(key, value), key, card, path)
+
+
+def referred_code(name: str, folder: Path | None, path: str) -> str:
+    """The reference of a code's name.
+
+    Args:
+        name: As the user wrote it.
+        folder: Of the file that names it.
+        path: Where it is named, for the error.
+
+    Raises:
+        SimsplitError: There is none; its folder holds something else, or a damaged card.
+    """
+    found = find_named(CODE, name, folder)
+    if found is None:
+        raise _no_code(name, folder, path)
+    return reference(CODE, found)
 
 
 def _no_code(name: str, folder: Path | None, path: str) -> SimsplitError:
@@ -274,15 +212,14 @@ def _no_code(name: str, folder: Path | None, path: str) -> SimsplitError:
     found = find_named(_ARTEFACT, name, folder)
     if found is None:
         return unknown(CODE, name, beside=folder, path=path)
-    card = found / CARD
+    file = found / (CARD if (found / CARD).is_file() else RECIPE)
     try:
-        said = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {}
-        kind = said.get("kind") or read_mapping(found / RECIPE).get("kind", "model")
-    except (ValueError, AttributeError, ScenarioError, OSError) as error:
-        what = str(error) or type(error).__name__
-        return ArtefactError(f"damaged card or recipe in {found}: {what}", path=path, value=name)
-    message = f"no such code: this folder holds a {kind}"
-    return ScenarioError(message, path=path, value=name, choices=_bundled_codes())
+        said = _mapping_in(file) if file.name == CARD else read_mapping(file)
+    except (ScenarioError, ValueError) as error:
+        what = error.message if isinstance(error, ScenarioError) else str(error)
+        return ArtefactError(f"{file}: {what}", path=path, value=name)
+    message = f"no such code: {file} is of kind {said.get('kind', 'unknown')}"
+    return ScenarioError(message, path=path, value=name, choices=names(CODE, folder))
 
 
 def _decide(
@@ -298,13 +235,6 @@ def _decide(
     point[key] = value
 
 
-def _card_at(code: str, path: str) -> dict[str, Any]:
-    try:
-        return code_card(code)
-    except ArtefactError as error:
-        raise ArtefactError(error.message, path=path, value=error.value) from None
-
-
 def check_codes(scenario: Scenario, collected: Collected) -> None:
     """Every code belongs to the network that its operating point names, at the task's size."""
     networks = {network.name: network for network in scenario.networks}
@@ -318,7 +248,7 @@ def check_codes(scenario: Scenario, collected: Collected) -> None:
 
 
 def _check_network(point: OperatingPoint, network: Network, path: str) -> None:
-    card, name = _card_at(str(point.code), path), Path(str(point.code)).name
+    card, name = code_card(str(point.code), path), Path(str(point.code)).name
     source = card["network"].get("source")
     if source != network.source:
         message = f"this code was trained for the network {source}, not {network.source}"
@@ -332,7 +262,7 @@ def _check_network(point: OperatingPoint, network: Network, path: str) -> None:
 
 
 def _check_size(scenario: Scenario, point: OperatingPoint, path: str) -> None:
-    card, task = _card_at(str(point.code), path), scenario.task
+    card, task = code_card(str(point.code), path), scenario.task
     size = (card["height"], card["width"])
     if size != (task.height_px, task.width_px):
         message = f"this code was trained at {size[0]} x {size[1]} px"

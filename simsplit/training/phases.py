@@ -22,12 +22,13 @@ from simsplit.files import json_digest
 from simsplit.messages import Scheme
 from simsplit.networks.codes.contract import Noise
 from simsplit.scenario.answers import SegmentationAnswer, answer_keys, answers_of
-from simsplit.scenario.codes import CODE, CodeSpec, EntropicCodeSpec, scheme_of
+from simsplit.scenario.code_specs import CodeSpec, EntropicCodeSpec, scheme_of
+from simsplit.scenario.codes import referred_code
 from simsplit.scenario.data import DataChoice, found_data
 from simsplit.scenario.mistakes import mistake
 from simsplit.scenario.network_files import PROGRAM, take_preprocess
 from simsplit.scenario.operating_points import INCLUDED, RANDOM, WITHOUT_FILE, Network
-from simsplit.scenario.places import find_file, referred
+from simsplit.scenario.places import find_file
 from simsplit.scenario.spec import (
     Count,
     Fraction,
@@ -295,7 +296,8 @@ def parse_phased_recipe(content: Mapping[str, Any], folder: Path) -> NetworkReci
         folder: Of the recipe, where weights are looked for first.
 
     Raises:
-        ScenarioError: Unknown key or bad value, with its path; no such weights.
+        ScenarioError: Unknown key or bad value, with its path; no such weights or code.
+        ArtefactError: The code to start from has a damaged card.
     """
     resolved = copied(content)  # the card's digest is of what the recipe says
     if isinstance(resolved.get("network"), dict):
@@ -308,7 +310,7 @@ def parse_phased_recipe(content: Mapping[str, Any], folder: Path) -> NetworkReci
             distill["teacher"] = network_content(distill["teacher"], folder, where)
             teacher_of(distill["teacher"], where)
     if isinstance(resolved.get("start"), str) and content.get("kind") == "code":
-        resolved["start"] = referred(CODE, resolved["start"], beside=folder, path="start")
+        resolved["start"] = referred_code(resolved["start"], folder, "start")
     model: type[NetworkRecipe] | type[CodeRecipe]
     model = NetworkRecipe if content.get("kind") == "network" else CodeRecipe
     if isinstance(resolved.get("network"), dict):

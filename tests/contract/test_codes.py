@@ -16,7 +16,7 @@ from simsplit.errors import ScenarioError
 from simsplit.networks.codes.build import make_code
 from simsplit.networks.codes.contract import AnalogCode, DigitalCode, Noise
 from simsplit.operators import OF_CODE, total_macs
-from simsplit.scenario.codes import CodeSpec, scheme_of
+from simsplit.scenario.code_specs import CodeSpec, scheme_of
 
 SHAPES = {"map": (6, 5, 7), "tokens": (5, 8), "vector": (12,)}
 POSITIONS = {"map": 35, "tokens": 5, "vector": 1}

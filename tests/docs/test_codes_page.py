@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from markdown_pages import ROOT, fences, read
-from simsplit.scenario.codes import CodeSpec, CustomCodeSpec, EntropicCodeSpec, JsccCodeSpec
+from simsplit.scenario.code_specs import CodeSpec, CustomCodeSpec, EntropicCodeSpec, JsccCodeSpec
 from simsplit.scenario.operating_points import Network
 from simsplit.training.phases import CodeRecipe, NetworkRecipe, Phase, parse_phased_recipe
 

@@ -14,7 +14,7 @@ from simsplit.networks.codes.build import make_code
 from simsplit.networks.codes.contract import DigitalCode
 from simsplit.networks.codes.entropic import LogisticMixture
 from simsplit.pipeline.air import over_the_air
-from simsplit.scenario.codes import BottleneckCodeSpec, EntropicCodeSpec
+from simsplit.scenario.code_specs import BottleneckCodeSpec, EntropicCodeSpec
 
 SHAPE = (16, 14, 14)
 PHOTO = (3, 96, 96)

@@ -25,7 +25,8 @@ from simsplit.networks.codes.build import cut_shapes, make_code
 from simsplit.networks.codes.contract import AnalogCode, DigitalCode, Shape
 from simsplit.networks.cuts import cut
 from simsplit.networks.graph import Graph
-from simsplit.scenario.codes import RECIPE, WEIGHTS, CodeSpec, code_card, code_folder, until_of
+from simsplit.scenario.code_specs import CodeSpec
+from simsplit.scenario.codes import RECIPE, WEIGHTS, code_card, code_folder, until_of
 
 PARTS = ("code", "head", "tail")
 CODE_SPEC: TypeAdapter[CodeSpec] = TypeAdapter(CodeSpec)
@@ -106,9 +107,9 @@ def start_code(
         ArtefactError: The other code is not trained, or damaged.
         ScenarioError: It stands at another cut, or has another encoder.
     """
-    folder, card = code_folder(name), code_card(name)
+    folder, card = code_folder(name), code_card(name, "start")
     _check_same_encoder(card, folder.name, cut_name, code.shape, spec)
-    state = _states(folder, card)["code"]
+    state = _states(folder, card, "start")["code"]
     own = {key: tuple(value.shape) for key, value in code.state_dict().items()}
     theirs = {k for k in {*state, *own} if k.startswith(code.decoder_names)}
     fits = all(k in state and tuple(state[k].shape) == own.get(k) for k in theirs)
@@ -118,7 +119,7 @@ def start_code(
         code.load_state_dict(taken, strict=False)
     except RuntimeError as error:
         first = str(error).splitlines()[0]
-        raise _untrained(f"the weights do not fit the code ({first})", folder) from None
+        raise _untrained(f"the weights do not fit the code ({first})", folder, "start") from None
     return Start(folder.name, card["weights_digest"], fits)
 
 
@@ -127,14 +128,10 @@ def _check_same_encoder(
 ) -> None:
     """The other code stands at the same cut and has the same encoder, sizes and all."""
     if card["cut"] != cut_name or card.get("shape") != list(shape):
-        there = f"{card['cut']} {tuple(card.get('shape', ()))}"
+        there = f"{card['cut']} {tuple(card.get('shape') or ())}"
         message = f"that code's encoder takes {there}, this one's {cut_name} {shape}"
         raise ScenarioError(message, path="start", value=name)
-    try:
-        other = CODE_SPEC.validate_python(card["code"])
-    except ValidationError:
-        message = f"damaged card: this is no code: {card['code']}"
-        raise ArtefactError(message, path="start", value=name) from None
+    other = CODE_SPEC.validate_python(card["code"])
     theirs, own = (CODE_SPEC.dump_python(one, mode="json") for one in (other, spec))
     for key in sorted({*theirs, *own} - {"decoder_channels"}):
         if theirs.get(key) != own.get(key):
@@ -143,19 +140,20 @@ def _check_same_encoder(
             raise ScenarioError(message, path=path, value=own.get(key))
 
 
-def open_code(name: str, graph: Graph) -> TrainedCode:
+def open_code(name: str, graph: Graph, path: str = "") -> TrainedCode:
     """A code at its cut of the network that it was trained for.
 
     Args:
         name: Bundled name or absolute path.
         graph: Of that network, at the size that the code was trained at.
+        path: Where the code is named in the YAML, for errors.
 
     Raises:
         ArtefactError: Card or weights are missing, damaged, or do not belong together.
         ScenarioError: The network has no such cut, or another shape there.
     """
-    folder, card = code_folder(name), code_card(name)
-    states = _states(folder, card)
+    folder, card = code_folder(name), code_card(name, path)
+    states = _states(folder, card, path)
     shape, until = cut_shapes(graph, card["cut"], until_of(card))
     try:
         code = make_code(CODE_SPEC.validate_python(card["code"]), shape, until=until)
@@ -163,7 +161,7 @@ def open_code(name: str, graph: Graph) -> TrainedCode:
         head, tail = open_halves(graph, card["cut"], until_of(card), states)
     except (RuntimeError, KeyError, TypeError, ValidationError) as error:
         first = str(error).splitlines()[0]
-        raise _untrained(f"the weights do not fit the code ({first})", folder) from None
+        raise _untrained(f"the weights do not fit the code ({first})", folder, path) from None
     return TrainedCode(folder.name, card, _still(code), _still(head), _still(tail))
 
 
@@ -201,14 +199,14 @@ def _half_if_same(value: Tensor) -> Tensor:
     return half if torch.equal(half.to(value.dtype), value) else value
 
 
-def _states(folder: Path, card: Mapping[str, Any]) -> dict[str, dict[str, Tensor]]:
+def _states(folder: Path, card: Mapping[str, Any], path: str) -> dict[str, dict[str, Tensor]]:
     weights = folder / WEIGHTS
     if file_digest(weights) != card["weights_digest"]:
-        raise _untrained("the weights are not those of card.json", folder)
+        raise _untrained("the weights are not those of card.json", folder, path)
     try:
         tensors = load_file(weights)
     except SafetensorError as error:
-        raise _untrained(f"the weights cannot be read ({error})", folder) from None
+        raise _untrained(f"the weights cannot be read ({error})", folder, path) from None
     states: dict[str, dict[str, Tensor]] = {part: {} for part in PARTS}
     for key, value in tensors.items():
         part, _, rest = key.partition(".")
@@ -220,6 +218,6 @@ def _still(module: Any) -> Any:
     return module.eval().requires_grad_(False)
 
 
-def _untrained(message: str, folder: Path) -> ArtefactError:
+def _untrained(message: str, folder: Path, path: str) -> ArtefactError:
     command = f"simsplit train {folder / RECIPE}"
-    return ArtefactError(f"{message}; run `{command}`", path=str(folder / WEIGHTS))
+    return ArtefactError(f"{folder / WEIGHTS}: {message}; run `{command}`", path=path)

@@ -18,7 +18,7 @@ from simsplit.codecs.quantise import QuantiseCodec, dequantise, quantise
 from simsplit.networks.bottleneck import add_quantisation_noise
 from simsplit.networks.codes.contract import Noise, Passed, Shape, as_rows, sized_by_data
 from simsplit.networks.codes.transformed import TransformedCode
-from simsplit.scenario.codes import BottleneckCodeSpec
+from simsplit.scenario.code_specs import BottleneckCodeSpec
 
 
 class BottleneckCode(TransformedCode):

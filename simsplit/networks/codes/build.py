@@ -15,7 +15,7 @@ from simsplit.networks.codes.jscc import JsccCode
 from simsplit.networks.cuts import OUTPUT, points
 from simsplit.networks.graph import Graph
 from simsplit.networks.layouts import Layout
-from simsplit.scenario.codes import (
+from simsplit.scenario.code_specs import (
     BottleneckCodeSpec,
     CodeSpec,
     CustomCodeSpec,

@@ -46,7 +46,7 @@ from simsplit.networks.codes.contract import (
 from simsplit.networks.costs import Recorder, every_product_visible, record
 from simsplit.networks.deepjscc import awgn, training_noise_variance
 from simsplit.operators import Operators
-from simsplit.scenario.codes import CustomCodeSpec
+from simsplit.scenario.code_specs import CustomCodeSpec
 from simsplit.scenario.user_code import import_target, users_code
 
 _POWER_TOLERANCE = 1e-3

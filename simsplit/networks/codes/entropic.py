@@ -21,7 +21,7 @@ from torch.nn import functional
 from simsplit.codecs.integers import IntegersCodec
 from simsplit.networks.codes.contract import Noise, Passed, Shape, sized_by_data
 from simsplit.networks.codes.transformed import TransformedCode
-from simsplit.scenario.codes import EntropicCodeSpec
+from simsplit.scenario.code_specs import EntropicCodeSpec
 
 _MIXTURE = 3
 _TOTAL = 2**20  # what a table's entries sum to, about

@@ -27,7 +27,7 @@ from simsplit.networks.deepjscc import (
     training_noise_variance,
 )
 from simsplit.phy.analog import ERASED_NOISE_VARIANCE
-from simsplit.scenario.codes import JsccCodeSpec
+from simsplit.scenario.code_specs import JsccCodeSpec
 
 _BLOCKS = 8  # consecutive blocks of symbols, each of which may be lost in training
 

@@ -14,7 +14,7 @@ from simsplit.networks.codes.transforms import (
     doublings,
     strided,
 )
-from simsplit.scenario.codes import BottleneckCodeSpec, EntropicCodeSpec
+from simsplit.scenario.code_specs import BottleneckCodeSpec, EntropicCodeSpec
 
 
 class TransformedCode(BetweenForms, DigitalCode):

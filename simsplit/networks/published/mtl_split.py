@@ -36,9 +36,7 @@ def _free(name: str) -> str:
     return name
 
 
-TaskName = Annotated[
-    str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40), AfterValidator(_free)
-]
+TaskName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40), AfterValidator(_free)]
 Classes = Annotated[int, Field(ge=2, strict=True)]
 
 

@@ -11,7 +11,7 @@ from simsplit.errors import ScenarioError
 from simsplit.networks.codes.build import make_code
 from simsplit.networks.codes.contract import DigitalCode, Noise
 from simsplit.networks.codes.gdn import Gdn1
-from simsplit.scenario.codes import CodeSpec
+from simsplit.scenario.code_specs import CodeSpec
 
 GDN = {"kind": "entropic", "channels": 6, "transforms": "gdn"}
 EIGHTH = {"stride": 8, "encoder_channels": [4, 5, 6]}

@@ -250,9 +250,9 @@ def test_a_mistake_is_told(name: str, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("card", "told"),
     [
-        ("{", "operating_points[0].code: damaged card or recipe in"),
-        ("[]", "operating_points[0].code: damaged card or recipe in"),
-        ('{"kind": "network"}', "[0].code: no such code: this folder holds a network"),
+        ("{", "other/card.json: damaged card: Expecting property name"),
+        ("[]", "other/card.json: damaged card: it is no mapping"),
+        ('{"kind": "network"}', "other/card.json is of kind network"),
     ],
 )
 def test_a_folder_that_holds_no_code_is_told_for_what_it_is(
@@ -281,7 +281,8 @@ def test_a_code_without_weights(folder: Path) -> None:
     content = weights.read_bytes()
     try:
         weights.write_bytes(content[:-1])
-        with pytest.raises(ArtefactError, match=r"weights are not those of card\.json"):
+        place = r"^operating_points\.analog\.code: .*analog.weights\.safetensors: "
+        with pytest.raises(ArtefactError, match=place + r"the weights are not those of card\.json"):
             opened()
         weights.unlink()
         with pytest.raises(ArtefactError, match=r"no weights\.safetensors; run `simsplit train"):

@@ -261,14 +261,37 @@ def test_a_bad_recipe_says_what_is_wrong(folder: Path, name: str) -> None:
     assert not (recipe.parent / "weights.safetensors").exists()
 
 
-@pytest.mark.parametrize("said", ["entropic", {"kind": "entropc", "channels": 4}])
-def test_a_start_whose_card_is_damaged(folder: Path, said: object) -> None:
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"code": "entropic"}, "damaged card: code: "),
+        ({"code": {"kind": "entropc", "channels": 4}}, "damaged card: code.kind: unknown kind"),
+        ({"shape": 3}, "damaged card: shape: must be"),
+        ({"weights_digest": None}, "damaged card: weights_digest: must be"),
+    ],
+)
+def test_a_start_whose_card_is_damaged(folder: Path, change: dict[str, Any], told: str) -> None:
     shutil.copytree(folder / "student", folder / "damaged", dirs_exist_ok=True)
-    (folder / "damaged" / "card.json").write_text(
-        json.dumps(card_of(folder / "student") | {"code": said})
-    )
+    card = folder / "damaged" / "card.json"
+    card.write_text(json.dumps(card_of(folder / "student") | change))
     recipe = write_recipe(folder / "bad", STUDENT | {"start": "../damaged"})
-    with pytest.raises(ArtefactError, match="damaged card"):
+    with pytest.raises(ArtefactError) as caught:
+        train(recipe)
+    assert str(caught.value).startswith(f"start: {card}: {told}")
+
+
+def test_a_start_whose_weights_are_others(folder: Path) -> None:
+    shutil.copytree(folder / "student", folder / "swapped", dirs_exist_ok=True)
+    shutil.copy(folder / "net" / "weights.safetensors", folder / "swapped")
+    recipe = write_recipe(folder / "bad", STUDENT | {"start": "../swapped"})
+    with pytest.raises(ArtefactError, match=r"^start: .*swapped.weights\.safetensors: the weights"):
+        train(recipe)
+
+
+def test_a_start_that_is_not_trained(folder: Path) -> None:
+    write_recipe(folder / "untrained", STUDENT)
+    recipe = write_recipe(folder / "bad", STUDENT | {"start": "../untrained"})
+    with pytest.raises(ArtefactError, match=r"^start: the code has no card\.json; run `simsplit"):
         train(recipe)
 
 
