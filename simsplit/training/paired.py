@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simsplit.messages import Outcome
 from simsplit.scenario.answers import AnswerSpec
 from simsplit.tasks.evidence import Values
 from simsplit.training.card import interval
 from simsplit.training.pooled import Score, jackknife, pooled_pieces
+
+_OF_NOTHING = 4.0  # a difference that never showed: 0 ± this / n
 
 
 def differences(
@@ -20,7 +23,7 @@ def differences(
     """Of every score, way - direct with its 95 % interval over the pictures, which are the same.
 
     Scores of single pictures: mean of the differences, ``half_width_95`` of their normal
-    approximation. Pooled scores: difference of both values, by the jackknife over the same groups.
+    approximation; if no picture differs, 0 ± 4 / n (Zou and Donner, 2008). Pooled scores: difference of both values, by the jackknife over the same groups.
 
     Args:
         answers: The network's.
@@ -34,13 +37,20 @@ def differences(
         gaps = both[:, 0] - both[:, 1]
         known = gaps[~np.isnan(gaps)]
         if len(known):
-            found[name] = interval(known.tolist())
+            found[name] = _mean(known)
     sides = [pooled_pieces(answers, outcomes) for outcomes in (way, direct)]
     for name in sides[0]:
         (score, mine), (_, theirs) = (side[name] for side in sides)
         if len(mine) != len(theirs):
             continue  # pictures without evidence on one side are not paired
         found[name] = jackknife(_gap(score, mine, theirs), len(mine))
+    return found
+
+
+def _mean(gaps: NDArray[np.float64]) -> dict[str, float]:
+    found = interval(gaps.tolist())
+    if np.ptp(gaps) == 0:
+        found["half_width_95"] = round(_OF_NOTHING / len(gaps), 4)
     return found
 
 

@@ -74,7 +74,8 @@ def test_every_range_and_way_has_its_section() -> None:
     }
     found = differences_by_way(ranges, (ANSWER,), "direct")
     assert found.keys() == {"paired", "paired_validation"}
-    assert found["paired"] == {"coded": {"accuracy": {"mean": 0.0, "half_width_95": 0.0}}}
+    never = {"mean": 0.0, "half_width_95": 1.0}  # 4 pictures without a difference prove little
+    assert found["paired"] == {"coded": {"accuracy": never}}
     assert differences_by_way({"test": {"direct": [], "coded": []}}, (ANSWER,), "direct") == {}
 
 
