@@ -23,7 +23,8 @@ def differences(
     """Of every score, way - direct with its 95 % interval over the pictures, which are the same.
 
     Scores of single pictures: mean of the differences, ``half_width_95`` of their normal
-    approximation; if no picture differs, 0 ± 4 / n (Zou and Donner, 2008). Pooled scores: difference of both values, by the jackknife over the same groups.
+    approximation; if no picture differs, 0 ± 4 / n (Zou and Donner, 2008). Pooled scores:
+    difference of both values, by the jackknife over the same groups.
 
     Args:
         answers: The network's.
