@@ -143,10 +143,11 @@ def rd(
     as_json: JsonOption = False,
 ) -> None:
     """Compare trained networks' rate and distortion over training seeds, from their cards."""
-    from simsplit.figures.rd_study import write_study
+    from simsplit.figures.rd_study import style_named, write_study
     from simsplit.results.ladders import delta_table, named_once, png_table
     from simsplit.results.rate_distortion import study
 
+    style_named(style)  # a wrong one is told before anything is computed
     result = study(pairs, method, min_overlap, lowest_quality)
     files = [] if out is None else write_study(result, out, style)
     if as_json:
@@ -194,10 +195,11 @@ def rates(
     allow_code: AllowCodeOption = False,
 ) -> None:
     """Code every picture at every operating point: rate and score with no air between."""
-    from simsplit.figures.coded_rates import write_rates
+    from simsplit.figures.coded_rates import style_named, write_rates
     from simsplit.results.rate_tables import deltas_table, points_table
     from simsplit.study.measured_rates import curve_options, rates
 
+    style_named(style)  # a wrong one is told before anything is coded
     result = rates(
         scenario,
         curves=curve_options(curve or ()),

@@ -17,9 +17,9 @@ from simsplit.figures.style import (
     paper_figure,
     plain_log_ticks,
     save,
-    style_named,
     style_of,
 )
+from simsplit.figures.style import style_named as style_named
 from simsplit.files import write_whole
 from simsplit.results.labels import label
 

@@ -22,9 +22,9 @@ from simsplit.figures.style import (
     plain_log_ticks,
     save,
     shown_above,
-    style_named,
     style_of,
 )
+from simsplit.figures.style import style_named as style_named
 from simsplit.files import write_whole
 
 if TYPE_CHECKING:

@@ -85,7 +85,7 @@ def style_named(name: str) -> Style:
         ScenarioError: There is none.
     """
     if name not in STYLES:
-        raise ScenarioError("no such style", value=name, choices=list(STYLES))
+        raise ScenarioError("no such style", path="style", value=name, choices=list(STYLES))
     return STYLES[name]
 
 

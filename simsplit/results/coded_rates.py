@@ -327,12 +327,16 @@ def _named(name: str, value: float, repeated: Sequence[float]) -> dict[str, floa
 
 
 def _overlap(anchor: Curve, test: Curve) -> dict[str, float]:
-    """Scores that both curves reach, and the share of either's range that this is."""
+    """Scores that both curves reach, and the share of either's range that this is.
+
+    Of curves that do not overlap both ends are NaN.
+    """
     ranges = [np.asarray(curve.metric, float) for curve in (anchor, test)]
     common = overlap(*ranges)
+    is_there = common.low <= common.high
     return {
-        "overlap_low": common.low,
-        "overlap_high": common.high,
+        "overlap_low": common.low if is_there else math.nan,
+        "overlap_high": common.high if is_there else math.nan,
         "overlap_of_anchor": common.share,
         "overlap_of_test": overlap(*ranges[::-1]).share,
     }

@@ -50,12 +50,16 @@ def deltas_table(rates: Rates) -> Table:
             row["anchor"],
             _with_arms(row, "bd_rate_percent"),
             _with_arms(row, "bd_metric"),
-            f"{row['overlap_low']:.4g} … {row['overlap_high']:.4g}",
+            _range(row["overlap_low"], row["overlap_high"]),
             f"{100 * row['overlap_of_anchor']:.0f}, {100 * row['overlap_of_test']:.0f} %",
         ]
         for row in rates.deltas
     ]
     return header, lines
+
+
+def _range(low: float, high: float) -> str:
+    return "-" if math.isnan(low) else f"{low:.4g} … {high:.4g}"
 
 
 def _with_arms(row: Mapping[str, Any], name: str) -> str:

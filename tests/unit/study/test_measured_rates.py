@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from simsplit.cli.terminal import app
 from simsplit.errors import ScenarioError
 from simsplit.results.coded_rates import Question, Rung, SeedPoint, compare_rates
+from simsplit.results.rate_tables import deltas_table
 from simsplit.study.measured_rates import curve_options, rates
 
 PLAIN = [
@@ -61,6 +62,47 @@ def test_curves_that_share_too_little_have_no_delta_but_a_reason() -> None:
     (delta,) = compare_rates([*low, *high], Question("score_accuracy", anchors=("low",))).deltas
     assert math.isnan(delta["bd_rate_percent"])
     assert "do not overlap" in delta["reason"]
+
+
+def test_curves_that_share_no_score_share_no_range() -> None:
+    low = [
+        _rung("low", "a", [100] * 8, [0] * 7 + [1]),
+        _rung("low", "b", [200] * 8, [0] * 6 + [1] * 2),
+    ]
+    high = [_rung("high", "c", [100] * 8, [0] + [1] * 7), _rung("high", "d", [200] * 8, [1] * 8)]
+    result = compare_rates([*low, *high], Question("score_accuracy", anchors=("low",)))
+    (delta,) = result.deltas
+    assert math.isnan(delta["overlap_low"]) and math.isnan(delta["overlap_high"])
+    assert (delta["overlap_of_anchor"], delta["overlap_of_test"]) == (0.0, 0.0)
+    header, ((*_, reach, share),) = deltas_table(result)
+    assert (header[-2], reach, share) == ("both reach", "-", "0, 0 %")
+
+
+def test_a_range_that_both_reach_rises() -> None:
+    question = Question("score_accuracy", anchors=("jpeg",))
+    result = compare_rates([*_ladder("jpeg", 1.0), *_ladder("coded", 0.5)], question)
+    assert deltas_table(result)[1][0][-2] == "0.5 … 0.9"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["rates", "digits_smoke", *(word for one in PLAIN for word in ("--set", one))],
+        ["rd", "features_e1_baseline:features_e1_proposed"],
+    ],
+)
+def test_a_wrong_style_is_told_before_anything_is_computed(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_late(*_: object, **__: object) -> None:
+        raise AssertionError("too late")
+
+    monkeypatch.setattr("simsplit.study.measured_rates.rates", too_late)
+    monkeypatch.setattr("simsplit.results.rate_distortion.study", too_late)
+    done = CliRunner().invoke(app, [*words, "--style", "ieee_colum"])
+    text = " ".join(done.output.split())
+    assert done.exit_code == 2, text
+    assert "style: no such style (found: 'ieee_colum'). Did you mean 'ieee_column'?" in text
 
 
 def test_points_have_clopper_and_pearsons_interval_and_the_paired_difference() -> None:
