@@ -108,26 +108,38 @@ class Graph:
     @cached_property
     def why_one_at_a_time(self) -> str | None:
         """What went wrong with two samples at once; None: nothing."""
-        two = torch.rand((2, *self.example_shape[1:]), generator=torch.Generator().manual_seed(0))
-        try:
-            with torch.no_grad():
-                is_same = same_entries(self.module(two.clone()), self.original(two.clone()))
-        except Exception as error:
-            lines = str(error).strip().splitlines()
-            return ": ".join([type(error).__name__, *lines[:1]])
-        return None if is_same else "the graph answers two otherwise than the network itself does"
+        return self._tried_with_two[1]
 
     @cached_property
     def grown(self) -> dict[fx.Node, tuple[int, ...]]:
-        """Shape of every single-tensor value for a batch of 2; empty if only 1 can be run."""
+        """Shape of every single-tensor value for a batch of 2; empty if only 1 can be run.
+
+        `why_one_at_a_time` says what stops two then.
+        """
+        runs, _ = self._tried_with_two
+        if not runs:
+            return {}
         shapes = _Shapes(self.module)
-        example = torch.zeros(2, *self.example_shape[1:])
+        with torch.no_grad():
+            shapes.run(self._two())
+        return shapes.of
+
+    def _two(self) -> Tensor:
+        """The same two samples in every trial."""
+        generator = torch.Generator().manual_seed(0)
+        return torch.rand((2, *self.example_shape[1:]), generator=generator)
+
+    @cached_property
+    def _tried_with_two(self) -> tuple[bool, str | None]:
+        """Whether two samples at once run, and why they are not as good as one by one."""
         try:
             with torch.no_grad():
-                shapes.run(example)
-        except Exception:
-            return {}
-        return shapes.of
+                is_same = same_entries(self.module(self._two()), self.original(self._two()))
+        except Exception as error:  # a user's own modules raise whatever they like
+            lines = str(error).strip().splitlines()
+            return False, ": ".join([type(error).__name__, *lines[:1]])
+        differs = "the graph answers two otherwise than the network itself does"
+        return True, None if is_same else differs
 
 
 class _Shapes(fx.Interpreter):

@@ -395,6 +395,28 @@ def test_the_cause_of_one_at_a_time_is_kept() -> None:
     assert graph.why_one_at_a_time == "MemoryError: out of memory"
 
 
+class NotDark(nn.Module):
+    """Refuses two black pictures, as a check of a user's own might."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) > 1 and not x.any():
+            raise ValueError("these pictures are black")
+        return x
+
+
+def test_shapes_of_two_are_those_of_the_pictures_that_were_tried() -> None:
+    """What takes two pictures has shapes for them; nothing is hidden."""
+    graph = trace(nn.Sequential(NotDark(), nn.Conv2d(3, 4, 3)), images(8), leaves=["0"])
+    assert graph.takes_batches
+    assert {shape[0] for shape in graph.grown.values()} == {2}
+
+
+def test_what_cannot_be_run_with_two_has_no_shapes_and_a_reason() -> None:
+    graph = trace(OneAtATime(), images(8))
+    assert graph.grown == {}
+    assert graph.why_one_at_a_time is not None
+
+
 def test_the_two_sides_add_up() -> None:
     module = open_network("mobilenet_v3_small", height=64, width=64)
     graph = trace(module, images(64))
