@@ -54,14 +54,14 @@ def test_energy_by_stage_adds_up_with_an_answer_that_is_decoded() -> None:
 # --- the server ---------------------------------------------------------------------------------
 
 
-def drive(at_s: list[float], codecs_s: list[float], **spec: object) -> tuple[list, list]:
+def drive(
+    at_s: list[float], codecs_s: list[float], share: tuple[float, ...] = (), **spec: object
+) -> tuple[list, list]:
     """Jobs with codecs of their own at one worker: foretold and true ends."""
     env = simpy.Environment()
     tail = [0.010, 0.012, 0.014, 0.016]
-    plans = {
-        f"p{i}": replace(toy_plan(Scheme.RAW), edge_s=tail, edge_codec_s=[s], tail="same")
-        for i, s in enumerate(codecs_s)
-    }
+    plan = replace(toy_plan(Scheme.RAW), edge_s=tail, edge_share=share, tail="same")
+    plans = {f"p{i}": replace(plan, edge_codec_s=[s]) for i, s in enumerate(codecs_s)}
     server = Server(env, Edge(hardware="edge_gpu", **spec), plans, idle_w=1.0, compute_w=10.0)
     requests = [Request(i, 0, 0, "g", f"p{i}", "raw", 0, t) for i, t in enumerate(at_s)]
     foretold: list[float] = []
@@ -82,6 +82,14 @@ def test_a_batch_is_the_network_once_and_every_codec() -> None:
     assert [one.edge_end_s for one in requests] == pytest.approx([0.014 + 0.007] * 3)
     energies = [one.edge_energy_j for one in requests]
     assert energies == pytest.approx([10 * (0.014 / 3 + s) for s in (0.001, 0.002, 0.004)])
+
+
+def test_a_server_s_codecs_draw_idle_power_where_its_roofline_is_known() -> None:
+    """docs/hardware.md, Power of a server: a core of the host works on them."""
+    requests, _ = drive([0.0], [0.004], share=(0.25,), max_batch=1, max_wait_s=0.0)
+    (request,) = requests
+    assert request.edge_end_s == pytest.approx(0.014)
+    assert request.edge_energy_j == pytest.approx(0.010 * (1 + 0.25 * 9) + 0.004 * 1)
 
 
 def test_one_worker_first_come_first_served_is_foretold_exactly() -> None:
