@@ -115,11 +115,20 @@ def read_pairs(texts: Sequence[str], lowest_quality: int = 1) -> list[Pair]:
     return _told_apart([_pair(text).down_to(lowest_quality) for text in texts])
 
 
-def _pair(text: str) -> Pair:
+def ends_of(text: str) -> tuple[str, str]:
+    """The two networks of ``ANCHOR:TEST``.
+
+    Raises:
+        ScenarioError: It is not of that form.
+    """
     first, colon, second = text.partition(":")
     if not (first and colon and second):
         raise ScenarioError("networks to compare are ANCHOR:TEST", value=text)
-    (anchor, some), (test, more) = (read_ladders(name) for name in (first, second))
+    return first, second
+
+
+def _pair(text: str) -> Pair:
+    (anchor, some), (test, more) = (read_ladders(name) for name in ends_of(text))
     both = sorted(set(anchor) & set(test))
     if not both:
         seeds = f"{sorted(anchor)} and {sorted(test)}"

@@ -96,12 +96,22 @@ def _usual_way(texts: Sequence[str]) -> str:
     return CODED if isinstance(scores, dict) and CODED in scores else DIRECT
 
 
-def _sides(text: str, way: str) -> tuple[list[Trained], Trained]:
+def sides_of(text: str) -> tuple[list[str], str]:
+    """The networks of both sides of ``A+A2:B``.
+
+    Raises:
+        ScenarioError: It is not of that form.
+    """
     first, colon, second = text.partition(":")
     names = first.split("+")
     if not (colon and second and all(names)):
         raise ScenarioError("networks to compare are A:B or A+A2:B", value=text)
-    return [read_cards(name, way) for name in names], read_cards(second, way)
+    return names, second
+
+
+def _sides(text: str, way: str) -> tuple[list[Trained], Trained]:
+    several, one = sides_of(text)
+    return [read_cards(name, way) for name in several], read_cards(one, way)
 
 
 def read_cards(model: str, way: str) -> Trained:

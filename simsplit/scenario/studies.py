@@ -188,7 +188,7 @@ class RdStep(Step):
     verb = "rd"
     rd: list[Text] = Field(min_length=1)
     method: Literal["cubic", "pchip", "akima"] | None = None
-    lowest_quality: Count | None = None
+    lowest_quality: Annotated[Count, Field(le=95)] | None = None
     style: Style | None = None
     out: Inside
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from simsplit.scenario.spec import Count, Spec, Whole
 
@@ -30,6 +30,13 @@ class Training(Spec):
     seeds: Seeds = None
     folds: Folds = None
     keep_weights: bool = False
+
+    @field_validator("keep_weights")
+    @classmethod
+    def _of_others(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and not (info.data.get("seeds") or info.data.get("folds")):
+            raise ValueError("is of seeds or folds; the recipe's own weights are always kept")
+        return value
 
 
 class ShortTraining(Spec):

@@ -71,8 +71,7 @@ def rates(
     if method not in METHODS:
         raise ScenarioError("no such BD method", path="method", value=method, choices=METHODS)
     scenario = resolve(source, overrides, {})
-    chosen = _chosen([point.name for point in scenario.operating_points], curves)
-    _check_asked(scenario, chosen, anchors, reference)
+    chosen = points_of_curves(scenario, curves, anchors, reference)
     measured = _Measured(scenario, metric)
     rungs = [measured.rung(curve, name) for curve, names in chosen.items() for name in names]
     assert measured.metric is not None
@@ -89,14 +88,26 @@ def rates(
     return compare_rates(rungs, question)
 
 
+def points_of_curves(
+    scenario: Scenario,
+    curves: Mapping[str, Sequence[str]] | None,
+    anchors: Sequence[str] = (),
+    reference: str | None = None,
+) -> dict[str, list[str]]:
+    """Names of operating points by curve, in the scenario's order; see `rates`.
+
+    Raises:
+        ScenarioError: A pattern that no operating point has (path ``curves.NAME``), an ``anchor``
+            that is no curve, a ``reference`` in none, an analog operating point.
+    """
+    chosen = _chosen([point.name for point in scenario.operating_points], curves)
+    _check_asked(scenario, chosen, anchors, reference)
+    return chosen
+
+
 def _chosen(
     points: Sequence[str], curves: Mapping[str, Sequence[str]] | None
 ) -> dict[str, list[str]]:
-    """Names of operating points by curve, in the scenario's order.
-
-    Raises:
-        ScenarioError: A pattern that no operating point has.
-    """
     if not curves:
         return {name: [name] for name in points}
     chosen: dict[str, list[str]] = {}

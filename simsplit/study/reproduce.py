@@ -12,14 +12,14 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from simsplit.errors import ArtefactError, ScenarioError
+from simsplit.errors import ArtefactError, Mistakes, ScenarioError, SimsplitError
 from simsplit.files import write_whole
 from simsplit.scenario.axes import as_yaml
 from simsplit.scenario.bundled import data_root
@@ -28,10 +28,12 @@ from simsplit.scenario.load import load
 from simsplit.scenario.places import MODEL, SCENARIO, SWEEP, find_named, reference, unknown
 from simsplit.scenario.studies import (
     CapacityStep,
+    CardsStep,
     CompareStep,
     CoverageStep,
     PublishStep,
     RatesStep,
+    RdStep,
     RunStep,
     Step,
     Study,
@@ -41,10 +43,12 @@ from simsplit.scenario.studies import (
 )
 from simsplit.scenario.study_trainings import Training
 from simsplit.scenario.sweeps import read_sweep
+from simsplit.study.step_checks import Made, check_cards, check_pairs, check_rates
 from simsplit.tasks.cityscapes import root as cityscapes_root
 from simsplit.training.recipe import TRAINED, read_mapping
 
 OfScenario = SweepStep | RunStep | CapacityStep | CoverageStep | RatesStep
+_ELSEWHERE = "is not there yet, and --short trains elsewhere"
 PAGES = "docs/readme_tables.py"  # in a checkout alone; it is no part of the package
 
 
@@ -156,14 +160,64 @@ def actions(study: Study, root: Path, *, beside: Path, is_short: bool = False) -
         ScenarioError: A step says something impossible; the error names it.
     """
     done: list[Action] = []
+    plan = _Plan(root, beside, is_short)
     for index, step in enumerate(study.steps):
         path = f"steps[{index}]"
         if isinstance(step, TrainStep):
-            done += _trainings(step, root, beside, f"{path}.train", is_short=is_short)
-        else:
-            asked = shortened(step, study) if is_short else step
-            done.append(_action(asked, root, beside, path))
+            done += _trainings(step, plan, path)
+            continue
+        asked = shortened(step, study) if is_short else step
+        try:
+            _check_models(asked, plan, path)
+            done.append(_action(asked, plan, path))
+        except _LeftOut as reason:
+            done.append(Omission(f"{step.verb} {_subject(step)}", str(reason)))
+            plan.omitted += step.writes
     return done
+
+
+@dataclass
+class _Plan:
+    """Where steps read and write, and what those before a step will have left.
+
+    Attributes:
+        made: By trainings; with ``is_short`` they go elsewhere, and it will not be there.
+        omitted: Files and folders of steps that are left out.
+    """
+
+    root: Path
+    beside: Path
+    is_short: bool
+    made: Made = field(default_factory=Made)
+    omitted: list[str] = field(default_factory=list)
+
+
+class _LeftOut(Exception):
+    """Why a step of a shortened study cannot be done."""
+
+
+def _subject(step: Step) -> str:
+    subject = getattr(step, step.verb)
+    return subject if isinstance(subject, str) else ", ".join(subject)
+
+
+def _check_models(step: Step, plan: _Plan, path: str) -> None:
+    """What a step reads of trained models, and of steps that are left out.
+
+    Raises:
+        ScenarioError: A model that is not there, nor made by a step before.
+        _LeftOut: It is made only where nothing is shortened.
+    """
+    for one in step.reads:
+        if any(one == gone or one.startswith(f"{gone}/") for gone in plan.omitted):
+            raise _LeftOut(f"{one} is of a step that is left out")
+    later: list[str] = []
+    if isinstance(step, CardsStep):
+        later = check_cards(step, plan.made, path)
+    elif isinstance(step, RdStep):
+        later = check_pairs(step, plan.made, path)
+    if later and plan.is_short:
+        raise _LeftOut(f"{later[0]} {_ELSEWHERE}")
 
 
 def shortened(step: Step, study: Study) -> Step:
@@ -176,7 +230,8 @@ def shortened(step: Step, study: Study) -> Step:
     return step.model_copy(update=changes) if hasattr(step, "short") else step
 
 
-def _action(step: Step, root: Path, beside: Path, path: str) -> Action:
+def _action(step: Step, plan: _Plan, path: str) -> Action:
+    root = plan.root
     match step:
         case PublishStep():
             return Publication(tuple((root / a, root / b) for a, b in step.publish.items()))
@@ -187,7 +242,7 @@ def _action(step: Step, root: Path, beside: Path, path: str) -> Action:
             return Command((*words, "--json"), root / step.out)
     subject = getattr(step, step.verb)
     if isinstance(step, OfScenario):
-        subject = _source(step, subject, beside, f"{path}.{step.verb}")
+        subject = _source(step, subject, plan, path)
     elif step.verb == "plot":
         subject = str(root / subject)
     subjects = [subject] if isinstance(subject, str) else subject
@@ -201,7 +256,10 @@ def _options(step: Step) -> Iterator[str]:
         if key in (step.verb, "out", "short"):
             continue
         flag, value = "--" + key.replace("_", "-"), getattr(step, key)
-        if isinstance(value, Mapping):
+        if key == "curve":
+            for name, points in value.items():
+                yield from (flag, f"{name}={points}")
+        elif isinstance(value, Mapping):
             for text in _overrides(value):
                 yield from (flag, text)
         elif isinstance(value, list):
@@ -224,53 +282,60 @@ def _as_text(value: Any) -> str:
     return json.dumps(value)
 
 
-def _source(step: OfScenario, subject: str, beside: Path, path: str) -> str:
+def _source(step: OfScenario, subject: str, plan: _Plan, path: str) -> str:
     """The sweep file or scenario, read once with the step's options.
 
     Raises:
-        ScenarioError: There is none of that name, or the options do not fit it.
+        SimsplitError: There is none of that name, or the options do not fit it.
+        _LeftOut: It needs a model that is made only where nothing is shortened.
     """
-    kind = SWEEP if isinstance(step, SweepStep) else SCENARIO
-    found = find_named(kind, subject, beside)
+    kind, place = SWEEP if isinstance(step, SweepStep) else SCENARIO, f"{path}.{step.verb}"
+    found = find_named(kind, subject, plan.beside)
     if found is None:
-        raise unknown(kind, subject, beside=beside, path=path)
+        raise unknown(kind, subject, beside=plan.beside, path=place)
     try:
         if isinstance(step, SweepStep):
             read_sweep(found, overrides=_overrides(step.set), where=step.where)
-        else:
-            load(found, overrides=_overrides(step.set))
-    except ScenarioError as error:
-        place = ": ".join(part for part in (path, error.path) if part)
-        raise ScenarioError(
-            error.message, path=place, value=error.value, choices=error.choices
-        ) from error
+            return reference(kind, found)
+        scenario = load(found, overrides=_overrides(step.set))
+    except SimsplitError as error:
+        if not plan.made.makes(error):
+            for one in error.mistakes if isinstance(error, Mistakes) else (error,):
+                one.path = ": ".join(part for part in (place, one.path) if part)
+            raise
+        if plan.is_short:
+            raise _LeftOut(f"{error.value} {_ELSEWHERE}") from None
+        return reference(kind, found)
+    if isinstance(step, RatesStep):
+        check_rates(step, scenario, path)
     return reference(kind, found)
 
 
 # --- trainings --------------------------------------------------------------------------------
 
 
-def _trainings(
-    step: TrainStep, root: Path, beside: Path, path: str, *, is_short: bool
-) -> list[Action]:
+def _trainings(step: TrainStep, plan: _Plan, path: str) -> list[Action]:
     """A command for every fold and seed; shortened ones go below the results folder.
 
     Raises:
-        ScenarioError: There is no such recipe, or it is none of a network or code.
+        ScenarioError: There is no such recipe, it is none of a network or code, or has no such
+            folds.
     """
     asked, end = step.train, ["--if-needed"]
-    recipe = _recipe(asked, beside, path)
+    recipe = _recipe(asked, plan.beside, f"{path}.train")
     content = read_mapping(recipe)
     if content["kind"] not in TRAINED:
-        message = "a study trains networks and codes; this recipe is of kind"
-        raise ScenarioError(message, path=f"{path}.recipe", value=content["kind"], choices=TRAINED)
-    if is_short:
+        message, place = "a study trains networks and codes; this recipe is of kind", "train.recipe"
+        raise ScenarioError(message, path=f"{path}.{place}", value=content["kind"], choices=TRAINED)
+    plan.made.add(asked, recipe, content, f"{path}.train")
+    if plan.is_short:
+        fewer = {key: getattr(step.short, key) for key in ("seeds", "folds")}
+        asked = asked.model_copy(update={key: value for key, value in fewer.items() if value})
+        Made().add(asked, recipe, content, f"{path}.short")
         reason = _lacking_data(content, recipe.parent)
         if reason is not None:
             return [Omission(f"train {asked.recipe}", reason)]
-        fewer = {key: getattr(step.short, key) for key in ("seeds", "folds")}
-        asked = asked.model_copy(update={key: value for key, value in fewer.items() if value})
-        out = root / "trained" / recipe.parent.name
+        out = plan.root / "trained" / recipe.parent.name
         end = ["--max-steps", str(step.short.max_steps), "--out", str(out)]
     if asked.keep_weights:
         end.insert(0, "--keep-weights")

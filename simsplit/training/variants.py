@@ -21,12 +21,11 @@ from simsplit.scenario.operating_points import WITHOUT_FILE
 from simsplit.scenario.places import MODEL, find_file, search_folders
 from simsplit.scenario.yaml import copied
 from simsplit.tasks.datasets import open_dataset
+from simsplit.training.folds import data_key, place_of, put_on_fold, put_seed
 from simsplit.training.phases import KINDS as PHASED
 from simsplit.training.phases import parse_phased_recipe
-from simsplit.training.recipe import NETWORKS, parse_net_recipe, with_data
+from simsplit.training.recipe import parse_net_recipe, with_data
 
-SEED = 1  # of a recipe that says none
-FOLDS = 5  # of a recipe whose data say none
 _FILE_KEYS = ("weights", "path", "source")  # whose values may be relative to the recipe
 _FOLD_FOLDER = re.compile(r"fold\d+")
 
@@ -76,30 +75,18 @@ def varied(
             not trained on that fold.
     """
     changed: dict[str, Any] = copied(content)
-    below: list[str] = []
+    below = place_of(content, seed=seed, fold=fold)
     names: dict[str, str] = {}
-    if fold is not None and _put_on_fold(changed, fold):
-        below.append(f"fold{fold}")
+    if fold is not None and put_on_fold(changed, fold):
         names = _weights_on_fold(changed, folder, fold, beside)
         changed["test_images"] = _test_pictures(changed, folder)
-    if seed is not None and _put_seed(changed, seed):
-        below.append(f"seed{seed}")
+    if seed is not None:
+        put_seed(changed, seed)
     written: dict[str, Any] = copied(changed)
     for one in _mappings(written):
         for key in set(one).intersection(_FILE_KEYS):
-            one[key] = _seen_from_below(one[key], folder, names, len(below))
-    return Variant(changed, written, "/".join(below))
-
-
-def _put_seed(content: dict[str, Any], seed: int) -> bool:
-    """Whether the recipe had another seed; now it has this one."""
-    if content["kind"] not in (*NETWORKS, *PHASED):
-        message = "only networks and codes have a training seed; this recipe is of kind"
-        raise ScenarioError(message, path="seed", value=content["kind"])
-    if content.get("seed", SEED) == seed:
-        return False
-    content["seed"] = seed
-    return True
+            one[key] = _seen_from_below(one[key], folder, names, len(Path(below).parts))
+    return Variant(changed, written, below)
 
 
 def _mappings(node: Any) -> Iterator[dict[str, Any]]:
@@ -125,29 +112,9 @@ def _seen_from_below(value: Any, folder: Path, names: Mapping[str, str], depth: 
 # --- folds ------------------------------------------------------------------------------------
 
 
-def _put_on_fold(content: dict[str, Any], fold: int) -> bool:
-    """Whether the recipe had another fold, or none; now it has this one."""
-    data = content.get(_data_key(content))
-    if not isinstance(data, dict) or data.get("kind") != "image_folder":
-        kind = data.get("kind") if isinstance(data, dict) else data
-        message = "only data of kind image_folder have folds; those of this recipe are"
-        raise ScenarioError(message, path="fold", value=kind)
-    folds = data.get("folds", FOLDS)
-    if isinstance(folds, int) and not 1 <= fold <= folds:
-        raise ScenarioError(f"no such fold among {folds}", path="fold", value=fold)
-    if data.get("fold") == fold:
-        return False
-    data |= {"folds": folds, "fold": fold}
-    return True
-
-
-def _data_key(content: Mapping[str, Any]) -> str:
-    return "data" if content["kind"] in PHASED else "dataset"
-
-
 def _test_pictures(content: Mapping[str, Any], folder: Path) -> int:
     """How many test pictures the fold has."""
-    key = _data_key(content)
+    key = data_key(content)
     if content["kind"] in PHASED:
         data = parse_phased_recipe(content, folder).data
     else:
@@ -172,7 +139,7 @@ def _weights_on_fold(
             file = find_file(name, "weights", beside=folder)
         except ScenarioError:
             continue  # told with its path when the recipe is read
-        if _learned_from(file, content[_data_key(content)]):
+        if _learned_from(file, content[data_key(content)]):
             whole, own = _without_fold(file.parent), _without_fold(Path(name).parent)
             one["weights"] = str(_file_on_fold(whole, file.name, fold, beside))
             names[one["weights"]] = (own / f"fold{fold}" / file.name).as_posix()

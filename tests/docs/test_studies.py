@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
+import yaml
 
 import readme_tables
-from markdown_pages import NAMES, PAGES, ROOT, read
+from markdown_pages import NAMES, PAGES, ROOT, fences, read
 from simsplit.scenario.bundled import bundled_studies
-from simsplit.scenario.studies import Study, TablesStep, read_study, study_path
+from simsplit.scenario.studies import RatesStep, Study, TablesStep, read_study, study_path
+from simsplit.study.reproduce import actions
 
 STUDIES = [read_study(study_path(name)) for name in bundled_studies()]
 PICTURE = re.compile(r"!\[[^\]]*\]\((?:\.\./)?results/([^)]+)\)")
@@ -51,3 +54,20 @@ def test_every_table_that_a_study_writes_has_a_place() -> None:
     assert {"capacity", "neurosurgeon", "policies"} <= names
     assert [name for name in names if f"<!-- {name} -->" not in text] == []
     assert [name for name in names if not callable(getattr(readme_tables, name, None))] == []
+
+
+def test_the_examples_of_the_page_on_studies_are_studies(tmp_path: Path) -> None:
+    """Checked as a study is before its first step runs."""
+    head = {"title": "A", "shows": "B", "published": ["README.md"], "minutes": 1}
+    blocks = [
+        yaml.safe_load(content)
+        for language, content in fences(read(ROOT / "docs" / "studies.md"))
+        if language == "yaml"
+    ]
+    steps = []
+    for block in blocks:
+        (tmp_path / "mine.yaml").write_text(yaml.safe_dump(head | block, sort_keys=False))
+        study = read_study(tmp_path / "mine.yaml")
+        assert actions(study, tmp_path / "results", beside=tmp_path)
+        steps += study.steps
+    assert any(isinstance(step, RatesStep) for step in steps)

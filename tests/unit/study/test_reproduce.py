@@ -146,6 +146,7 @@ def test_names_of_figures_and_styles_are_those_there_are() -> None:
 
 
 def test_steps_as_commands_by_hand(tmp_path: Path) -> None:
+    one, two = "features_e1_baseline", "features_e1_proposed"
     path = written(
         tmp_path,
         SWEEP | {"set": {"duration_s": 2.5, "cell.fading": {"kind": "none"}}, "replications": 3},
@@ -154,7 +155,7 @@ def test_steps_as_commands_by_hand(tmp_path: Path) -> None:
         {"run": "awgn_cliff", "set": {"cell.harq.max_transmissions": 2}, "out": "one"},
         {"run": "awgn_cliff", "out": "two"},
         {"compare": ["one", "two"], "kpi": ["energy_j", "latency_s.p95"], "out": "p/c.json"},
-        {"rd": ["a:b", "c:d"], "lowest_quality": 80, "out": "p/rd"},
+        {"rd": [f"{one}:{two}", f"{two}:{one}"], "lowest_quality": 80, "out": "p/rd"},
         {"publish": {"cliff/points.csv": "p/points.csv"}},
         {"tables": ["policies", "capacity"]},
     )
@@ -166,7 +167,7 @@ def test_steps_as_commands_by_hand(tmp_path: Path) -> None:
         "simsplit run awgn_cliff --set cell.harq.max_transmissions=2 --out out/one",
         "simsplit run awgn_cliff --out out/two",
         "simsplit compare out/one out/two --kpi energy_j --kpi latency_s.p95 --json > out/p/c.json",
-        "simsplit rd a:b c:d --lowest-quality 80 --out out/p/rd",
+        f"simsplit rd {one}:{two} {two}:{one} --lowest-quality 80 --out out/p/rd",
         "publish out/p/points.csv",
         "tables policies, capacity",
     ]
@@ -402,7 +403,7 @@ def test_mistakes_on_the_command_line(
 
 def test_a_step_that_fails_stops_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    path = written(tmp_path, {"rd": ["no_such_model:other"], "out": "rd"}, {"tables": ["all"]})
+    path = written(tmp_path, {"rd": ["digits_cnn:streets_exit"], "out": "rd"}, {"tables": ["all"]})
     text = said_by(str(path), code=2)
     assert "mine stopped at step 1 of 2" in text.replace(str(path), "mine")
     assert "tables" not in text
