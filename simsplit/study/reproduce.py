@@ -114,11 +114,11 @@ class Tables:
         pages = ["README.md", *sorted(f"docs/{page.name}" for page in script.parent.glob("*.md"))]
         only = [] if "all" in self.blocks else ["--only", ",".join(self.blocks)]
         words = [sys.executable, str(script), *only, *pages]
-        path = os.pathsep.join(filter(None, (str(checkout), os.environ.get("PYTHONPATH"))))
+        beside = (str(checkout), str(script.parent), os.environ.get("PYTHONPATH"))  # if -P is set
         done = subprocess.run(
             words,
             cwd=checkout,
-            env=os.environ | {"PYTHONPATH": path},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, beside))},
             capture_output=True,
             text=True,
             check=False,

@@ -298,6 +298,9 @@ def test_files_are_published_whole(tmp_path: Path) -> None:
 SCRIPT = """
 import sys
 from pathlib import Path
+
+import parts_of_tables
+
 if "--only" in sys.argv and "nothing" in sys.argv[2]:
     sys.exit("Error: no such block")
 Path("said.txt").write_text(" ".join(sys.argv[1:]))
@@ -313,6 +316,8 @@ def test_tables_are_written_in_a_checkout_alone(
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "x.md").touch()
     (tmp_path / "docs" / "readme_tables.py").write_text(SCRIPT)
+    (tmp_path / "docs" / "parts_of_tables.py").touch()  # found whether or not Python looks beside
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")  # as the command line sets it
     assert "left alone" in Tables(("a",), tmp_path / "elsewhere").do()
     assert not said.exists()
     assert Tables(("a", "b"), root).do() == "Tables: a, b"
