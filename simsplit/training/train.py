@@ -117,7 +117,8 @@ def trained_already(
 def _check_kept(seed: int | None, fold: int | None, *, keep_weights: bool) -> None:
     """Weights of the recipe's own seed and fold are kept anyway."""
     if keep_weights and seed is None and fold is None:
-        message = "is of another seed or fold; the recipe's own weights are always kept"
+        message = "is for another seed or fold, which is not said"
+        message += "; the recipe's own weights are always kept"
         raise ScenarioError(message, path="keep_weights", value=True)
 
 

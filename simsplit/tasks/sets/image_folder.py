@@ -63,8 +63,11 @@ def open_image_folder(
         spec, [f.relative_to(below).as_posix() for f in files], labels, split, bool(folders)
     )
     if not chosen:
-        key = "folds" if spec.folds else "split"
-        raise DataError(f"the {split} split is empty", file=top, key=key)
+        message = f"the {split} split is empty"
+        if spec.folds is None:
+            raise DataError(message, file=top, key="split")
+        message += f": {len(files)} pictures are dealt into {spec.folds} folds"
+        raise DataError(message, file=top, key="folds", value=spec.folds)
     first = read_picture(files[chosen[0]], spec.channels).shape
     return ImageFolder(
         name="image_folder",

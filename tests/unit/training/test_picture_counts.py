@@ -105,11 +105,11 @@ def test_errors_about_the_data_have_the_recipe_s_path(
     assert caught.value.path == place
 
 
-def test_a_fold_s_emptiness_is_told_where_the_recipe_says_its_folds(folder: Path) -> None:
-    """The whole network is opened, too, by what it takes its classes from."""
+def test_a_fold_s_emptiness_is_told_with_how_many_pictures_there_are(folder: Path) -> None:
     data = CLOTHES["data"] | {"folds": 500, "fold": 400}
     recipe = parse_phased_recipe(
         read_mapping(write_recipe(folder / "net", CLOTHES | {"data": data})), folder / "net"
     )
-    with pytest.raises(ScenarioError, match=r"^data\.folds: .*the test split is empty"):
+    told = r"^data\.folds: .*: the test split is empty: 40 pictures are dealt into 500 folds .*500"
+    with pytest.raises(ScenarioError, match=told):
         check_counts(recipe)

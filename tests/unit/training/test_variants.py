@@ -194,11 +194,11 @@ BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "weights that are kept anyway": (
         lambda top: train(write_recipe(top / "a", DIGITS), keep_weights=True),
-        r"^keep_weights: is of another seed or fold; .*always kept \(found: True\)",
+        r"^keep_weights: is for another seed or fold, .*always kept \(found: True\)",
     ),
     "weights that are kept anyway, if needed": (
         lambda top: trained_already(write_recipe(top / "a", DIGITS), keep_weights=True),
-        r"^keep_weights: is of another seed or fold",
+        r"^keep_weights: is for another seed or fold",
     ),
     "steps of a table": (
         lambda top: train("bler_5g", max_steps=2, out=top / "out"),
