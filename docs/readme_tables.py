@@ -24,6 +24,7 @@ from simsplit.results.metrics import BY_NAME, METRICS
 from simsplit.results.stage_table import STAGES
 from simsplit.scenario.bundled import models_dir
 from system_tables import (
+    mtl_capacity,
     mtl_crossovers,
     mtl_device,
     mtl_energy,
@@ -32,7 +33,14 @@ from system_tables import (
     mtl_points,
     mtl_shared,
 )
-from table_parts import markdown, project_root, published, published_file, published_json
+from table_parts import (
+    carried,
+    markdown,
+    project_root,
+    published,
+    published_file,
+    published_json,
+)
 
 
 def fill(text: str, blocks: Mapping[str, str]) -> str:
@@ -75,6 +83,7 @@ def blocks(only: Collection[str] = ()) -> dict[str, str]:
         "mtl_energy": mtl_energy,
         "mtl_load": mtl_load,
         "mtl_crossovers": mtl_crossovers,
+        "mtl_capacity": mtl_capacity,
     }
     for name in only:
         if name not in makers:
@@ -260,24 +269,10 @@ def policies() -> str:
 def capacity() -> str:
     """How many devices the cell of ``split_choice`` carries with each way to cut and code."""
     folder = project_root() / "results" / "published" / "capacity"
-    counts = [(file.stem, *_carried(file)) for file in sorted(folder.glob("*.json"))]
+    counts = [(file.stem, *carried(file)) for file in sorted(folder.glob("*.json"))]
     rows = sorted(counts, key=lambda row: row[1])
     heading = ["operating point", "phones that fit", "surely fit … surely not", "misses %", "runs"]
     return markdown(heading, [[f"`{name}`", *cells] for name, _, cells in rows])
-
-
-def _carried(file: Path) -> tuple[int, list[str]]:
-    """What stands in a ``capacity.json``: the count, and the row that says it."""
-    outcome = json.loads(file.read_text(encoding="utf-8"))
-    misses = outcome["largest_feasible"]["kpis"]["deadline_misses <= 0.02"]
-    mean, low, high = (100 * misses[key] for key in ("mean", "ci_low", "ci_high"))
-    interval = arms_text(mean - low, high - mean, lambda arm: f"{arm:.1f}")
-    return outcome["capacity"], [
-        str(outcome["capacity"]),
-        f"{outcome['surely_fits']} … {outcome['surely_not']}",
-        f"{mean:.1f} {interval}",
-        str(outcome["largest_feasible"]["replications"]),
-    ]
 
 
 def coverage() -> str:
@@ -324,7 +319,7 @@ def compressible_cell() -> str:
     heading = ["features", "cameras that fit", "surely fit … surely not", "misses %", "runs"]
     names = [f"e{encoder}_{kind}" for encoder in (1, 2) for kind in ("baseline", "proposed")]
     carried = [
-        [f"`features_{name}`", *_carried(file_of(f"capacity_{name}.json"))[1]] for name in names
+        [f"`features_{name}`", *carried(file_of(f"capacity_{name}.json"))[1]] for name in names
     ]
     pairs = [
         [f"Encoder{encoder}", *row]

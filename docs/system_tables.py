@@ -20,9 +20,11 @@ from table_parts import (
     Reader,
     Rows,
     Value,
+    carried,
     cell,
     markdown,
     published,
+    published_file,
     published_json,
     read,
     with_arms,
@@ -369,3 +371,18 @@ def best(rows: Sequence[Mapping[str, str]], reader: Reader) -> str:
 
 def _with_code(point: Point) -> str:
     return f"{point.way} ({point.code})" if point.code else point.way
+
+
+# --- how many cameras ---------------------------------------------------------------------------
+
+CARRIED = ("remote_pixels", "remote_jpeg", "split_float32", "split_8bit", "split_png")
+
+
+def mtl_capacity() -> str:
+    """How many cameras a narrow cell carries, operating point by operating point."""
+    rows = []
+    for point in CARRIED:
+        file = published_file(STUDY, f"capacity/{point}.json")
+        rows.append([POINTS[point].label, *carried(file)[1]])
+    heading = ["", "cameras that fit", "surely fit … surely not", "misses %", "replications"]
+    return markdown(heading, rows, numeric_from=1)

@@ -112,3 +112,17 @@ def with_arms(text: str, down: float, up: float) -> str:
 def number(value: float) -> str:
     """With a decimal below 100."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def carried(file: Path) -> tuple[int, list[str]]:
+    """What stands in a ``capacity.json``: the count, and the row that says it."""
+    outcome = json.loads(file.read_text(encoding="utf-8"))
+    misses = outcome["largest_feasible"]["kpis"]["deadline_misses <= 0.02"]
+    mean, low, high = (100 * misses[key] for key in ("mean", "ci_low", "ci_high"))
+    interval = arms_text(mean - low, high - mean, lambda arm: f"{arm:.1f}")
+    return outcome["capacity"], [
+        str(outcome["capacity"]),
+        f"{outcome['surely_fits']} … {outcome['surely_not']}",
+        f"{mean:.1f} {interval}",
+        str(outcome["largest_feasible"]["replications"]),
+    ]

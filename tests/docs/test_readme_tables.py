@@ -45,6 +45,7 @@ NAMES = (
     "mtl_energy",
     "mtl_load",
     "mtl_crossovers",
+    "mtl_capacity",
 )
 
 

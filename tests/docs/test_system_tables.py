@@ -293,3 +293,22 @@ def test_tables_figures_and_scenario_have_the_same_points() -> None:
     assert len(steps) == 3
     for step in steps:
         assert step.label == {name: tables.POINTS[name].label for name in step.label}
+
+
+# --- how many cameras ---------------------------------------------------------------------------
+
+
+def test_cameras_that_fit_by_hand(root: Path) -> None:
+    with pytest.raises(ArtefactError, match="run `simsplit reproduce mtl_split`"):
+        tables.mtl_capacity()
+    folder = root / "results" / "published" / "mtl_split" / "capacity"
+    folder.mkdir(parents=True)
+    misses = {"mean": 0.018, "ci_low": 0.013, "ci_high": 0.026}
+    fits = {"kpis": {"deadline_misses <= 0.02": misses}, "replications": 20}
+    for count, name in enumerate(tables.CARRIED, 10):
+        found = {"capacity": count, "surely_fits": count - 1, "surely_not": count + 2}
+        text = json.dumps(found | {"largest_feasible": fits})
+        (folder / f"{name}.json").write_text(text)
+    lines = lines_of(tables.mtl_capacity())
+    assert [line[:2] for line in lines[:2]] == [["RoC, pixels", "10"], ["RoC, JPEG", "11"]]
+    assert lines[-1] == ["SC, PNG", "14", "13 … 16", "1.8 −0.5 +0.8", "20"]
