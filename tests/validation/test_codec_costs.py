@@ -6,6 +6,7 @@ contents: what one picture or feature takes may be off by more than the median.
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
@@ -40,7 +41,16 @@ def test_half_of_all_left_out_are_within_fifteen_per_cent() -> None:
 
 
 def test_the_file_s_laws_are_those_of_its_points() -> None:
-    assert fit_laws(POINTS) == {key: dict(laws) for key, laws in LAWS.items()}
+    """By what they say of every point: exponents that are nearly 0 differ between processors."""
+    fitted = fit_laws(POINTS)
+    assert fitted.keys() == LAWS.keys()
+    for key, side in itertools.product(LAWS, SIDES):
+        again, there = fitted[key][side], LAWS[key][side]
+        assert again.form == there.form
+        assert again.held_out_error == pytest.approx(there.held_out_error, abs=1e-3)
+        own = [p.coding for p in POINTS if p.coding.key == key]
+        seconds = [there.seconds(coding) for coding in own]
+        assert [again.seconds(coding) for coding in own] == pytest.approx(seconds, rel=1e-3)
 
 
 def test_a_feature_costs_more_than_the_picture_s_jpeg() -> None:
