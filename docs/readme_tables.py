@@ -318,7 +318,7 @@ def compressible_cell() -> str:
     file_of = partial(published_file, "compressible_features")
     heading = ["features", "cameras that fit", "surely fit … surely not", "misses %", "runs"]
     names = [f"e{encoder}_{kind}" for encoder in (1, 2) for kind in ("baseline", "proposed")]
-    carried = [
+    counts = [
         [f"`features_{name}`", *carried(file_of(f"capacity_{name}.json"))[1]] for name in names
     ]
     pairs = [
@@ -327,7 +327,7 @@ def compressible_cell() -> str:
         for row in _paired(file_of(f"paired_e{encoder}.json"))
     ]
     kpis = ["encoder", "of 16 cameras", "baseline", "proposed", "proposed - baseline (95 %)"]
-    return markdown(heading, carried) + "\n\n" + markdown(kpis, pairs)
+    return markdown(heading, counts) + "\n\n" + markdown(kpis, pairs)
 
 
 _FORMS = {

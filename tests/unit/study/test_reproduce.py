@@ -386,7 +386,7 @@ def test_a_dry_run_prints_and_writes_nothing(
     monkeypatch.chdir(tmp_path)
     text = said_by("all", "--dry-run")
     assert text.splitlines()[0] == "simsplit sweep cliff_over_snr --out results/awgn_cliff"
-    assert text.count("simsplit capacity") == 8
+    assert text.count("simsplit capacity") == 13
     assert list(tmp_path.iterdir()) == []
 
 
