@@ -40,7 +40,8 @@ class Loss:
         payload_bytes: Mean; None of symbols.
         direct, coded: The score without and with the code.
         difference: with - without.
-        half_width_95: Of the difference, over the pictures.
+        half_width_95: Of the difference, over the pictures; None of a single picture.
+        is_pooled: A score of all pictures together, no mean over them.
     """
 
     code: str
@@ -52,6 +53,7 @@ class Loss:
     coded: float
     difference: float
     half_width_95: float | None
+    is_pooled: bool = False
 
 
 def code_losses(
@@ -134,6 +136,7 @@ def _row(card: Mapping[str, Any], name: str, way: str, score: str, gap: Mapping[
         _level(card, way, score),
         float(gap["mean"] if "mean" in gap else gap["value"]),
         None if half is None else float(half),
+        is_pooled="mean" not in gap,
     )
 
 
@@ -148,10 +151,11 @@ def _over_folds(name: str, folds: Sequence[Sequence[Loss]]) -> Iterator[Loss]:
     """Means over the pictures of all folds, of scores of single pictures that every fold has."""
     for first in folds[0]:
         same = [row for rows in folds for row in rows if _key(row) == _key(first)]
-        if len(same) < len(folds) or not all(_is_mean(row) for row in same):
+        ends = [row.half_width_95 for row in same if row.half_width_95 is not None]
+        if len(ends) < len(folds) or first.is_pooled:  # which do not add up
             continue
         n = sum(row.pictures for row in same)
-        halves = [row.pictures * (row.half_width_95 or math.nan) for row in same]
+        halves = [row.pictures * end for row, end in zip(same, ends, strict=True)]
         weights = [row.pictures / n for row in same]
         sent = [row.payload_bytes for row in same if row.payload_bytes is not None]
         yield Loss(
@@ -169,12 +173,6 @@ def _over_folds(name: str, folds: Sequence[Sequence[Loss]]) -> Iterator[Loss]:
 
 def _key(row: Loss) -> tuple[str, str]:
     return row.way, row.score
-
-
-def _is_mean(row: Loss) -> bool:
-    """Whether a score is a mean over pictures, which adds up over folds."""
-    pooled = ("dataset_", "map", "ece")
-    return row.half_width_95 is not None and not row.score.startswith(pooled)
 
 
 def _mean(weights: Sequence[float], values: Sequence[float]) -> float:

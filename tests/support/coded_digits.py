@@ -101,6 +101,18 @@ TRAINED = {
 }
 
 
+CLOTHES: dict[str, Any] = {
+    "kind": "network",
+    "network": {"source": "coded_nets:Cnn", "answer": "label", "options": {"classes": 4}},
+    "data": {"kind": "image_folder", "path": "clothing", "fit": "resize"},
+    "phases": [{"train": "network", "steps": 1}],
+    "height": 8,
+    "width": 8,
+    "batch": 8,
+}
+"""The same network on the pictures that `data_folders.clothing_splits` draws, one step of it."""
+
+
 def code_recipe(code: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """A recipe of a code on the network that `NETWORK` trains."""
     phases = [{"train": "code", "epochs": 3}]

@@ -131,7 +131,7 @@ def test_the_nearest_vehicle_is_as_far_as_its_disparity_says() -> None:
 
 
 def test_the_road_is_as_wide_as_its_pixels_say() -> None:
-    """Of streets whose ground is seen 12 m ahead, in px: width = f W / Z, with a camera f = W."""
+    """Three quarters down the picture, where the ground is some 9 m ahead: wider roads, more px."""
     widths: dict[int, list[int]] = {0: [], 1: [], 2: []}
     for drawn in scenes():
         ground = np.isin(drawn.segmentation, [CLASSES.index("road"), CLASSES.index("vehicle")])

@@ -128,10 +128,19 @@ def test_pooled_scores_do_not_add_up_over_folds(tmp_path: Path) -> None:
             0.9,
             0.0,
             0.0,
-            pooled={"direct": {"map50": {"value": 0.6}}, "coded": {"map50": {"value": 0.5}}},
-            paired={"coded": {"map50": {"value": -0.1, "half_width_95": 0.02}}},
+            pooled={"direct": {"own": {"value": 0.6}}, "coded": {"own": {"value": 0.5}}},
+            paired={"coded": {"own": {"value": -0.1, "half_width_95": 0.02}}},
         )
     assert [row.code for row in code_losses([str(tmp_path / "m")])] == ["m fold1", "m fold2"]
+
+
+def test_means_add_up_over_folds_whatever_they_are_called(tmp_path: Path) -> None:
+    for fold in (1, 2):
+        scores = {way: {"mapping": {"mean": 0.5}} for way in ("direct", "coded")}
+        gaps = {"coded": {"mapping": {"mean": 0.0, "half_width_95": 0.0}}}
+        card(tmp_path / "m" / f"fold{fold}", 50, 0.9, 0.0, 0.0, scores=scores, paired=gaps)
+    last = code_losses([str(tmp_path / "m")])[-1]
+    assert (last.code, last.half_width_95) == ("m, all folds", 0.0)
 
 
 def test_the_command_prints_and_writes_them(model: Path, tmp_path: Path) -> None:

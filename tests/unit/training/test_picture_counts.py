@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from coded_digits import NETWORK, code_recipe, write_module, write_recipe
+from coded_digits import CLOTHES, NETWORK, code_recipe, write_module, write_recipe
 from data_folders import clothing_splits
 from simsplit.errors import ScenarioError
 from simsplit.training.phases import parse_phased_recipe
@@ -25,14 +25,6 @@ OWN_KIND: dict[str, Any] = {
     "kind": "digits", "dataset": "digits", "height": 8, "width": 8, "train_images": 5000,
     "test_images": 5000, "steps": 1,
 }  # fmt: skip
-CLOTHES: dict[str, Any] = {
-    "kind": "network",
-    "network": {"source": "coded_nets:Cnn", "answer": "label", "options": {"classes": 4}},
-    "data": {"kind": "image_folder", "path": "clothing", "fit": "resize"},
-    "height": 8,
-    "width": 8,
-    **ONE_STEP,
-}
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from coded_digits import CLOTHES as SMALL_CLOTHES
 from coded_digits import NETWORK, code_recipe, trained, write_module, write_recipe
 from data_folders import clothing_splits
 from simsplit.errors import ScenarioError
@@ -20,17 +21,7 @@ from simsplit.training.variants import varied
 SHORT: dict[str, Any] = {"train_images": 64, "test_images": 8, "batch": 16}
 ONE_STEP: dict[str, Any] = {"phases": [{"train": "network", "steps": 1}]}
 DIGITS = NETWORK | SHORT | ONE_STEP
-CLOTHES: dict[str, Any] = {
-    "kind": "network",
-    "network": {"source": "coded_nets:Cnn", "answer": "label", "options": {"classes": 4}},
-    "data": {"kind": "image_folder", "path": "clothing", "fit": "resize"},
-    "height": 8,
-    "width": 8,
-    "train_images": 24,
-    "test_images": 2,
-    "batch": 8,
-    **ONE_STEP,
-}
+CLOTHES = SMALL_CLOTHES | {"train_images": 24, "test_images": 2}
 JSCC = {"kind": "jscc", "symbols": 32, "hidden": 8}
 ON_CLOTHES = code_recipe(
     JSCC,
