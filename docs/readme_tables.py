@@ -18,21 +18,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import student_tables
+import system_tables
 from simsplit.errors import ArtefactError, SimsplitError
 from simsplit.results.arms import arms_text
 from simsplit.results.metrics import BY_NAME, METRICS
 from simsplit.results.stage_table import STAGES
 from simsplit.scenario.bundled import models_dir
-from system_tables import (
-    mtl_capacity,
-    mtl_crossovers,
-    mtl_device,
-    mtl_energy,
-    mtl_latency,
-    mtl_load,
-    mtl_points,
-    mtl_shared,
-)
 from table_parts import (
     carried,
     markdown,
@@ -76,14 +68,8 @@ def blocks(only: Collection[str] = ()) -> dict[str, str]:
         "codec_costs": codec_costs,
         "compressible_features": compressible_features,
         "compressible_cell": compressible_cell,
-        "mtl_shared": mtl_shared,
-        "mtl_device": mtl_device,
-        "mtl_points": mtl_points,
-        "mtl_latency": mtl_latency,
-        "mtl_energy": mtl_energy,
-        "mtl_load": mtl_load,
-        "mtl_crossovers": mtl_crossovers,
-        "mtl_capacity": mtl_capacity,
+        **system_tables.BLOCKS,
+        **student_tables.BLOCKS,
     }
     for name in only:
         if name not in makers:

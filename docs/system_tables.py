@@ -386,3 +386,18 @@ def mtl_capacity() -> str:
         rows.append([POINTS[point].label, *carried(file)[1]])
     heading = ["", "cameras that fit", "surely fit … surely not", "misses %", "replications"]
     return markdown(heading, rows, numeric_from=1)
+
+
+BLOCKS = {
+    made.__name__: made
+    for made in (
+        mtl_shared,
+        mtl_device,
+        mtl_points,
+        mtl_latency,
+        mtl_energy,
+        mtl_load,
+        mtl_crossovers,
+        mtl_capacity,
+    )
+}

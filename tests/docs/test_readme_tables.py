@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 import readme_tables as published
+import student_tables
+import system_tables
 import table_parts
 from fake_ladders import store
 from simsplit.errors import ArtefactError
@@ -38,21 +40,14 @@ NAMES = (
     "capacity",
     "compressible_features",
     "compressible_cell",
-    "mtl_shared",
-    "mtl_device",
-    "mtl_points",
-    "mtl_latency",
-    "mtl_energy",
-    "mtl_load",
-    "mtl_crossovers",
-    "mtl_capacity",
+    *system_tables.BLOCKS,
+    *student_tables.BLOCKS,
 )
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_readme_says_what_was_published(name: str) -> None:
-    content = getattr(published, name)()
-    assert published.fill(TEXT, {name: content}) == TEXT
+    assert published.fill(TEXT, published.blocks([name])) == TEXT
 
 
 def test_compressible_features_are_what_the_study_left(
