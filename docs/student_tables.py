@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from table_parts import cell, markdown, published, published_json, read
+from table_parts import Value, cell, markdown, published, published_json, read
 
 STREETS, PHOTOS = "entropic_student", "entropic_photos"
 _SCORES = {
@@ -19,10 +19,17 @@ _SCORES = {
     "dataset_disparity_rmse_px": ("disparity RMSE, px", 1.0, 3),
 }
 _OF_LOAD = (
-    ("dataset_miou", "mean IoU in time, %", 100.0),
+    ("score_miou_in_time", "mean IoU of a picture in time, %", 100.0),
     ("latency_p95_s", "p95 latency, ms", 1e3),
     ("energy_j", "energy of device and server, mJ", 1e3),
 )
+_OF_WIDTH = (
+    ("latency_p50_s", "median latency, ms", 1e3),
+    ("energy_j", "energy of device and server, mJ", 1e3),
+)
+_CODECS = ("jpeg", "webp", "avif")
+_EQUAL_COUNTS = ("2", "8", "24", "48")
+_EQUAL_WIDTHS = ("6", "12", "24", "80", "273")
 
 
 def student_ceiling() -> str:
@@ -137,26 +144,89 @@ def _range(row: Mapping[str, str]) -> str:
 
 def student_cell() -> str:
     """Score in time, latency and energy over the number of cameras, operating point by point."""
-    rows = published(STREETS, "load_points.csv")
+    return _swept("load_points.csv", "devices.cameras.count", "cameras", _OF_LOAD)
+
+
+def student_width() -> str:
+    """Latency and energy over the uplink's width."""
+    return _swept("rate_points.csv", "cell.resource_blocks", "resource blocks", _OF_WIDTH)
+
+
+def _swept(file: str, axis: str, unit: str, kpis: Sequence[tuple[str, str, float]]) -> str:
+    rows = published(STREETS, file)
     points = list(dict.fromkeys(row["operating_point"] for row in rows))
-    counts = list(dict.fromkeys(row["devices.cameras.count"] for row in rows))
+    levels = list(dict.fromkeys(row[axis] for row in rows))
     blocks = []
-    for column, name, factor in _OF_LOAD:
-        values = {
-            (row["operating_point"], row["devices.cameras.count"]): read(column, factor)(row)
-            for row in rows
-        }
-        lines = [[point, *(cell(values[point, n], math.nan) for n in counts)] for point in points]
-        heading = [f"{name}; cameras:", *counts]
-        blocks.append(markdown(heading, _quoted(lines), numeric_from=1))
+    for column, name, factor in kpis:
+        reader = read(column, factor)
+        values = {(row["operating_point"], row[axis]): reader(row) for row in rows}
+        lines = [[f"`{p}`", *(cell(values[p, n], math.nan) for n in levels)] for p in points]
+        heading = [f"{name}; {unit}:", *levels]
+        blocks.append(markdown(heading, lines, numeric_from=1))
     return "\n\n".join(blocks)
 
 
-def _quoted(lines: Sequence[Sequence[str]]) -> list[list[str]]:
-    return [[f"`{line[0]}`", *line[1:]] for line in lines]
+def student_equal() -> str:
+    """Each codec against the student of the fewest bytes that scores at least as much."""
+    rates = {row["operating_point"]: row for row in published(STREETS, "rates_miou/rates.csv")}
+    heading = [
+        *("codec", "mean IoU, %", "byte", "student", "mean IoU, %", "byte"),
+        *(f"p95 at {count} cameras, ms" for count in _EQUAL_COUNTS),
+        *(f"p50 at {blocks} resource blocks, ms" for blocks in _EQUAL_WIDTHS),
+    ]
+    load = _by_point("load_points.csv", "devices.cameras.count", "latency_p95_s")
+    width = _by_point("rate_points.csv", "cell.resource_blocks", "latency_p50_s")
+    lines = []
+    for codec in dict.fromkeys(name for name, _ in width if name.startswith(_CODECS)):
+        student = _as_good(rates, codec)
+        both = [(load[codec, n], load[student, n]) for n in _EQUAL_COUNTS]
+        both += [(width[codec, n], width[student, n]) for n in _EQUAL_WIDTHS]
+        told = [_told(rates[name]) for name in (codec, student)]
+        lines.append([*told[0], *told[1], *(_against(a, b) for a, b in both)])
+    return markdown(heading, lines, numeric_from=6)
+
+
+def _by_point(file: str, axis: str, column: str) -> dict[tuple[str, str], Value]:
+    reader = read(column)
+    return {(row["operating_point"], row[axis]): reader(row) for row in published(STREETS, file)}
+
+
+def _as_good(rates: Mapping[str, Mapping[str, str]], codec: str) -> str:
+    """The student of the fewest bytes whose score is not below the codec's."""
+    least = float(rates[codec]["dataset_miou"])
+    good = [
+        (float(row["payload_bits"]), name)
+        for name, row in rates.items()
+        if name.startswith("student") and float(row["dataset_miou"]) >= least
+    ]
+    return min(good)[1]
+
+
+def _told(row: Mapping[str, str]) -> list[str]:
+    score = 100 * float(row["dataset_miou"])
+    return [f"`{row['operating_point']}`", f"{score:.1f}", f"{float(row['payload_bits']) / 8:,.0f}"]
+
+
+def _against(codec: Value, student: Value) -> str:
+    """Codec → student; bold the lower one where the intervals lie apart."""
+    texts = [
+        f"{one.mean:,.0f}" if one.mean >= 100 else f"{one.mean:.1f}" for one in (codec, student)
+    ]
+    if not codec.overlaps(student):
+        lower = int(student.mean < codec.mean)
+        texts[lower] = f"**{texts[lower]}**"
+    return " → ".join(texts)
 
 
 BLOCKS = {
     made.__name__: made
-    for made in (student_ceiling, student_rates, photo_rates, student_deltas, student_cell)
+    for made in (
+        student_ceiling,
+        student_rates,
+        photo_rates,
+        student_deltas,
+        student_cell,
+        student_width,
+        student_equal,
+    )
 }
