@@ -299,10 +299,10 @@ def _source(step: OfScenario, subject: str, plan: _Plan, path: str) -> str:
             return reference(kind, found)
         scenario = load(found, overrides=_overrides(step.set))
     except SimsplitError as error:
-        if not plan.made.makes(error):
-            for one in error.mistakes if isinstance(error, Mistakes) else (error,):
+        if left := plan.made.unmade(error):
+            for one in left:
                 one.path = ": ".join(part for part in (place, one.path) if part)
-            raise
+            raise (Mistakes(left) if len(left) > 1 else left[0]) from None
         if plan.is_short:
             raise _LeftOut(f"{error.value} {_ELSEWHERE}") from None
         return reference(kind, found)

@@ -58,10 +58,10 @@ class Made:
         """Whether a card will be written into this folder, or one below it."""
         return any(made.is_relative_to(folder.resolve()) for made in self.folders)
 
-    def makes(self, error: SimsplitError) -> bool:
-        """Whether all that an error says is missing is what these trainings write."""
+    def unmade(self, error: SimsplitError) -> list[SimsplitError]:
+        """What of an error is left once these trainings have written what they write."""
         each = error.mistakes if isinstance(error, Mistakes) else (error,)
-        return all(self._makes(one) for one in each)
+        return [one for one in each if not self._makes(one)]
 
     def _makes(self, error: SimsplitError) -> bool:
         """Weights are named by their file, codes by their folder; both as the user wrote them."""

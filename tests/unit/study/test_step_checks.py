@@ -218,6 +218,21 @@ def test_a_scenario_may_name_what_a_step_before_trains() -> None:
 # --- folds ------------------------------------------------------------------------------------
 
 
+def test_of_several_mistakes_only_those_are_told_that_no_training_mends() -> None:
+    recipe("a")
+    network = {"name": "n", "source": "resnet18", "weights": "models/a/weights.safetensors"}
+    content = yaml.safe_load((scenarios_dir() / "digits_smoke.yaml").read_text())
+    content |= {"model": None, "networks": [network | {"answer": "label"}]}
+    content["operating_points"] = [{"name": "p", "scheme": "local", "network": "n"}]
+    content["devices"] = [RATES["set"]["devices"][0] | {"operating_point": "p"}]
+    content["task"] = {"dataset": {"kind": "image_folder", "path": "nowhere"}}
+    Path("own.yaml").write_text(yaml.safe_dump(content))
+    run = {"run": "own.yaml", "out": "x"}
+    assert "no such weights" in str(mistake(run)) and "task.dataset" in str(mistake(run))
+    error = mistake({"train": "a"}, run)
+    assert error.path.startswith("steps[1].run: task.dataset") and "weights" not in str(error)
+
+
 @pytest.mark.parametrize(
     ("step", "path", "value", "choices"),
     [
