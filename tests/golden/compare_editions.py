@@ -37,6 +37,7 @@ DURATION_S = {
     "digits_smoke": 4.0,
     "early_exit": 4.0,
     "edge_cloud": 2.5,
+    "entropic_student": 1.0,
     "factory_edge": 1.0,
     "iot_narrowband": 120.0,
     "mtl_split": 2.0,
