@@ -186,6 +186,9 @@ def rates(
     min_overlap: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the anchor's range needed.")
     ] = 0.5,
+    headers: Annotated[
+        str, typer.Option("--headers", help="Of payloads: counted or left-out.")
+    ] = "counted",
     set_: SetOption = None,
     style: Annotated[
         str, typer.Option(help="ieee_column, ieee_page, thesis or slide.")
@@ -208,6 +211,7 @@ def rates(
         reference=reference,
         method=method,
         min_overlap=min_overlap,
+        headers=headers,
         overrides=set_ or (),
     )
     files = [] if out is None else write_rates(result, out, style)

@@ -21,6 +21,7 @@ from simsplit.figures.style import (
 )
 from simsplit.figures.style import style_named as style_named
 from simsplit.files import write_whole
+from simsplit.results.coded_rates import LEFT_OUT
 from simsplit.results.labels import label
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def draw(points: DataFrame, metric: str, style: str = "ieee_column") -> Drawing:
     """The score over the mean payload in kB, a curve per code, with 95 % intervals over pictures.
 
     What sends nothing (an answer on the device) is a horizontal line. Other training seeds of a
-    code are small markers beside the point.
+    code are small markers beside the point. The axis says so where headers are left out.
 
     Args:
         points: As `simsplit.results.coded_rates.Rates.points` has them.
@@ -53,11 +54,16 @@ def draw(points: DataFrame, metric: str, style: str = "ieee_column") -> Drawing:
             _curve(ax, points[points["curve"] == name], metric, name, index)
         ax.set_xscale("log")
         plain_log_ticks(ax)
-        ax.set_xlabel("payload [kB]")
+        ax.set_xlabel(_payload_label(points))
         ax.set_ylabel(label(metric))
         grid(ax, "both")
         legend_above(ax)
     return Drawing(figure, points)
+
+
+def _payload_label(points: DataFrame) -> str:
+    is_shorter = "headers" in points and (points["headers"] == LEFT_OUT).any()
+    return "payload without headers [kB]" if is_shorter else "payload [kB]"
 
 
 def _curve(ax: Axes, rows: DataFrame, metric: str, name: str, index: int) -> None:

@@ -6,13 +6,16 @@ Points in the order of their rates are a curve, and curves are compared by Bjøn
 bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13): the pictures
 are drawn anew with replacement, the same ones for all points, and everything is computed again.
 How far another training seed would have, is told by the seeds' own points.
+
+A payload holds headers, which small pictures are mostly made of: with ``left-out`` every payload is
+shorter by its own (`simsplit.codecs.headers`), in points, curves and deltas alike.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 RESAMPLES = 1000
 RESAMPLES_OF_POOLED = 100  # pooled scores are computed one by one
 METHOD = "pchip"  # of the deltas: monotone, and two points are enough
+COUNTED, LEFT_OUT = HEADERS = ("counted", "left-out")  # what becomes of headers
 _NEEDED = 0.95  # of the resamples must have a delta, or it has no interval
 _OF_NOTHING = 4.0  # difference that never showed: 0 ± this / n (Zou and Donner 2008)
 
@@ -49,6 +53,7 @@ class SeedPoint:
     seed: int
     payload_bits: float
     score: float
+    header_bits: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ class Rung:
         pooled: Of a pooled score: that of the pictures with these numbers.
         device_macs, edge_macs: Multiply-accumulates per picture on either side.
         seeds: Further training seeds.
+        header_bits: ``(N,)`` of ``bits`` those of headers; None: none.
     """
 
     curve: str
@@ -73,6 +79,7 @@ class Rung:
     device_macs: float = math.nan
     edge_macs: float = math.nan
     seeds: tuple[SeedPoint, ...] = ()
+    header_bits: Array | None = None
 
     def scores(self, resamples: Indices) -> Array:
         """The score over each row of ``(R, N)`` numbers of pictures, ``(R,)``."""
@@ -105,6 +112,7 @@ class Question:
         method: Of the deltas, see `simsplit.results.bd.METHODS`.
         min_overlap: Share of the anchor's range of the score that both curves must reach.
         seed: Of the resampled pictures.
+        headers: ``counted``, or ``left-out`` of every payload.
     """
 
     metric: str
@@ -114,15 +122,21 @@ class Question:
     method: str = METHOD
     min_overlap: float = MIN_OVERLAP
     seed: int = 1
+    headers: str = COUNTED
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Tables of a comparison: a row per operating point and seed, and one per pair of curves."""
+    """Tables of a comparison: a row per operating point and seed, and one per pair of curves.
+
+    ``payload_bits`` are those of whole payloads, or where ``headers`` are ``left-out`` what is left
+    of them; ``header_bits`` are those of the headers either way.
+    """
 
     metric: str
     points: list[dict[str, Any]]
     deltas: list[dict[str, Any]]
+    headers: str = COUNTED
 
 
 def compare_rates(rungs: Sequence[Rung], question: Question) -> Rates:
@@ -131,6 +145,9 @@ def compare_rates(rungs: Sequence[Rung], question: Question) -> Rates:
     Raises:
         ScenarioError: An anchor is no curve, the reference no operating point, or the method none.
     """
+    check_headers(question.headers)
+    if question.headers == LEFT_OUT:
+        rungs = [_without_headers(rung) for rung in rungs]
     curves = _curves(rungs)
     for anchor in question.anchors:
         if anchor not in curves:
@@ -142,7 +159,20 @@ def compare_rates(rungs: Sequence[Rung], question: Question) -> Rates:
     sent = {name: _sent(of) for name, of in curves.items()}
     pairs = [(a, t) for a in question.anchors for t in curves if t != a and sent[t] and sent[a]]
     deltas = [_delta(a, t, sent, question, resamples) for a, t in pairs]
-    return Rates(question.metric, points, deltas)
+    return Rates(question.metric, points, deltas, question.headers)
+
+
+def check_headers(headers: str) -> None:
+    """Raises ScenarioError for what headers cannot be."""
+    if headers not in HEADERS:
+        message = "headers are counted or left out"
+        raise ScenarioError(message, path="headers", value=headers, choices=HEADERS)
+
+
+def _without_headers(rung: Rung) -> Rung:
+    seeds = tuple(replace(s, payload_bits=s.payload_bits - s.header_bits) for s in rung.seeds)
+    headers = 0.0 if rung.header_bits is None else rung.header_bits
+    return replace(rung, bits=rung.bits - headers, seeds=seeds)
 
 
 def _curves(rungs: Sequence[Rung]) -> dict[str, list[Rung]]:
@@ -191,6 +221,8 @@ def _point_rows(
         "seed": "",
         "payload_bits": float(rung.bits.mean()),
         **_bit_ends(rung),
+        "header_bits": 0.0 if rung.header_bits is None else float(rung.header_bits.mean()),
+        "headers": question.headers,
         question.metric: rung.score,
         f"{question.metric}_low": low,
         f"{question.metric}_high": high,
@@ -203,8 +235,15 @@ def _point_rows(
         row |= zip(names, paired_difference(rung, reference, resamples), strict=True)
     yield row
     for other in rung.seeds:
-        numbers = {"payload_bits": other.payload_bits, question.metric: other.score}
-        yield {"curve": rung.curve, "operating_point": rung.name, "seed": other.seed, **numbers}
+        yield {
+            "curve": rung.curve,
+            "operating_point": rung.name,
+            "seed": other.seed,
+            "payload_bits": other.payload_bits,
+            "header_bits": other.header_bits,
+            "headers": question.headers,
+            question.metric: other.score,
+        }
 
 
 def _bit_ends(rung: Rung) -> dict[str, float]:

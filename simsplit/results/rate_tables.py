@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from simsplit.results.coded_rates import COUNTED
 from simsplit.results.labels import label
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ def points_table(rates: Rates) -> Table:
         "less reference": any("difference" in row for row in rates.points),
     }
     extra = [name for name, is_there in optional.items() if is_there]
-    header = ["curve", "point", "byte", label(rates.metric), "device, edge [MMAC]", *extra]
+    is_whole = rates.headers == COUNTED
+    byte = ("byte", "of headers") if is_whole else ("byte without headers", "headers")
+    header = ["curve", "point", *byte, label(rates.metric), "device, edge [MMAC]", *extra]
     return header, [_point_cells(row, rates.metric, extra) for row in rates.points]
 
 
@@ -35,6 +38,7 @@ def _point_cells(row: Mapping[str, Any], metric: str, extra: Sequence[str]) -> l
         row["curve"],
         row["operating_point"],
         f"{row['payload_bits'] / 8:,.0f}",
+        f"{row['header_bits'] / 8:,.0f}",
         _with_arms(row, metric),
         "-" if any(map(math.isnan, work)) else f"{work[0]:.3g}, {work[1]:.3g}",
         *(cells[name] for name in extra),

@@ -209,6 +209,7 @@ class RatesStep(_OfScenario):
     reference: Text | None = None
     method: Literal["cubic", "pchip", "akima"] | None = None
     min_overlap: Fraction | None = None
+    headers: Literal["counted", "left-out"] | None = None
     style: Style | None = None
 
 

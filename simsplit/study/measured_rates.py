@@ -10,14 +10,23 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simsplit.codecs.headers import header_bytes
 from simsplit.errors import ArtefactError, ScenarioError
-from simsplit.messages import Delivery, Outcome, Scheme, ScoreRequest
+from simsplit.messages import Delivery, Outcome, Prepared, Scheme, ScoreRequest
 from simsplit.results.bd import METHODS
-from simsplit.results.coded_rates import Question, Rates, Rung, SeedPoint, compare_rates
+from simsplit.results.coded_rates import (
+    COUNTED,
+    Question,
+    Rates,
+    Rung,
+    SeedPoint,
+    check_headers,
+    compare_rates,
+)
 from simsplit.results.metric_kinds import Better
 from simsplit.results.metrics import metric as about_metric
 from simsplit.results.pooled import pooled_names, resampled_score
@@ -27,6 +36,8 @@ from simsplit.scenario.permission import takes_permission
 from simsplit.study.run import Source, open_scenario_pipeline, resolve
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from simsplit.pipeline.pipeline import Pipeline
     from simsplit.scenario.scenario import Scenario
 
@@ -43,6 +54,7 @@ def rates(
     reference: str | None = None,
     method: str = "pchip",
     min_overlap: float = 0.5,
+    headers: str = COUNTED,
     overrides: Sequence[str] = (),
     allow_code: bool = False,
 ) -> Rates:
@@ -57,6 +69,7 @@ def rates(
         reference: An operating point whose scores are taken off the others', picture by picture.
         method: Of the deltas: cubic, pchip or akima.
         min_overlap: Share of the anchor's range of the score that both must reach.
+        headers: ``counted``; or ``left-out`` of every payload, see `simsplit.codecs.headers`.
         overrides: ``path=value``, as for a run.
         allow_code: Modules of a user's own may be imported (`simsplit.scenario.permission`).
 
@@ -70,6 +83,7 @@ def rates(
     """
     if method not in METHODS:
         raise ScenarioError("no such BD method", path="method", value=method, choices=METHODS)
+    check_headers(headers)
     scenario = resolve(source, overrides, {})
     chosen = points_of_curves(scenario, curves, anchors, reference)
     measured = _Measured(scenario, metric)
@@ -84,6 +98,7 @@ def rates(
         method=method,
         min_overlap=min_overlap,
         seed=scenario.seed,
+        headers=headers,
     )
     return compare_rates(rungs, question)
 
@@ -176,6 +191,7 @@ class _Measured:
             device_macs=work.device_macs,
             edge_macs=work.edge_macs,
             seeds=_further_seeds(point, plain),
+            header_bits=_header_bits(self.pipeline.chains[name], self.prepared[name]),
         )
 
     def _metric_of(self, outcome: Outcome) -> str:
@@ -204,6 +220,19 @@ def _intact(point: OperatingPoint, samples: int) -> list[ScoreRequest]:
     return [ScoreRequest(point.name, i, Delivery(i, True, is_local)) for i in range(samples)]
 
 
+def _header_bits(chain: Any, prepared: Prepared) -> NDArray[np.float64]:
+    """Of every payload ``(N,)``, 0 where nothing is sent; nothing is coded for it.
+
+    A code has as many in each, or does not tell (a user's own) and counts none.
+    """
+    bits = np.zeros(len(prepared.payload_bits))
+    if code := getattr(chain, "code", None):
+        bits += 8 * (code.header_bytes or 0)
+    elif prepared.payloads:
+        bits += [8 * header_bytes(payload, chain.codec) for payload in prepared.payloads]
+    return bits
+
+
 def _further_seeds(point: OperatingPoint, metric: str) -> tuple[SeedPoint, ...]:
     """The point's code of other training seeds, from the cards in its ``seed<n>`` folders.
 
@@ -218,7 +247,8 @@ def _further_seeds(point: OperatingPoint, metric: str) -> tuple[SeedPoint, ...]:
             card = json.loads(file.read_text(encoding="utf-8"))
             bits, scores = card["payload_bits"]["mean"], card["scores"]["coded"]
             if metric in scores:
-                seeds.append(SeedPoint(card["seed"], float(bits), float(scores[metric]["mean"])))
+                score, headers = float(scores[metric]["mean"]), 8.0 * card.get("header_bytes", 0)
+                seeds.append(SeedPoint(card["seed"], float(bits), score, headers))
         except (ValueError, KeyError, TypeError) as error:
             raise ArtefactError(f"damaged card: {error!r}", path=str(file)) from None
     return tuple(seeds)
