@@ -245,13 +245,21 @@ def _further_seeds(point: OperatingPoint, metric: str) -> tuple[SeedPoint, ...]:
     for file in sorted(code_folder(point.code).glob(f"seed*/{CARD}")):
         try:
             card = json.loads(file.read_text(encoding="utf-8"))
-            bits, scores = card["payload_bits"]["mean"], card["scores"]["coded"]
-            if metric in scores:
-                score, headers = float(scores[metric]["mean"]), 8.0 * card.get("header_bytes", 0)
+            bits, score = card["payload_bits"]["mean"], _of_card(card, metric)
+            if score is not None:
+                headers = 8.0 * card.get("header_bytes", 0)
                 seeds.append(SeedPoint(card["seed"], float(bits), score, headers))
         except (ValueError, KeyError, TypeError) as error:
             raise ArtefactError(f"damaged card: {error!r}", path=str(file)) from None
     return tuple(seeds)
+
+
+def _of_card(card: Mapping[str, Any], metric: str) -> float | None:
+    """A mean over the card's pictures, or a score of all of them together; None: it has none."""
+    found = card["scores"]["coded"].get(metric) or card.get("pooled", {}).get("coded", {}).get(
+        metric
+    )
+    return None if found is None else float(found["mean"] if "mean" in found else found["value"])
 
 
 def curve_options(texts: Sequence[str]) -> dict[str, list[str]]:

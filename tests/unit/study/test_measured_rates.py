@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from simsplit.cli.terminal import app
 from simsplit.errors import ScenarioError
 from simsplit.results.coded_rates import Question, Rung, SeedPoint, compare_rates
 from simsplit.results.rate_tables import deltas_table
+from simsplit.study import measured_rates
 from simsplit.study.measured_rates import curve_options, rates
 
 PLAIN = [
@@ -142,6 +144,22 @@ def test_further_seeds_are_rows_of_their_own() -> None:
     rows = compare_rates([rung], Question("score_accuracy")).points
     assert [row["seed"] for row in rows] == ["", 2]
     assert (rows[1]["payload_bits"], rows[1]["score_accuracy"]) == (9.0, 0.4)
+
+
+def test_further_seeds_have_scores_of_single_pictures_and_of_all_together(tmp_path: Path) -> None:
+    card = {
+        "seed": 2,
+        "header_bytes": 2,
+        "payload_bits": {"mean": 800.0},
+        "scores": {"coded": {"miou": {"mean": 0.7}}},
+        "pooled": {"coded": {"map50": {"value": 0.6, "half_width_95": 0.1}}},
+    }
+    (tmp_path / "seed2").mkdir()
+    (tmp_path / "seed2" / "card.json").write_text(json.dumps(card))
+    point = SimpleNamespace(code=str(tmp_path))
+    for metric, score in (("miou", 0.7), ("map50", 0.6)):
+        assert measured_rates._further_seeds(point, metric) == (SeedPoint(2, 800.0, score, 16.0),)
+    assert measured_rates._further_seeds(point, "accuracy") == ()
 
 
 def test_points_of_a_scenario_are_what_the_pipeline_gives() -> None:
