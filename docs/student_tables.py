@@ -5,10 +5,19 @@ Listed among the other blocks by `readme_tables.blocks`; each function gives a b
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 
-from table_parts import Value, cell, markdown, published, published_json, read
+from table_parts import (
+    Value,
+    cell,
+    markdown,
+    project_root,
+    published,
+    published_json,
+    read,
+)
 
 STREETS, PHOTOS = "entropic_student", "entropic_photos"
 _SCORES = {
@@ -62,6 +71,26 @@ def _loss(row: Mapping[str, object]) -> list[str]:
     ]
 
 
+def student_bytes() -> str:
+    """Real bytes beside what the learned prior says of the same latents."""
+    names = [
+        path.parent.name
+        for pattern in ("streets_student_b*", "clothing_student_b*")
+        for path in sorted((project_root() / "models").glob(f"{pattern}/card.json"))
+    ]
+    heading = ["code", "byte", "of it header", "-Σ log2 p, byte", "byte less header over it"]
+    return markdown(heading, [_coded(name) for name in names], numeric_from=1)
+
+
+def _coded(name: str) -> list[str]:
+    text = (project_root() / "models" / name / "card.json").read_text(encoding="utf-8")
+    card = json.loads(text)
+    payload, header = card["payload_bytes"]["mean"], card["header_bytes"]
+    information = card["information_bits"]["mean"] / 8
+    ratio = (payload - header) / information
+    return [f"`{name}`", f"{payload:,.1f}", str(header), f"{information:,.1f}", f"{ratio:.4f}"]
+
+
 def student_rates() -> str:
     """Bytes and scores of every operating point on the streets."""
     return _rates(STREETS, {"rates_miou": "dataset_miou", "rates_map": "map50"})
@@ -75,7 +104,7 @@ def photo_rates() -> str:
 def _rates(study: str, metrics: Mapping[str, str]) -> str:
     tables = [published(study, f"{folder}/rates.csv") for folder in metrics]
     names = [_SCORES[metric][0] for metric in metrics.values()]
-    heading = ["curve", "operating point", "byte", *names, "device, edge [MMAC]"]
+    heading = ["curve", "operating point", "byte", "of it header", *names, "device, edge [MMAC]"]
     lines = []
     for rows in zip(*tables, strict=True):
         row = rows[0]
@@ -83,7 +112,8 @@ def _rates(study: str, metrics: Mapping[str, str]) -> str:
         point = f"`{row['operating_point']}`" + (f", seed {row['seed']}" if row["seed"] else "")
         scores = [_score(r, metric) for r, metric in zip(rows, metrics.values(), strict=True)]
         macs = "—" if any(map(math.isnan, work)) else ", ".join(f"{w:.1f}" for w in work)
-        lines.append([row["curve"], point, f"{float(row['payload_bits']) / 8:,.0f}", *scores, macs])
+        sizes = [f"{float(row[key]) / 8:,.0f}" for key in ("payload_bits", "header_bits")]
+        lines.append([row["curve"], point, *sizes, *scores, macs])
     return markdown(heading, lines, numeric_from=2)
 
 
@@ -100,8 +130,10 @@ def student_deltas() -> str:
     """Bjøntegaard's rates of the student against every other curve, on both data sets."""
     found = [
         *_deltas(STREETS, "rates_miou", "streets"),
+        *_deltas(STREETS, "rates_bare", "streets, without headers"),
         *_deltas(STREETS, "rates_map", "streets"),
         *_deltas(PHOTOS, "rates", "photos"),
+        *_deltas(PHOTOS, "rates_bare", "photos, without headers"),
     ]
     heading = [
         *("pictures", "score", "student against", "rate at equal score, %"),
@@ -222,6 +254,7 @@ BLOCKS = {
     made.__name__: made
     for made in (
         student_ceiling,
+        student_bytes,
         student_rates,
         photo_rates,
         student_deltas,

@@ -15,6 +15,8 @@ from simsplit.results.arms import arms_text
 
 Rows = list[dict[str, str]]
 
+_OWN_DATA = {"entropic_photos": "scenarios/own_data/entropic_photos_study.yaml"}
+
 
 def project_root() -> Path:
     """The checkout."""
@@ -49,6 +51,7 @@ def published_file(folder: str, name: str) -> Path:
     file = project_root() / "results" / "published" / folder / name
     if not file.is_file():
         study = folder.partition("_" if folder.startswith("neurosurgeon") else "/")[0]
+        study = _OWN_DATA.get(study, study)
         raise ArtefactError(f"not there yet; run `simsplit reproduce {study}`", path=str(file))
     return file
 

@@ -57,7 +57,12 @@ def test_losses_in_points_and_in_pixels(folder: Path) -> None:
 def rate(point: str, score: float, payload_bytes: float) -> dict[str, Any]:
     """A row of ``rates.csv``, of one curve."""
     row: dict[str, Any] = {"curve": "c", "operating_point": point, "seed": ""}
-    row |= {"payload_bits": 8 * payload_bytes, "device_macs": 1e6, "edge_macs": 2.5e6}
+    row |= {
+        "payload_bits": 8 * payload_bytes,
+        "header_bits": 16,
+        "device_macs": 1e6,
+        "edge_macs": 2.5e6,
+    }
     for metric in ("dataset_miou", "map50"):
         row |= {metric: score, f"{metric}_low": score - 0.01, f"{metric}_high": score + 0.02}
     return row
@@ -68,8 +73,16 @@ def test_rates_with_their_intervals_and_seeds(folder: Path) -> None:
     for name in ("rates_miou", "rates_map"):
         write(folder / "entropic_student" / name / "rates.csv", [rate("p", 0.75, 1000), seed])
     first, second = lines_of(tables.student_rates())
-    assert first == ["c", "`p`", "1,000", "75.0 (74.0 … 77.0)", "75.0 (74.0 … 77.0)", "1.0, 2.5"]
-    assert second == ["c", "`p`, seed 2", "100", "70.0 (69.0 … 72.0)", "70.0", "—"]
+    assert first == [
+        "c",
+        "`p`",
+        "1,000",
+        "2",
+        "75.0 (74.0 … 77.0)",
+        "75.0 (74.0 … 77.0)",
+        "1.0, 2.5",
+    ]
+    assert second == ["c", "`p`, seed 2", "100", "2", "70.0 (69.0 … 72.0)", "70.0", "—"]
 
 
 def swept(point: str, axis: str, level: str, mean: float, half: float = 0.001) -> dict[str, Any]:
@@ -123,16 +136,18 @@ def delta(test: str, rate_percent: str, reason: str = "") -> dict[str, Any]:
 def test_deltas_of_the_student_alone_and_why_there_is_none(folder: Path) -> None:
     for study, name, metric in (
         ("entropic_student", "rates_miou", "dataset_miou"),
+        ("entropic_student", "rates_bare", "dataset_miou"),
         ("entropic_student", "rates_map", "map50"),
         ("entropic_photos", "rates", "score_accuracy"),
+        ("entropic_photos", "rates_bare", "score_accuracy"),
     ):
         rows = [delta("student", "-72.4"), delta("WebP", "-3"), delta("student", "", "too short")]
         rows = [row | {"metric": metric} for row in rows]
         write(folder / study / name / "deltas.csv", rows)
     lines = lines_of(tables.student_deltas())
-    assert len(lines) == 6
+    assert len(lines) == 10
     assert lines[0] == [
         *("streets", "mean IoU, %", "JPEG", "-72 (-72 … —)", "+3.0 (+3.0 … —)"),
         *("70.0 … 75.0", "60 %, 100 %"),
     ]
-    assert lines[1][3] == "none: too short" and lines[4][0] == "photos"
+    assert lines[1][3] == "none: too short" and lines[6][0] == "photos"
