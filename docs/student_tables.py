@@ -112,7 +112,7 @@ def _rates(study: str, metrics: Mapping[str, str]) -> str:
         point = f"`{row['operating_point']}`" + (f", seed {row['seed']}" if row["seed"] else "")
         scores = [_score(r, metric) for r, metric in zip(rows, metrics.values(), strict=True)]
         macs = "—" if any(map(math.isnan, work)) else ", ".join(f"{w:.1f}" for w in work)
-        sizes = [f"{float(row[key]) / 8:,.0f}" for key in ("payload_bits", "header_bits")]
+        sizes = [f"{float(row[key]) / 8:,.0f}" for key in ("payload_bits", "payload_header_bits")]
         lines.append([row["curve"], point, *sizes, *scores, macs])
     return markdown(heading, lines, numeric_from=2)
 

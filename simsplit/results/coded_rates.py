@@ -53,7 +53,7 @@ class SeedPoint:
     seed: int
     payload_bits: float
     score: float
-    header_bits: float = 0.0
+    payload_header_bits: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Rung:
         pooled: Of a pooled score: that of the pictures with these numbers.
         device_macs, edge_macs: Multiply-accumulates per picture on either side.
         seeds: Further training seeds.
-        header_bits: ``(N,)`` of ``bits`` those of headers; None: none.
+        payload_header_bits: ``(N,)`` of ``bits`` those of headers; None: none.
     """
 
     curve: str
@@ -79,7 +79,7 @@ class Rung:
     device_macs: float = math.nan
     edge_macs: float = math.nan
     seeds: tuple[SeedPoint, ...] = ()
-    header_bits: Array | None = None
+    payload_header_bits: Array | None = None
 
     def scores(self, resamples: Indices) -> Array:
         """The score over each row of ``(R, N)`` numbers of pictures, ``(R,)``."""
@@ -130,7 +130,7 @@ class Rates:
     """Tables of a comparison: a row per operating point and seed, and one per pair of curves.
 
     ``payload_bits`` are those of whole payloads, or where ``headers`` are ``left-out`` what is left
-    of them; ``header_bits`` are those of the headers either way.
+    of them; ``payload_header_bits`` are those of the headers either way.
     """
 
     metric: str
@@ -170,8 +170,10 @@ def check_headers(headers: str) -> None:
 
 
 def _without_headers(rung: Rung) -> Rung:
-    seeds = tuple(replace(s, payload_bits=s.payload_bits - s.header_bits) for s in rung.seeds)
-    headers = 0.0 if rung.header_bits is None else rung.header_bits
+    seeds = tuple(
+        replace(s, payload_bits=s.payload_bits - s.payload_header_bits) for s in rung.seeds
+    )
+    headers = 0.0 if rung.payload_header_bits is None else rung.payload_header_bits
     return replace(rung, bits=rung.bits - headers, seeds=seeds)
 
 
@@ -221,7 +223,9 @@ def _point_rows(
         "seed": "",
         "payload_bits": float(rung.bits.mean()),
         **_bit_ends(rung),
-        "header_bits": 0.0 if rung.header_bits is None else float(rung.header_bits.mean()),
+        "payload_header_bits": 0.0
+        if rung.payload_header_bits is None
+        else float(rung.payload_header_bits.mean()),
         "headers": question.headers,
         question.metric: rung.score,
         f"{question.metric}_low": low,
@@ -240,7 +244,7 @@ def _point_rows(
             "operating_point": rung.name,
             "seed": other.seed,
             "payload_bits": other.payload_bits,
-            "header_bits": other.header_bits,
+            "payload_header_bits": other.payload_header_bits,
             "headers": question.headers,
             question.metric: other.score,
         }

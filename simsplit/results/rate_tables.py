@@ -38,7 +38,7 @@ def _point_cells(row: Mapping[str, Any], metric: str, extra: Sequence[str]) -> l
         row["curve"],
         row["operating_point"],
         f"{row['payload_bits'] / 8:,.0f}",
-        f"{row['header_bits'] / 8:,.0f}",
+        f"{row['payload_header_bits'] / 8:,.0f}",
         _with_arms(row, metric),
         "-" if any(map(math.isnan, work)) else f"{work[0]:.3g}, {work[1]:.3g}",
         *(cells[name] for name in extra),

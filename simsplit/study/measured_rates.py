@@ -191,7 +191,9 @@ class _Measured:
             device_macs=work.device_macs,
             edge_macs=work.edge_macs,
             seeds=_further_seeds(point, plain),
-            header_bits=_header_bits(self.pipeline.chains[name], self.prepared[name]),
+            payload_header_bits=_payload_header_bits(
+                self.pipeline.chains[name], self.prepared[name]
+            ),
         )
 
     def _metric_of(self, outcome: Outcome) -> str:
@@ -220,7 +222,7 @@ def _intact(point: OperatingPoint, samples: int) -> list[ScoreRequest]:
     return [ScoreRequest(point.name, i, Delivery(i, True, is_local)) for i in range(samples)]
 
 
-def _header_bits(chain: Any, prepared: Prepared) -> NDArray[np.float64]:
+def _payload_header_bits(chain: Any, prepared: Prepared) -> NDArray[np.float64]:
     """Of every payload ``(N,)``, 0 where nothing is sent; nothing is coded for it.
 
     A code has as many in each, or does not tell (a user's own) and counts none.

@@ -59,7 +59,7 @@ def rate(point: str, score: float, payload_bytes: float) -> dict[str, Any]:
     row: dict[str, Any] = {"curve": "c", "operating_point": point, "seed": ""}
     row |= {
         "payload_bits": 8 * payload_bytes,
-        "header_bits": 16,
+        "payload_header_bits": 16,
         "device_macs": 1e6,
         "edge_macs": 2.5e6,
     }

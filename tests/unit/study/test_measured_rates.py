@@ -6,18 +6,23 @@ import json
 import math
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from simsplit.cli.terminal import app
-from simsplit.errors import ScenarioError
-from simsplit.results.coded_rates import Question, Rung, SeedPoint, compare_rates
-from simsplit.results.rate_tables import deltas_table
+from simsplit.codecs.picture import ImageCodec
+from simsplit.errors import ArtefactError, ScenarioError
+from simsplit.figures.coded_rates import draw
+from simsplit.messages import Prepared
+from simsplit.results.coded_rates import Question, Rates, Rung, SeedPoint, compare_rates
+from simsplit.results.rate_tables import deltas_table, points_table
 from simsplit.study import measured_rates
-from simsplit.study.measured_rates import curve_options, rates
+from simsplit.study.measured_rates import _further_seeds, _payload_header_bits, curve_options, rates
 
 PLAIN = [
     "operating_points=[{name: local, scheme: local}, {name: png, scheme: raw, codec: {kind: png}},"
@@ -185,6 +190,7 @@ def test_points_of_a_scenario_are_what_the_pipeline_gives() -> None:
         ({"anchors": ["webp"]}, ("anchor", "webp", "png")),
         ({"reference": "teacher"}, ("reference", "teacher", "local")),
         ({"method": "spline", "anchors": ["png"]}, ("method", "spline", "akima")),
+        ({"headers": "left_out"}, ("headers", "left_out", "counted, left-out")),
     ],
 )
 def test_mistakes_name_place_value_and_choices(more: dict[str, object], words: list[str]) -> None:
@@ -246,3 +252,120 @@ def test_the_command_writes_figure_and_tables(tmp_path: Path) -> None:
     assert list(table["curve"]) == ["jpeg"] * 3 + ["png", "device"]
     as_json = CliRunner().invoke(app, [*words, "--json"])
     assert [row["curve"] for row in json.loads(as_json.stdout)["points"]] == list(table["curve"])
+
+
+# --- headers ----------------------------------------------------------------------------------
+
+
+def _with_headers(headers: str, **question: Any) -> Rates:
+    """A codec of half the data and no header beside one of the header's 500 bit a picture."""
+    jpeg = [
+        Rung(r.curve, r.name, r.bits + 500.0, r.values, payload_header_bits=np.full(400, 500.0))
+        for r in _ladder("jpeg", 1.0)
+    ]
+    asked = Question("score_accuracy", anchors=("jpeg",), headers=headers, **question)
+    return compare_rates([*jpeg, *_ladder("coded", 0.5)], asked)
+
+
+def test_headers_are_left_out_of_points_and_deltas() -> None:
+    counted, left_out = _with_headers("counted"), _with_headers("left-out")
+    assert [row["payload_bits"] for row in counted.points[:4]] == [1500, 2500, 4500, 8500]
+    assert [row["payload_bits"] for row in left_out.points[:4]] == [1000, 2000, 4000, 8000]
+    for result in (counted, left_out):
+        assert [row["payload_header_bits"] for row in result.points] == [500] * 4 + [0] * 4
+        assert {row["headers"] for row in result.points} == {result.headers}
+    assert counted.deltas[0]["bd_rate_percent"] < -55
+    assert left_out.deltas[0]["bd_rate_percent"] == pytest.approx(-50.0, abs=1e-9)
+    assert left_out.deltas[0]["bd_rate_percent_high"] == pytest.approx(-50.0, abs=1e-9)
+
+
+def test_every_picture_loses_its_own_header() -> None:
+    bits, headers = np.array([100.0, 200.0]), np.array([40.0, 140.0])
+    rung = Rung("c", "p", bits, np.array([1.0, 0.0]), payload_header_bits=headers)
+    (row,) = compare_rates([rung], Question("score_accuracy", headers="left-out")).points
+    assert (row["payload_bits_low"], row["payload_bits"], row["payload_bits_high"]) == (60, 60, 60)
+    assert row["payload_header_bits"] == 90
+
+
+def test_other_seeds_lose_their_own_headers() -> None:
+    seeds = (SeedPoint(2, 9.0, 0.4, 2.0), SeedPoint(3, 9.0, 0.4))
+    rung = Rung("c", "p", np.array([8.0]), np.array([1.0]), seeds=seeds)
+    rows = compare_rates([rung], Question("score_accuracy", headers="left-out")).points
+    assert [row["payload_bits"] for row in rows] == [8, 7, 9]
+    assert [row["payload_header_bits"] for row in rows] == [0, 2, 0]
+
+
+def test_table_and_axis_say_that_headers_are_left_out() -> None:
+    counted, left_out = _with_headers("counted"), _with_headers("left-out")
+    header, (first, *_) = points_table(counted)
+    assert (header[2:4], first[2:4]) == (["byte", "of headers"], ["188", "62"])
+    header, (first, *_) = points_table(left_out)
+    assert (header[2:4], first[2:4]) == (["byte without headers", "headers"], ["125", "62"])
+    axes = ((counted, "payload [kB]", 0.1875), (left_out, "payload without headers [kB]", 0.125))
+    for result, text, first_kb in axes:
+        made = draw(pd.DataFrame(result.points), result.metric)
+        assert made.figure.axes[0].get_xlabel() == text
+        assert made.figure.axes[0].lines[0].get_xdata()[0] == first_kb
+        plt.close(made.figure)
+
+
+def test_headers_of_a_scenario_are_those_of_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked again, with headers left out, nothing is coded anew."""
+    monkeypatch.setenv("SIMSPLIT_CACHE", str(tmp_path))
+    counted = {row["operating_point"]: row for row in rates("digits_smoke", overrides=PLAIN).points}
+
+    def too_late(*_: object) -> None:
+        raise AssertionError("coded again")
+
+    monkeypatch.setattr(ImageCodec, "encode", too_late)
+    result = rates("digits_smoke", overrides=PLAIN, headers="left-out")
+    left_out = {row["operating_point"]: row for row in result.points}
+    assert (
+        counted["png"]["payload_header_bits"] == 8 * 57
+        and counted["local"]["payload_header_bits"] == 0
+    )
+    for name, row in counted.items():
+        rest = row["payload_bits"] - row["payload_header_bits"]
+        assert left_out[name]["payload_bits"] == pytest.approx(rest)
+        assert left_out[name]["payload_header_bits"] == row["payload_header_bits"]
+        assert left_out[name]["payload_bits"] < row["payload_bits"] or name == "local"
+
+
+@pytest.mark.parametrize(("own", "bits"), [(10, 80), (None, 0)])
+def test_a_code_tells_its_header_or_counts_none(own: int | None, bits: int) -> None:
+    none = np.zeros(2, np.int64)
+    prepared = Prepared(np.array([800, 1600]), none, none, (bytes(100), bytes(200)))
+    chain = SimpleNamespace(code=SimpleNamespace(header_bytes=own))
+    assert _payload_header_bits(chain, prepared).tolist() == [bits, bits]
+
+
+def test_cards_of_other_seeds_tell_their_headers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = {"payload_bits": {"mean": 96.5}, "scores": {"coded": {"accuracy": {"mean": 0.5}}}}
+    for seed, more in ((2, {"header_bytes": 2}), (3, {}), (4, {"header_bytes": "two"})):
+        (tmp_path / f"seed{seed}").mkdir()
+        text = json.dumps(card | {"seed": seed} | more)
+        (tmp_path / f"seed{seed}" / "card.json").write_text(text)
+    monkeypatch.setattr("simsplit.study.measured_rates.code_folder", lambda _: tmp_path)
+    point: Any = SimpleNamespace(code="mine")
+    with pytest.raises(ArtefactError, match="seed4"):
+        _further_seeds(point, "accuracy")
+    (tmp_path / "seed4" / "card.json").unlink()
+    found = _further_seeds(point, "accuracy")
+    assert found == (SeedPoint(2, 96.5, 0.5, 16.0), SeedPoint(3, 96.5, 0.5, 0.0))
+
+
+def test_the_command_leaves_headers_out_and_tells_the_choices(tmp_path: Path) -> None:
+    words = ["rates", "digits_smoke", "--curve", "png=png"]
+    words += [word for override in PLAIN for word in ("--set", override)]
+    done = CliRunner().invoke(app, [*words, "--headers", "left-out", "--out", str(tmp_path / "o")])
+    assert done.exit_code == 0, done.output
+    (row,) = pd.read_csv(tmp_path / "o" / "rates.csv").to_dict("records")
+    assert (row["headers"], row["payload_header_bits"]) == ("left-out", 456)
+    done = CliRunner().invoke(app, [*words, "--headers", "left-ou"])
+    text = " ".join(done.output.split())
+    assert done.exit_code == 2 and "Traceback" not in text
+    assert "(found: 'left-ou'). Did you mean 'left-out'? Choices: counted, left-out" in text

@@ -94,6 +94,7 @@ def mistake(*steps: dict[str, Any]) -> SimsplitError:
         ({"reference": "analog"}, "steps[1].reference", "analog", "local"),
         ({"style": "ieee"}, "steps[1]: style", "ieee", "ieee_column"),
         ({"method": "spline"}, "steps[1]: method", "spline", "akima"),
+        ({"headers": "left out"}, "steps[1]: headers", "left out", "left-out"),
     ],
 )
 def test_points_and_curves_are_those_of_the_scenario(
@@ -116,6 +117,11 @@ def test_points_are_those_of_the_step_s_own_scenario() -> None:
 def test_a_pattern_reaches_the_command_as_it_is() -> None:
     (line,) = commands(RATES | {"curve": {"all of it": "*peg_*, local", "1": "local"}})
     assert "--curve 'all of it=*peg_*, local' --curve 1=local" in line
+
+
+def test_headers_may_be_left_out() -> None:
+    (line,) = commands(RATES | {"headers": "left-out"})
+    assert "--headers left-out" in line
 
 
 # --- cards and pairs --------------------------------------------------------------------------
