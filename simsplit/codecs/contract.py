@@ -24,7 +24,8 @@ class Codec(Protocol):
     back has that shape and type; lossy is allowed, NaN is not.
 
     What both ends know beforehand (shape, bit depth, tables) is given to the constructor and costs
-    nothing; everything that depends on the array is in the payload, header included.
+    nothing; everything that depends on the array is in the payload, header included. Optional:
+    ``header_bytes(payload)``, how many of its bytes are no coded data (`simsplit.codecs.headers`).
     """
 
     def encode(self, array: NDArray[Any]) -> bytes:
@@ -94,6 +95,19 @@ class CheckedCodec:
             raise self._broken("decode gives finite numbers", "NaN or infinity")
         return array
 
+    def header_bytes(self, payload: bytes) -> int:
+        """What the user's method of this name says; 0 if there is none. Raises ContractError."""
+        tell = getattr(self._codec, "header_bytes", None)
+        if tell is None:
+            return 0
+        with users_code(f"{self._who} failed to tell its header", self._path):
+            count = tell(payload)
+        is_whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
+        if not is_whole or not 0 <= count <= len(payload):
+            clause = f"header_bytes gives a whole number from 0 to the payload's {len(payload)}"
+            raise self._broken(clause, count)
+        return int(count)
+
     def examine(self) -> None:
         """Two arrays there and back. Raises ContractError."""
         rng = np.random.default_rng(1)
@@ -102,6 +116,7 @@ class CheckedCodec:
             kept, payload = given.copy(), self.encode(given)
             if self.encode(kept) != payload:
                 raise self._broken("encode gives the same bytes for the same array")
+            self.header_bytes(payload)
             first, again = self.decode(payload), self.decode(payload)
             if not np.array_equal(first, again):
                 raise self._broken("decode gives the same array for the same bytes")

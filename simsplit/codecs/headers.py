@@ -22,7 +22,7 @@ import struct
 from collections.abc import Iterator
 
 from simsplit.codecs.adaptive import AdaptiveEntropyCodec
-from simsplit.codecs.contract import CodecError
+from simsplit.codecs.contract import CheckedCodec, CodecError
 from simsplit.codecs.entropy import EntropyCodec, seal
 from simsplit.codecs.picture import ImageCodec, ImageFormat
 from simsplit.codecs.quantise import RANGE_HEADER, QuantiseCodec
@@ -46,13 +46,16 @@ def header_bytes(payload: bytes, codec: object) -> int:
 
     Args:
         payload: As the codec wrote it.
-        codec: As `simsplit.codecs.build.make_codec` builds it; a user's own counts 0, since what
-            its bytes mean is not known.
+        codec: As `simsplit.codecs.build.make_codec` builds it; a user's own counts 0 unless it has
+            a method ``header_bytes(payload)``.
 
     Raises:
         CodecError: A file that is not of its format.
+        ContractError: A user's method that does not give a number of the payload's bytes.
     """
     match codec:
+        case CheckedCodec():
+            return codec.header_bytes(payload)
         case ImageCodec():
             return file_header_bytes(payload, codec.image_format)
         case TilesCodec():

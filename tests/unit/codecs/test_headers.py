@@ -13,11 +13,12 @@ import pytest
 from PIL import Image
 
 from simsplit.codecs.build import make_codec
-from simsplit.codecs.contract import CheckedCodec, CodecError
+from simsplit.codecs.contract import CheckedCodec, CodecError, check_codec
 from simsplit.codecs.headers import file_header_bytes, header_bytes
 from simsplit.codecs.picture import ImageCodec, is_available
 from simsplit.codecs.quantise import QuantiseCodec
 from simsplit.codecs.tensors import TensorsCodec
+from simsplit.errors import ContractError
 from simsplit.scenario.operating_points import (
     AdaptiveEntropyCodecSpec,
     AvifTilesCodecSpec,
@@ -263,15 +264,45 @@ def test_a_picture_as_it_is_has_no_header() -> None:
     assert header_bytes(codec.encode(picture()), codec) == 0
 
 
-def test_a_codec_of_ones_own_counts_no_header() -> None:
-    class Own:
-        def encode(self, array: np.ndarray) -> bytes:
-            return b"magic" + array.tobytes()
+class Own:
+    """Five bytes ahead of the picture."""
 
-        def decode(self, payload: bytes) -> np.ndarray:
-            return np.frombuffer(payload[5:], np.uint8).reshape(64, 96, 3)
+    def __init__(self, shape: tuple[int, ...] = (64, 96, 3)) -> None:
+        self.shape = shape
 
-    own = Own()
-    checked = CheckedCodec(own, (64, 96, 3), is_picture=True, who="Own")
-    assert header_bytes(own.encode(picture()), own) == 0
-    assert header_bytes(checked.encode(picture()), checked) == 0
+    def encode(self, array: np.ndarray) -> bytes:
+        return b"magic" + array.tobytes()
+
+    def decode(self, payload: bytes) -> np.ndarray:
+        return np.frombuffer(payload[5:], np.uint8).reshape(self.shape)
+
+
+class Telling(Own):
+    told: Any = 5
+
+    def header_bytes(self, payload: bytes) -> Any:
+        assert payload.startswith(b"magic")
+        return self.told
+
+
+@pytest.mark.parametrize(("own", "size"), [(Own(), 0), (Telling(), 5)])
+def test_a_codec_of_ones_own_counts_what_it_tells(own: Own, size: int) -> None:
+    checked = CheckedCodec(own, own.shape, is_picture=True, who="Own")
+    assert header_bytes(checked.encode(picture()), checked) == size
+    check_codec(own, own.shape)
+
+
+@pytest.mark.parametrize("told", [-1, 6, 2.0, True, None, "5"])
+def test_what_a_codec_of_ones_own_tells_is_a_number_of_its_bytes(told: Any) -> None:
+    own = Telling()
+    own.told = told
+    checked = CheckedCodec(own, own.shape, is_picture=True, who="Own")
+    with pytest.raises(ContractError, match="header_bytes gives a whole number from 0 to"):
+        header_bytes(b"magic", checked)
+
+
+def test_the_contract_is_held_before_a_run() -> None:
+    own = Telling()
+    own.told = -1
+    with pytest.raises(ContractError, match="header_bytes gives"):
+        check_codec(own, own.shape)
