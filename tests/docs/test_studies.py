@@ -10,11 +10,12 @@ import yaml
 
 import readme_tables
 from markdown_pages import NAMES, PAGES, ROOT, fences, read
-from simsplit.scenario.bundled import bundled_studies
+from simsplit.scenario.bundled import bundled_studies, scenarios_dir
 from simsplit.scenario.studies import RatesStep, Study, TablesStep, read_study, study_path
 from simsplit.study.reproduce import actions
 
-STUDIES = [read_study(study_path(name)) for name in bundled_studies()]
+OWN_DATA = sorted((scenarios_dir() / "own_data").glob("*_study.yaml"))
+STUDIES = [read_study(path) for path in (*map(study_path, bundled_studies()), *OWN_DATA)]
 PICTURE = re.compile(r"!\[[^\]]*\]\((?:\.\./)?results/([^)]+)\)")
 FILES = sorted(
     file.relative_to(ROOT / "results").as_posix()
@@ -40,7 +41,7 @@ def test_every_published_file_is_of_one_study() -> None:
     assert [f for f in FILES if sum(makes(study, f) for study in STUDIES) != 1] == []
 
 
-@pytest.mark.parametrize("study", STUDIES, ids=bundled_studies())
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
 def test_the_pages_of_a_study_exist_and_the_page_of_studies_lists_it(study: Study) -> None:
     assert set(study.published) <= set(NAMES)
     rows = [line for line in read(ROOT / "docs" / "studies.md").splitlines() if "`" in line]
@@ -53,7 +54,7 @@ def test_every_table_that_a_study_writes_has_a_place() -> None:
     names = {name for step in steps for name in step.tables} - {"all"}
     assert {"capacity", "neurosurgeon", "policies"} <= names
     assert [name for name in names if f"<!-- {name} -->" not in text] == []
-    assert [name for name in names if not callable(getattr(readme_tables, name, None))] == []
+    assert [name for name in names if name not in readme_tables.makers()] == []
 
 
 def test_the_examples_of_the_page_on_studies_are_studies(tmp_path: Path) -> None:
