@@ -31,13 +31,14 @@ if TYPE_CHECKING:
     from simsplit.results.coded_rates import Rates
 
 _BITS_PER_KB = 8000.0
+_GREYS = ("0.2", "0.5", "0.65")
 
 
 def draw(points: DataFrame, metric: str, style: str = "ieee_column") -> Drawing:
     """The score over the mean payload in kB, a curve per code, with 95 % intervals over pictures.
 
-    What sends nothing (an answer on the device) is a horizontal line. Other training seeds of a
-    code are small markers beside the point. The axis says so where headers are left out.
+    What sends nothing (an answer on the device) is a horizontal line in grey. Other training seeds
+    of a code are small markers beside the point. The axis says so where headers are left out.
 
     Args:
         points: As `simsplit.results.coded_rates.Rates.points` has them.
@@ -48,10 +49,12 @@ def draw(points: DataFrame, metric: str, style: str = "ieee_column") -> Drawing:
         ScenarioError: No such style.
     """
     look = style_named(style)
-    names = list(dict.fromkeys(points["curve"]))
+    sent = points.groupby("curve", sort=False)["payload_bits"].max() > 0
     with paper_figure(1.15 * look.height_in, style) as (figure, ax):
-        for index, name in enumerate(names):
+        for index, name in enumerate(sent.index[sent]):
             _curve(ax, points[points["curve"] == name], metric, name, index)
+        for index, name in enumerate(sent.index[~sent]):
+            _level(ax, points[points["curve"] == name], metric, name, index)
         ax.set_xscale("log")
         plain_log_ticks(ax)
         ax.set_xlabel(_payload_label(points))
@@ -66,16 +69,17 @@ def _payload_label(points: DataFrame) -> str:
     return "payload without headers [kB]" if is_shorter else "payload [kB]"
 
 
+def _level(ax: Axes, rows: DataFrame, metric: str, name: str, index: int) -> None:
+    value, low, high = rows[[metric, f"{metric}_low", f"{metric}_high"]].to_numpy(float)[0]
+    grey = _GREYS[index % len(_GREYS)]
+    ax.axhline(value, color=grey, ls=LINES[index % len(LINES)], label=name, zorder=1)
+    ax.axhspan(low, high, color=grey, alpha=0.08, lw=0)
+
+
 def _curve(ax: Axes, rows: DataFrame, metric: str, name: str, index: int) -> None:
     own, others = rows[rows["seed"] == ""], rows[rows["seed"] != ""]
     ink: dict[str, Any] = {"color": colour(index), "ls": LINES[index % len(LINES)], "label": name}
-    is_sent = own["payload_bits"] > 0
-    if not is_sent.any():
-        value, low, high = own[[metric, f"{metric}_low", f"{metric}_high"]].to_numpy(float)[0]
-        ax.axhline(value, **ink)
-        ax.axhspan(low, high, color=colour(index), alpha=0.08, lw=0)
-        return
-    own = own[is_sent].sort_values("payload_bits")  # a rate of 0 has no place on the axis
+    own = own[own["payload_bits"] > 0].sort_values("payload_bits")  # 0 has no place on the axis
     rate = own["payload_bits"] / _BITS_PER_KB
     arms = [own[metric] - own[f"{metric}_low"], own[f"{metric}_high"] - own[metric]]
     cap = 0.6 * style_of(ax.get_figure()).marker_pt  # type: ignore[arg-type]
