@@ -19,6 +19,7 @@ from simsplit.scenario.permission import takes_permission
 from simsplit.scenario.places import MODEL, find_file, find_named, referred
 from simsplit.training.fitting import Progress, train_net
 from simsplit.training.loop import open_course, train_phases
+from simsplit.training.origins import has_its_origins
 from simsplit.training.phases import KINDS as PHASED
 from simsplit.training.phases import parse_phased_recipe
 from simsplit.training.recipe import (
@@ -100,18 +101,20 @@ def trained_already(
 ) -> Path | None:
     """The folder that `train` would write, if the card there is of this very recipe.
 
-    Where `train` leaves weights they must be there too. Arguments and errors are those of `train`.
+    Where `train` leaves weights they must be there too, and the network and code that it starts
+    from must be those of then. Arguments and errors are those of `train`.
     """
     _check_kept(seed, fold, keep_weights=keep_weights)
-    _, variant, folder = _planned(recipe, out, seed, fold)
+    file, variant, folder = _planned(recipe, out, seed, fold)
     files = model_files(folder)
     if "card" not in files or ("weights" not in files and (keep_weights or not variant.below)):
         return None
     try:
-        digest = json.loads(files["card"].read_text())["recipe_digest"]
+        card = json.loads(files["card"].read_text())
+        is_same = card["recipe_digest"] == json_digest(variant.written)
     except (ValueError, KeyError, TypeError):
         return None  # damaged, or of a table
-    return folder if digest == json_digest(variant.written) else None
+    return folder if is_same and has_its_origins(card, variant.content, file.parent) else None
 
 
 def _check_kept(seed: int | None, fold: int | None, *, keep_weights: bool) -> None:
