@@ -40,8 +40,12 @@ class Training(Spec):
 
 
 class ShortTraining(Spec):
-    """What `--short` makes of it: so many steps, and other seeds and folds if they are said."""
+    """What `--short` makes of it: so many steps, and other seeds and folds if they are said.
 
+    ``left_out``: nothing, as where a recipe of the same kind is shortened already.
+    """
+
+    left_out: bool = False
     max_steps: Count = 40
     seeds: Seeds = None
     folds: Folds = None

@@ -49,6 +49,7 @@ from simsplit.training.recipe import TRAINED, read_mapping
 
 OfScenario = SweepStep | RunStep | CapacityStep | CoverageStep | RatesStep
 _ELSEWHERE = "is not there yet, and --short trains elsewhere"
+_SAID = "its step says so"
 PAGES = "docs/readme_tables.py"  # in a checkout alone; it is no part of the package
 
 
@@ -332,7 +333,7 @@ def _trainings(step: TrainStep, plan: _Plan, path: str) -> list[Action]:
         fewer = {key: getattr(step.short, key) for key in ("seeds", "folds")}
         asked = asked.model_copy(update={key: value for key, value in fewer.items() if value})
         Made().add(asked, recipe, content, f"{path}.short")
-        reason = _lacking_data(content, recipe.parent)
+        reason = _SAID if step.short.left_out else _lacking_data(content, recipe.parent)
         if reason is not None:
             return [Omission(f"train {asked.recipe}", reason)]
         out = plan.root / "trained" / recipe.parent.name

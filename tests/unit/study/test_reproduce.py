@@ -249,6 +249,12 @@ def test_shortened_trainings_go_elsewhere(tmp_path: Path, monkeypatch: pytest.Mo
     assert commands(path, "o", is_short=True)[1] == f"simsplit train clothing_lite0 --fold 2 {end}"
 
 
+def test_a_training_can_be_left_out_of_the_shortened_study(tmp_path: Path) -> None:
+    path = written(tmp_path, TRAIN | {"short": {"left_out": True}})
+    assert commands(path, is_short=True) == ["train digits_cnn (left out)"]
+    assert commands(path) == ["simsplit train digits_cnn --if-needed"]
+
+
 def test_a_step_without_its_pictures_is_left_out_with_a_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
