@@ -22,6 +22,9 @@ from table_parts import (
 STREETS, PHOTOS = "entropic_student", "entropic_photos"
 _SCORES = {
     "accuracy": ("accuracy, %", 100.0, 2),
+    "accuracy_weather": ("accuracy of weather, %", 100.0, 2),
+    "accuracy_nearest": ("accuracy of the nearest vehicle, %", 100.0, 2),
+    "accuracy_road": ("accuracy of the road's width, %", 100.0, 2),
     "score_accuracy": ("accuracy, %", 100.0, 1),
     "dataset_miou": ("mean IoU, %", 100.0, 1),
     "map50": ("mAP at 0.50, %", 100.0, 1),
@@ -149,7 +152,8 @@ def _deltas(study: str, folder: str, pictures: str) -> list[list[str]]:
             pictures,
             _SCORES[row["metric"]][0],
             row["anchor"],
-            _with_ends(row, "bd_rate_percent", 1.0, 0) or f"none: {row['reason']}",
+            _with_ends(row, "bd_rate_percent", 1.0, 0)
+            or f"none: {row['reason'].removeprefix('no BD: ')}",
             _with_ends(row, "bd_metric", _SCORES[row["metric"]][1], 1),
             _range(row),
             f"{100 * float(row['overlap_of_anchor']):.0f} %, "
@@ -200,7 +204,8 @@ def _swept(file: str, axis: str, unit: str, kpis: Sequence[tuple[str, str, float
 
 def student_equal() -> str:
     """Each codec against the student of the fewest bytes that scores at least as much."""
-    rates = {row["operating_point"]: row for row in published(STREETS, "rates_miou/rates.csv")}
+    rows = published(STREETS, "rates_miou/rates.csv")
+    rates = {row["operating_point"]: row for row in rows if not row["seed"]}
     heading = [
         *("codec", "mean IoU, %", "byte", "student", "mean IoU, %", "byte"),
         *(f"p95 at {count} cameras, ms" for count in _EQUAL_COUNTS),
@@ -244,7 +249,8 @@ def _against(codec: Value, student: Value) -> str:
     texts = [
         f"{one.mean:,.0f}" if one.mean >= 100 else f"{one.mean:.1f}" for one in (codec, student)
     ]
-    if not codec.overlaps(student):
+    ends = (codec.low, codec.high, student.low, student.high)
+    if not any(map(math.isnan, ends)) and not codec.overlaps(student):
         lower = int(student.mean < codec.mean)
         texts[lower] = f"**{texts[lower]}**"
     return " → ".join(texts)
