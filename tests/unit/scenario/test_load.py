@@ -30,6 +30,9 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / name).mkdir(parents=True)
         (folder / name / "recipe.yaml").write_text(f"dataset: {dataset}\n")
         (folder / name / "weights.safetensors").touch()
+    for code in bundled.models_dir().glob("streets_*_*"):  # codes are read while loading
+        if not (folder / code.name).exists():
+            (folder / code.name).symlink_to(code)
     monkeypatch.setattr(bundled, "models_dir", lambda: folder)
     monkeypatch.chdir(tmp_path)  # the checkout's own models would come first
     return folder
