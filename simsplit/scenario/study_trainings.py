@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from simsplit.scenario.spec import Count, Spec, Whole
 
@@ -49,3 +49,9 @@ class ShortTraining(Spec):
     max_steps: Count = 40
     seeds: Seeds = None
     folds: Folds = None
+
+    @model_validator(mode="after")
+    def _left_out_alone(self) -> Self:
+        if self.left_out and self.model_fields_set - {"left_out"}:
+            raise ValueError("what is left out has no steps, seeds or folds")
+        return self

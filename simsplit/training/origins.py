@@ -1,7 +1,8 @@
 """Whether what a card was trained from is still what it was: its network's weights, its start.
 
-The recipe's digest says how something is trained, not from what: a teacher or a code to start from
-that was trained anew makes everything stale that was trained from it.
+The recipe's digest says how something is trained, not from what: a network or a code to start from
+that was trained anew makes everything stale that was trained from it. Of another network that a
+phase learns from (``distill: {teacher: …}``) cards hold no digest, so it is not looked at.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Any
 
 from simsplit.errors import ScenarioError
 from simsplit.files import file_digest
-from simsplit.scenario.bundled import models_dir
-from simsplit.scenario.places import find_file
+from simsplit.scenario.codes import CODE
+from simsplit.scenario.places import MODEL, find_file, find_named
 
 _DIGEST = 64  # hexadecimal digits of SHA-256
 
@@ -36,9 +37,9 @@ def has_its_origins(card: Mapping[str, Any], content: Mapping[str, Any], folder:
 def _of_network(
     card: Mapping[str, Any], content: Mapping[str, Any], folder: Path
 ) -> Iterator[tuple[str, str]]:
-    """The digest of a code's network, as it was and as it is."""
+    """The digest of the weights that a code belongs to or a network began with, then and now."""
     then, named = (_dig(one, "network", "weights") for one in (card, content))
-    if card.get("kind") == "code" and len(then) == _DIGEST and named:
+    if len(then) == _DIGEST and named:
         try:
             yield then, file_digest(find_file(named, "weights", beside=folder))
         except ScenarioError:
@@ -49,17 +50,22 @@ def _of_start(
     card: Mapping[str, Any], content: Mapping[str, Any], folder: Path
 ) -> Iterator[tuple[str, str]]:
     """The digest of what training started from, as it was and as it is."""
-    then = _dig(card, "started_from", "weights_digest")
-    start, model = content.get("start"), content.get("start_from")
-    place = folder / str(start) if start else models_dir() / str(model)
-    file = place / "card.json"
-    if then and (start or model) and file.is_file():
+    then, place = _dig(card, "started_from", "weights_digest"), _place_of_start(content, folder)
+    file = None if place is None else place / "card.json"
+    if then and file is not None and file.is_file():
         try:
             now = _dig(json.loads(file.read_text(encoding="utf-8")), "weights_digest")
         except ValueError:
             return
         if now:
             yield then, now
+
+
+def _place_of_start(content: Mapping[str, Any], folder: Path) -> Path | None:
+    """Where `train` finds what a recipe starts from, by its name or path."""
+    if start := _dig(content, "start"):
+        return find_named(CODE, start, folder)
+    return find_named(MODEL, _dig(content, "start_from"), folder.parent)
 
 
 def _dig(mapping: Any, *keys: str) -> str:

@@ -253,6 +253,10 @@ def test_a_training_can_be_left_out_of_the_shortened_study(tmp_path: Path) -> No
     path = written(tmp_path, TRAIN | {"short": {"left_out": True}})
     assert commands(path, is_short=True) == ["train digits_cnn (left out)"]
     assert commands(path) == ["simsplit train digits_cnn --if-needed"]
+    path = written(tmp_path, TRAIN | {"short": {"left_out": True, "max_steps": 4}})
+    with pytest.raises(ScenarioError, match="has no steps") as caught:
+        commands(path, is_short=True)
+    assert caught.value.path == "steps[0]: short"
 
 
 def test_a_step_without_its_pictures_is_left_out_with_a_reason(

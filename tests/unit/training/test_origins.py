@@ -28,7 +28,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def start(models: Path, digest: str) -> None:
-    (models / "first" / "card.json").write_text(json.dumps({"weights_digest": digest}))
+    card = {"kind": "code", "weights_digest": digest}
+    (models / "first" / "card.json").write_text(json.dumps(card))
 
 
 def card(folder: Path, **changes: Any) -> dict[str, Any]:
@@ -45,7 +46,31 @@ def test_another_teacher(folder: Path) -> None:
     before = card(folder)
     (folder.parent / "teacher" / "weights.safetensors").write_bytes(b"others")
     assert not has_its_origins(before, CONTENT, folder)
-    assert has_its_origins(before | {"kind": "network"}, CONTENT, folder)  # these are its own
+
+
+def test_a_network_that_began_with_the_weights_of_another(folder: Path) -> None:
+    before = card(folder, kind="network", started_from=None)
+    content = {"kind": "network", "network": CONTENT["network"]}
+    assert has_its_origins(before, content, folder)
+    (folder.parent / "teacher" / "weights.safetensors").write_bytes(b"others")
+    assert not has_its_origins(before, content, folder)
+
+
+def test_another_start_by_its_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIMSPLIT_PATH", str(folder.parent))
+    content = CONTENT | {"start": "first"}
+    assert has_its_origins(card(folder), content, folder)
+    start(folder.parent, "bb")
+    assert not has_its_origins(card(folder), content, folder)
+
+
+def test_a_start_of_ones_own_beside_the_recipe_is_the_one_looked_at(folder: Path) -> None:
+    own = folder.parent / "first"
+    (own / "recipe.yaml").write_text("kind: multitask")
+    content = {"start_from": "first"}
+    assert has_its_origins(card(folder, network=None), content, folder)
+    start(folder.parent, "bb")
+    assert not has_its_origins(card(folder, network=None), content, folder)
 
 
 def test_another_start(folder: Path) -> None:
