@@ -72,7 +72,9 @@ def resampled_score(
         evidence: Of every request.
     """
     item = next(one for one in _items(evidence) if one.name == name)
-    kept = [next(one for one in of if one.ending == item.ending) for of in evidence]
+    kept = [
+        next(one for one in of if one.ending == item.ending and _has(item, one)) for of in evidence
+    ]
     score, keys = _score(item, kept), KEYS_OF.get(item.score, (OWN,))
     values = [{key: one.values[key] for key in keys} for one in kept]
     return lambda numbers: score([values[number] for number in numbers])
