@@ -23,6 +23,7 @@ from simsplit.cli.terminal import (
 
 if TYPE_CHECKING:
     from simsplit.results.bd import Delta
+    from simsplit.results.coded_rates import Rates
     from simsplit.results.compare import Difference
     from simsplit.results.warmup import Suggestion
 
@@ -199,7 +200,6 @@ def rates(
 ) -> None:
     """Code every picture at every operating point: rate and score with no air between."""
     from simsplit.figures.coded_rates import style_named, write_rates
-    from simsplit.results.rate_tables import deltas_table, points_table
     from simsplit.study.measured_rates import curve_options, rates
 
     style_named(style)  # a wrong one is told before anything is coded
@@ -218,16 +218,20 @@ def rates(
     if as_json:
         print_json(asdict(result))
         return
-    print_table(f"{scenario}: rate and score, 95 % intervals over pictures", *points_table(result))
-    if result.deltas:
-        print_table(
-            f"Bjøntegaard deltas ({method}); rate below 0: fewer bits", *deltas_table(result)
-        )
-    _print_notes(
-        [f"{d['test']} against {d['anchor']}: {d['reason']}" for d in result.deltas if d["reason"]]
-    )
+    _print_rates(result, scenario, method)
     for path in files:
         typer.echo(f"File: {path}")
+
+
+def _print_rates(result: Rates, scenario: str, method: str) -> None:
+    from simsplit.results.rate_tables import deltas_table, points_table
+
+    print_table(f"{scenario}: rate and score, 95 % intervals over pictures", *points_table(result))
+    if result.deltas:
+        title = f"Bjøntegaard deltas ({method}); rate below 0: fewer bits"
+        print_table(title, *deltas_table(result))
+    missing = [one for one in result.deltas if one["reason"]]
+    _print_notes([f"{one['test']} against {one['anchor']}: {one['reason']}" for one in missing])
 
 
 @app.command()

@@ -342,6 +342,10 @@ def _measured(rungs: Sequence[Rung], resamples: Indices, question: Question) -> 
 
 def _deltas(anchor: Curve, test: Curve, question: Question) -> tuple[float, float, str]:
     """Rate in per cent at equal score, score at equal rate, and why one is missing."""
+    flat = [curve.name for curve in (anchor, test) if len(curve.rate) < 2]
+    if flat:
+        why = "one point is at least as good as all others, at the least rate"
+        return math.nan, math.nan, f"no BD: {' and '.join(flat)}: {why}"
     numbers, reasons = [], []
     for function in (bd_rate, bd_metric):
         try:

@@ -71,6 +71,15 @@ def test_curves_that_share_too_little_have_no_delta_but_a_reason() -> None:
     assert "do not overlap" in delta["reason"]
 
 
+def test_a_curve_that_does_not_rise_has_no_delta_and_says_so() -> None:
+    right = [[1.0] * many + [0.0] * (400 - many) for many in (300, 200)]
+    falling = [_rung("flat", f"{n}", [n] * 400, one) for n, one in zip((1, 2), right, strict=True)]
+    question = Question("score_accuracy", anchors=("jpeg",))
+    (delta,) = compare_rates([*_ladder("jpeg", 1.0), *falling], question).deltas
+    assert math.isnan(delta["bd_rate_percent"]) and math.isnan(delta["bd_metric"])
+    assert delta["reason"].startswith("no BD: flat: one point is at least as good as all others")
+
+
 def test_curves_that_share_no_score_share_no_range() -> None:
     low = [
         _rung("low", "a", [100] * 8, [0] * 7 + [1]),

@@ -78,6 +78,17 @@ def mistake(*steps: dict[str, Any]) -> SimsplitError:
     return caught.value
 
 
+def run_with_weights(weights: str, **changes: Any) -> dict[str, Any]:
+    """A step that runs a scenario of its own, whose network has these weights."""
+    network = {"name": "n", "source": "resnet18", "weights": weights, "answer": "label"}
+    content = yaml.safe_load((scenarios_dir() / "digits_smoke.yaml").read_text())
+    content |= {"model": None, "networks": [network]} | changes
+    content["operating_points"] = [{"name": "p", "scheme": "local", "network": "n"}]
+    content["devices"] = [RATES["set"]["devices"][0] | {"operating_point": "p"}]
+    Path("own.yaml").write_text(yaml.safe_dump(content))
+    return {"run": "own.yaml", "out": "x"}
+
+
 # --- rates ------------------------------------------------------------------------------------
 
 
@@ -208,35 +219,23 @@ def test_what_a_shortened_study_trains_elsewhere_is_left_out() -> None:
 
 def test_a_scenario_may_name_what_a_step_before_trains() -> None:
     recipe("a")
-    network = {"name": "n", "source": "resnet18", "weights": "models/a/weights.safetensors"}
-    content = yaml.safe_load((scenarios_dir() / "digits_smoke.yaml").read_text())
-    content |= {"model": None, "networks": [network | {"answer": "label"}]}
-    content["operating_points"] = [{"name": "p", "scheme": "local", "network": "n"}]
-    content["devices"] = [RATES["set"]["devices"][0] | {"operating_point": "p"}]
-    Path("own.yaml").write_text(yaml.safe_dump(content))
-    run = {"run": "own.yaml", "out": "x"}
+    run = run_with_weights("models/a/weights.safetensors")
     assert commands({"train": "a"}, run)[1] == f"simsplit run {Path.cwd()}/own.yaml --out o/x"
     assert commands({"train": "a"}, run, is_short=True)[1] == "run own.yaml (left out)"
     error = mistake(run)
     assert error.path.startswith("steps[0].run: networks") and "no such weights" in str(error)
 
 
-# --- folds ------------------------------------------------------------------------------------
-
-
 def test_of_several_mistakes_only_those_are_told_that_no_training_mends() -> None:
     recipe("a")
-    network = {"name": "n", "source": "resnet18", "weights": "models/a/weights.safetensors"}
-    content = yaml.safe_load((scenarios_dir() / "digits_smoke.yaml").read_text())
-    content |= {"model": None, "networks": [network | {"answer": "label"}]}
-    content["operating_points"] = [{"name": "p", "scheme": "local", "network": "n"}]
-    content["devices"] = [RATES["set"]["devices"][0] | {"operating_point": "p"}]
-    content["task"] = {"dataset": {"kind": "image_folder", "path": "nowhere"}}
-    Path("own.yaml").write_text(yaml.safe_dump(content))
-    run = {"run": "own.yaml", "out": "x"}
+    data = {"kind": "image_folder", "path": "nowhere"}
+    run = run_with_weights("models/a/weights.safetensors", task={"dataset": data})
     assert "no such weights" in str(mistake(run)) and "task.dataset" in str(mistake(run))
     error = mistake({"train": "a"}, run)
     assert error.path.startswith("steps[1].run: task.dataset") and "weights" not in str(error)
+
+
+# --- folds ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
