@@ -124,7 +124,8 @@ class CodeCourse:
             total = total + asked.rate * passed.bits.mean() / given[0].numel()
         given = laid_out(given) if self.features.reaches else given
         if asked.distill is not None:
-            output, error = self._teachers[index].error(given, batch)
+            teacher, answers = self._teachers[index], asked.has_task
+            output, error = teacher.error(given, batch, answers=answers)
             total = total + asked.distill.weight * error
         elif asked.has_task:
             output = self.parts["tail"](given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -226,6 +227,10 @@ def _alike(student: Tensor, teacher: Tensor, path: str) -> tuple[Tensor, Tensor]
     return student.float(), teacher.float()
 
 
+class _SeenAllError(Exception):
+    """Every wanted node has run."""
+
+
 class NodeReader(fx.Interpreter):
     """Runs a traced module and keeps what chosen nodes give.
 
@@ -237,6 +242,7 @@ class NodeReader(fx.Interpreter):
     def __init__(self, module: fx.GraphModule, names: Sequence[str]) -> None:
         super().__init__(module)
         self._names = frozenset(names)
+        self._ends_there = False
         self.seen: dict[str, Any] = {}
 
     def run_node(self, n: fx.Node) -> Any:
@@ -244,7 +250,19 @@ class NodeReader(fx.Interpreter):
         value = super().run_node(n)
         if n.name in self._names:
             self.seen[n.name] = value
+            if self._ends_there and len(self.seen) == len(self._names):
+                raise _SeenAllError
         return value
+
+    def read(self, *inputs: Tensor) -> dict[str, Any]:
+        """What the chosen nodes give; nothing that only later ones need is worked out."""
+        self._ends_there = True
+        try:
+            with suppress(_SeenAllError):
+                self.run(*inputs)
+        finally:
+            self._ends_there = False
+        return self.seen
 
 
 def nodes_distillation(

@@ -90,25 +90,31 @@ class Teacher:
         """Whether the teacher is another network, which starts from the picture."""
         return self.distill.teacher is not None
 
-    def error(self, given: Tensor, batch: Batch) -> tuple[Any, Tensor]:
-        """The tail's output for what a decoder gives, and how far it is from the teacher."""
+    def error(self, given: Tensor, batch: Batch, *, answers: bool = True) -> tuple[Any, Tensor]:
+        """The tail's output for what a decoder gives, and how far it is from the teacher.
+
+        ``answers``: whether the output is asked for; if not and nodes are named, nothing is
+        worked out behind the last of them, and the output is None.
+        """
         mine, theirs = ([pair[i] for pair in self._pairs] for i in (0, 1))
-        course = self.course
-        output, seen = _read(course.parts["tail"], mine, given)
+        tail = self.course.parts["tail"]
+        output, seen = _read(tail, mine, given) if answers else _read_nodes(tail, mine, given)
         with torch.no_grad():
-            feature = course.untouched(batch)
-            if self.sees_pictures or feature is None:
-                whole = self._whole.to(given.device)
-                images = course.pupil.inputs(batch["image"], whole)
-                wanted, there = _read(whole, theirs, images)
-            else:
-                tail = self._tail.to(given.device)
-                wanted, there = _read(tail, theirs, feature)
+            taught, shown = self._shown(batch, given.device)
+            wanted, there = _read_nodes(taught, theirs, shown)
         if self._pairs:
             path = f"{self._path}.nodes"
             return output, nodes_distillation(seen, there, self._pairs, path)
-        declared, heat = course.pupil.wanted, self.distill.temperature
+        declared, heat = self.course.pupil.wanted, self.distill.temperature
         return output, output_distillation(declared, output, wanted, heat, self._path)
+
+    def _shown(self, batch: Batch, device: torch.device) -> tuple[nn.Module, Tensor]:
+        """The teacher from where it has to begin, and what it begins with."""
+        feature = self.course.untouched(batch)
+        if self.sees_pictures or feature is None:
+            whole = self._whole.to(device)
+            return whole, self.course.pupil.inputs(batch["image"], whole)
+        return self._tail.to(device), feature
 
 
 def _traced(part: nn.Module) -> fx.GraphModule | None:
@@ -140,3 +146,11 @@ def _read(part: nn.Module, names: list[str], *inputs: Tensor) -> tuple[Any, dict
     output = reader.run(*inputs)
     answer = getattr(part, "answer", None)
     return (output if answer is None else answer.conform(output)), reader.seen
+
+
+def _read_nodes(part: nn.Module, names: list[str], *inputs: Tensor) -> tuple[Any, dict[str, Any]]:
+    """None and what chosen nodes in a part give; what it gives as a whole if none is named."""
+    traced = _traced(part)
+    if not names or traced is None:
+        return part(*inputs), {}
+    return None, NodeReader(traced, names).read(*inputs)
