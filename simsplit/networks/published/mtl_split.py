@@ -4,7 +4,9 @@ Source: Capogrosso, Fummi, Girella, Cristani and Setti, DAC 2024 (arXiv 2407.059
 feature Z_b crosses the cut; a head is Linear(-> 256), dropout 0.1, ReLU, Linear(-> classes). Theirs
 are torchvision's backbones at 224 px; these are small ones of the same families for 64 px. With
 ``width: 16`` Z_b is as long as that of the originals would be at 64 px: 2,048 values for VGG16 and
-ResNet-18 (512 x 2 x 2), 2,304 for MobileNetV3-small (576 x 2 x 2); with 8 it is half as long.
+ResNet-18 (512 x 2 x 2), 2,304 for MobileNetV3-small (576 x 2 x 2); with 8 it is half as long. Of
+larger pictures Z_b is long, and a head's first layer with it: ``pool``, which is not theirs, lets a
+head see means over fields of the map. All of the map still crosses the cut.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ class MtlSplitOptions(Spec):
     a module of PyTorch has, such as ``forward``, and words of Python). ``width``:
     channels of the backbone's first layer; all others follow it. ``dropout``: of the heads.
     ``shared: false``: a backbone per task, as single-task networks have that run side by side.
+    ``pool``: rows and columns of the means that a head sees of the map, which is H/16 x W/16.
     """
 
     backbone: Backbone
@@ -54,6 +57,7 @@ class MtlSplitOptions(Spec):
     width: Count = 8
     dropout: Annotated[Fraction, Field(lt=1)] = 0.1
     shared: Annotated[bool, Field(strict=True)] = True
+    pool: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
 
 
 def mtl_split(height: int, width: int, /, **options: Any) -> nn.Module:
@@ -64,18 +68,42 @@ def mtl_split(height: int, width: int, /, **options: Any) -> nn.Module:
         options: See `MtlSplitOptions`.
 
     Raises:
-        ScenarioError: Unknown option, bad value, or another size.
+        ScenarioError: Unknown option, bad value, another size, or a pool that does not divide the
+            map.
     """
     spec = checked(MtlSplitOptions, options)
     for key, pixels in (("height", height), ("width", width)):
         if pixels % STRIDE:
             message = f"pictures of mtl_split are multiples of {STRIDE} px"
             raise ScenarioError(message, path=key, value=pixels)
+    _check_pool(spec, _grid(height, width))
     return MtlSplit(height, width, spec) if spec.shared else SideBySide(height, width, spec)
+
+
+def _grid(height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of what a backbone gives of a picture of a size in px."""
+    return height // STRIDE, width // STRIDE
+
+
+def _check_pool(options: MtlSplitOptions, grid: tuple[int, int]) -> None:
+    """Nothing, if every mean is over as many whole places of the map as the next.
+
+    Raises:
+        ScenarioError: Fields would overlap, or there are more of them than places.
+    """
+    for index, (fields, size) in enumerate(zip(options.pool or (), grid, strict=False)):
+        if size % fields:
+            what = ("rows", "columns")[index]
+            message = f"the map has {size} {what} at this size, and the pool's divide them"
+            choices = [str(n) for n in range(1, size + 1) if size % n == 0]
+            path = f"options.pool[{index}]"
+            raise ScenarioError(message, path=path, value=fields, choices=choices)
 
 
 class MtlSplit(nn.Module):
     """RGB ``(B, 3, H, W)`` in [0, 1] → logits ``(B, classes)`` by task.
+
+    The cut ``flatten`` is the vector Z_b; heads that pool read the map itself.
 
     Args:
         height, width: Of the input in px.
@@ -86,11 +114,14 @@ class MtlSplit(nn.Module):
         super().__init__()
         self.backbone, channels = _BACKBONES[options.backbone](options.width)
         self.flatten = nn.Flatten()
-        self.heads = _heads(options, channels * (height // STRIDE) * (width // STRIDE))
+        self.heads = _heads(options, channels, _grid(height, width))
+        self.is_pooled = options.pool is not None
 
     def forward(self, x: Tensor) -> Mapping[str, Tensor]:
         """All heads' logits of a batch."""
-        shared = self.flatten(self.backbone(x))  # (B, values)
+        shared = self.backbone(x)  # (B, C, H / 16, W / 16)
+        if not self.is_pooled:
+            shared = self.flatten(shared)  # (B, values)
         return {task: head(shared) for task, head in self.heads.items()}
 
 
@@ -111,25 +142,36 @@ class SideBySide(nn.Module):
         self.backbones = nn.ModuleDict({task: backbone for task, (backbone, _) in made.items()})
         self.flatten = nn.Flatten()
         _, channels = next(iter(made.values()))
-        self.heads = _heads(options, channels * (height // STRIDE) * (width // STRIDE))
+        self.heads = _heads(options, channels, _grid(height, width))
+        self.is_pooled = options.pool is not None
 
     def forward(self, x: Tensor) -> Mapping[str, Tensor]:
         """All networks' logits of a batch."""
         maps = torch.cat([backbone(x) for backbone in self.backbones.values()], dim=1)
         parts = maps.chunk(len(self.heads), dim=1)  # (B, C, H / 16, W / 16) each
         pairs = zip(self.heads.items(), parts, strict=True)
-        return {task: head(self.flatten(part)) for (task, head), part in pairs}
+        return {
+            task: head(part if self.is_pooled else self.flatten(part))
+            for (task, head), part in pairs
+        }
 
 
-def _heads(options: MtlSplitOptions, values: int) -> nn.ModuleDict:
-    heads = {task: _head(values, n, options.dropout) for task, n in options.heads.items()}
+def _heads(options: MtlSplitOptions, channels: int, grid: tuple[int, int]) -> nn.ModuleDict:
+    """A head per task, of the map where it pools and else of the vector."""
+    rows, columns = options.pool or grid
+    heads = {}
+    for task, classes in options.heads.items():
+        layers = _layers(channels * rows * columns, classes, options.dropout)
+        if options.pool is not None:
+            fields = nn.AvgPool2d((grid[0] // rows, grid[1] // columns))
+            layers = (fields, nn.Flatten(), *layers)
+        heads[task] = nn.Sequential(*layers)
     return nn.ModuleDict(heads)
 
 
-def _head(values: int, classes: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(values, _HIDDEN), nn.Dropout(dropout), nn.ReLU(), nn.Linear(_HIDDEN, classes)
-    )
+def _layers(values: int, classes: int, dropout: float) -> tuple[nn.Module, ...]:
+    first, last = nn.Linear(values, _HIDDEN), nn.Linear(_HIDDEN, classes)
+    return first, nn.Dropout(dropout), nn.ReLU(), last
 
 
 # --- backbones: layers, and channels of what they give at 1/16 of the picture's size ------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +11,14 @@ from torch import nn
 
 from simsplit.errors import ScenarioError
 from simsplit.networks.catalogue import open_network
-from simsplit.networks.cuts import points
+from simsplit.networks.cuts import cut, points
 from simsplit.networks.graph import trace
 from simsplit.networks.published import PUBLISHED
+from simsplit.operators import total_macs
 from simsplit.pipeline.scenario import open_pipeline
 from simsplit.scenario.bundled import models_dir
 from simsplit.scenario.load import load
+from simsplit.scenario.yaml import read_mapping
 
 BACKBONES = ("vgg", "resnet", "mobilenet")
 HEADS = {"scale": 8, "shape": 4}
@@ -91,6 +94,99 @@ def test_side_by_side_is_two_single_task_networks(backbone: str) -> None:
     assert (both.head_params, both.head_macs) == (2 * one.head_params, 2 * one.head_macs)
 
 
+# --- heads that pool --------------------------------------------------------------------------
+
+
+def test_nothing_changes_where_heads_do_not_pool() -> None:
+    """Names and numbers of the weights, and the answers, are those of the option left out."""
+    torch.manual_seed(4)
+    x = torch.rand(2, 3, 64, 64)
+    for shared in (True, False):
+        usual, none = (mtl_split(shared=shared, **o).eval() for o in ({}, {"pool": None}))
+        state, same = usual.state_dict(), none.state_dict()
+        assert list(state) == list(same) and all(torch.equal(state[k], same[k]) for k in state)
+        heads = [name for name in state if name.startswith("heads.")]
+        parts = ("0.weight", "0.bias", "3.weight", "3.bias")
+        assert heads == [f"heads.{task}.{part}" for task in HEADS for part in parts]
+        given = usual(x)
+        assert all(torch.equal(given[task], logits) for task, logits in none(x).items())
+    by_hand = mtl_split().eval()
+    flat = by_hand.get_submodule("backbone")(x).flatten(1)
+    for task, logits in by_hand(x).items():
+        assert torch.equal(logits, by_hand.get_submodule(f"heads.{task}")(flat))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_head_that_pools_sees_means_over_fields_of_the_map(shared: bool) -> None:
+    module = mtl_split(64, 128, pool=[2, 4], shared=shared).eval()
+    x = torch.rand(2, 3, 64, 128, generator=torch.Generator().manual_seed(1))
+    given = module(x)
+    for task, classes in HEADS.items():
+        backbone = module.get_submodule("backbone" if shared else f"backbones.{task}")
+        fields = backbone(x).unflatten(2, (2, 2)).unflatten(4, (4, 2))  # (B, C, 2, 2, 4, 2)
+        means = fields.mean(dim=(3, 5)).flatten(1)
+        first, last = (module.get_submodule(f"heads.{task}.{place}") for place in (2, 5))
+        assert isinstance(first, nn.Linear) and first.in_features == 64 * 2 * 4
+        assert torch.allclose(given[task], last(first(means).relu()), atol=1e-6)
+        assert given[task].shape == (2, classes)
+
+
+def test_pooling_all_places_is_no_pooling() -> None:
+    """But for where the weights' names stand: two steps without any come first."""
+    whole, pooled = mtl_split().eval(), mtl_split(pool=[4, 4]).eval()
+    pooled.load_state_dict(dict(zip(pooled.state_dict(), whole.state_dict().values(), strict=True)))
+    x = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    given = pooled(x)
+    assert all(torch.equal(given[task], logits) for task, logits in whole(x).items())
+
+
+@pytest.mark.parametrize(("backbone", "shared"), [("vgg", True), ("resnet", False)])
+def test_a_network_that_pools_is_cut_everywhere_and_sends_the_map(
+    backbone: str, shared: bool
+) -> None:
+    """Head and tail give the whole network's numbers at every cut; a pool is one node of a head."""
+    module = mtl_split(backbone=backbone, pool=[2, 2], shared=shared).eval()
+    x = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    graph = trace(module, x)
+    names = [point.name for point in points(graph)]
+    usual = [p.name for p in points(trace(mtl_split(backbone=backbone, shared=shared), x))]
+    of_head = [name for name in names if name.startswith("heads.scale.")]
+    assert [name.split(".")[2] for name in of_head] == list("012345")
+    before = names.index(of_head[0])
+    assert names[:before] == usual[:before] and usual[before].startswith("flatten")
+    with torch.no_grad():
+        whole = module(x)
+        for name in names:
+            head, tail = cut(graph, name)
+            given = tail(*head(x))
+            assert all(torch.equal(given[task], logits) for task, logits in whole.items()), name
+
+
+def test_a_network_that_pools_is_exported_as_any(tmp_path: Path) -> None:
+    module = mtl_split(pool=[2, 1]).eval()
+    x = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    torch.export.save(torch.export.export(module, (x,)), tmp_path / "net.pt2")
+    opened = open_network(str(tmp_path / "net.pt2"), height=64, width=64, weights="included")
+    graph = trace(opened, x)
+    with torch.no_grad():
+        given, whole = graph.module(x), module(x)
+    assert all(torch.equal(given[task], logits) for task, logits in whole.items())
+    assert total_macs(graph.operators) == total_macs(trace(module, x).operators)
+
+
+def test_streets_second_network_is_small() -> None:
+    """Its heads would weigh 10.6 MB on the whole map of 6 x 12 places."""
+    recipe = read_mapping(models_dir() / "streets_attributes" / "recipe.yaml")
+    options, size = recipe["network"]["options"], (recipe["height"], recipe["width"])
+    values = sum(v.numel() for v in mtl_split(*size, **options).state_dict().values())
+    assert 2 * values < 1.5e6  # bytes, of float16
+    second = read_mapping(models_dir() / "streets_second" / "recipe.yaml")
+    assert second["network"]["options"] == options
+
+
+# --- mistakes ---------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
     ("options", "path", "message"),
     [
@@ -102,6 +198,11 @@ def test_side_by_side_is_two_single_task_networks(backbone: str) -> None:
         ({"dropout": 1.0}, "options.dropout", "less than 1"),
         ({"hidden": 12}, "options.hidden", "unknown key"),
         ({"shared": "no"}, "options.shared", "boolean"),
+        ({"pool": [2]}, "options.pool", "at least 2"),
+        ({"pool": 2}, "options.pool", "list"),
+        ({"pool": [2, 0]}, "options.pool[1]", "greater than or equal to 1"),
+        ({"pool": [8, 2]}, "options.pool[0]", "the map has 4 rows at this size.*Choices: 1, 2, 4"),
+        ({"pool": [2, 3]}, "options.pool[1]", "the map has 4 columns .*found: 3.*Choices: 1, 2, 4"),
     ],
 )
 def test_bad_options_are_told_with_their_path(
