@@ -38,6 +38,12 @@ def plot(
         str, typer.Option(help="ieee_column, ieee_page, thesis or slide.")
     ] = "ieee_column",
     scale: Annotated[str | None, typer.Option(help="Vertical axis: linear or log.")] = None,
+    limits: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="LOW HIGH", help="Ends of the vertical axis, in the unit that it shows."
+        ),
+    ] = None,
     label: Annotated[
         list[str] | None,
         typer.Option("--label", help="NAME=TEXT: an operating point's name in print."),
@@ -49,7 +55,7 @@ def plot(
 
     chosen = (metric, axis, against, by, device, start_s, end_s, style)
     labels = contract.label_options(label or ())
-    options = contract.PlotOptions(*chosen, tuple(where or ()), scale, labels)
+    options = contract.PlotOptions(*chosen, tuple(where or ()), scale, limits, labels)
     left_out: dict[str, str] = {}
     if kind == "all":
         drawn, left_out = kinds.plot_all(folder, out or folder, options)

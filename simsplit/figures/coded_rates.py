@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from simsplit.figures.contract import Drawing
+from simsplit.figures.log_axes import log_scale
 from simsplit.figures.style import (
     LINES,
     MARKERS,
@@ -15,7 +16,6 @@ from simsplit.figures.style import (
     grid,
     legend_above,
     paper_figure,
-    plain_log_ticks,
     save,
     style_of,
 )
@@ -55,8 +55,7 @@ def draw(points: DataFrame, metric: str, style: str = "ieee_column") -> Drawing:
             _curve(ax, points[points["curve"] == name], metric, name, index)
         for index, name in enumerate(sent.index[~sent]):
             _level(ax, points[points["curve"] == name], metric, name, index)
-        ax.set_xscale("log")
-        plain_log_ticks(ax)
+        log_scale(ax)
         ax.set_xlabel(_payload_label(points))
         ax.set_ylabel(label(metric))
         grid(ax, "both")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 SCALES = LINEAR, LOG = "linear", "log"
+Limits = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class PlotOptions:
         style: Name of a style (`simsplit.figures.style.STYLES`).
         where: Rows to draw, each ``column == value[, value …]`` (`simsplit.results.frames.where`).
         scale: Of the vertical axis, one of `SCALES`; None: linear.
+        limits: Of the vertical axis, in the unit that it shows; None: as far as the values reach.
         label: What operating points, and other settings that are words, are called in print.
     """
 
@@ -45,6 +47,7 @@ class PlotOptions:
     style: str = "ieee_column"
     where: tuple[str, ...] = ()
     scale: str | None = None
+    limits: Limits | None = None
     label: Mapping[str, str] = field(default_factory=dict)
 
 

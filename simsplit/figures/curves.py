@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simsplit.errors import ScenarioError
-from simsplit.figures.contract import LINEAR, LOG, SCALES, Drawing, PlotOptions
+from simsplit.figures.contract import LINEAR, LOG, SCALES, Drawing, Limits, PlotOptions
+from simsplit.figures.log_axes import log_scale
+from simsplit.figures.nothing import written_across
 from simsplit.figures.style import (
     grid,
     legend_above,
     look_at,
     note_below,
     paper_figure,
-    plain_log_ticks,
     style_of,
 )
 from simsplit.results import frames, metrics
@@ -35,7 +36,15 @@ def draw(folder: Path, options: PlotOptions) -> Drawing:
     with paper_figure(style=options.style) as (figure, ax):
         axis = frames.numeric_axis(frame, options.axis)
         metric = options.metric or "accuracy"
-        data = metric_over_axis(frame, metric, axis, ax, by=options.by, scale=options.scale)
+        data = metric_over_axis(
+            frame,
+            metric,
+            axis,
+            ax,
+            by=options.by,
+            scale=options.scale,
+            limits=options.limits,
+        )
         note_below(figure, frame_note(frame))
         return Drawing(figure, data)
 
@@ -48,10 +57,13 @@ def metric_over_axis(
     *,
     by: str | None = None,
     scale: str | None = None,
+    limits: Limits | None = None,
 ) -> DataFrame:
     """A KPI over a numeric axis, one curve per design, with its 95 % interval as a band.
 
-    Every swept value is within the limits; where a design has no value a cross says so at the foot.
+    Every swept value is within the axes, unless ``limits`` cut them: a curve then ends where it
+    leaves them, and one that is wholly outside is said to be in the legend. Where a design has no
+    value a cross says so at the foot.
 
     Args:
         frame: A sweep's tidy table.
@@ -60,20 +72,24 @@ def metric_over_axis(
         ax: Where to draw.
         by: Column that parts the curves first; None: the operating point and all else that varies.
         scale: Of the vertical axis, ``linear`` (None) or ``log``.
+        limits: Of the vertical axis, in the unit that it shows; None: as the values are.
 
     Returns:
         What was drawn: ``curve``, the axis, the KPI and its interval.
 
     Raises:
-        ScenarioError: No such scale, or a value that a logarithmic one has no place for.
+        ScenarioError: No such scale, a value that a logarithmic one has no place for, or what
+            `check_limits` raises.
     """
     frame, column = frames.kpi(frame, metric)
     _check_scale(scale or LINEAR, frame[column].to_numpy(float), metric)
+    check_limits(limits, scale)
     unit = quantity(column, frame[f"{column}_ci_high"].fillna(frame[column]))
     drawn: list[DataFrame] = []
     for name, rows, index in frames.curves(frame, [axis], by):
         part = rows.sort_values(axis)
-        _curve(ax, part, (axis, column), unit.factor, name, look_at(index))
+        told = name + _outside(unit.factor * part[column].to_numpy(float), limits)
+        _curve(ax, part, (axis, column), unit.factor, told, look_at(index))
         lacking = part.loc[part[column].isna() & part[axis].notna(), [axis, "n"]]
         _cross_out(ax, lacking.to_numpy(float), len(drawn), look_at(index)["color"])
         drawn.append(interval_table(part, name, [axis], column))
@@ -81,12 +97,48 @@ def metric_over_axis(
     ax.set_ylabel(unit.label)
     _scale(ax, frame[axis].to_numpy(float))
     if scale == LOG:
-        ax.set_yscale(LOG)
-        plain_log_ticks(ax, "y")
+        log_scale(ax, "y")
     within_reach(ax.get_ylim, ax.set_ylim, column, unit.factor)
+    if limits is not None:
+        _cut(ax, unit.factor * frame[column].to_numpy(float), limits)
     grid(ax, "both")
     legend_above(ax)
     return stacked(drawn)
+
+
+def check_limits(limits: Limits | None, scale: str | None) -> None:
+    """Nothing, if these can be the limits of an axis.
+
+    Raises:
+        ScenarioError: Not finite, the first not below the second, or not above 0 on a logarithmic
+            scale.
+    """
+    if limits is None:
+        return
+    low, high = limits
+    text = f"{low:g} {high:g}"
+    if not (np.isfinite(limits).all() and low < high):
+        raise ScenarioError("the limits are LOW HIGH, LOW below HIGH", path="limits", value=text)
+    if scale == LOG and low <= 0:
+        raise ScenarioError("a logarithmic axis lies above 0", path="limits", value=text)
+
+
+def _outside(values: NDArray[np.float64], limits: Limits | None) -> str:
+    """What a legend says of a curve that lies on one side of the limits."""
+    if limits is None or not np.isfinite(values).any():
+        return ""
+    if np.nanmax(values) < limits[0]:
+        return " (below the axis)"
+    return " (above the axis)" if np.nanmin(values) > limits[1] else ""
+
+
+def _cut(ax: Axes, values: NDArray[np.float64], limits: Limits) -> None:
+    """Limits at which lines end; words where no value is between them."""
+    ax.set_ylim(*limits)
+    for line in ax.lines:
+        line.set_clip_on(True)
+    if not ((values >= limits[0]) & (values <= limits[1])).any():
+        written_across(ax, "no value within the limits")
 
 
 def within_reach(of: Callable[[], Any], to: Callable[..., Any], column: str, factor: float) -> None:
@@ -165,5 +217,4 @@ def _scale(ax: Axes, values: NDArray[np.float64]) -> None:
         return
     gaps = np.diff(steps)
     if gaps.max() > 4 * gaps.min():
-        ax.set_xscale("log")
-        plain_log_ticks(ax)
+        log_scale(ax)

@@ -13,6 +13,7 @@ import numpy as np
 from simsplit.errors import ScenarioError
 from simsplit.figures.contract import Drawing, PlotOptions
 from simsplit.figures.curves import interval_table, stacked
+from simsplit.figures.log_axes import plain_log_ticks
 from simsplit.figures.style import Style, blank_figure, note_below, style_named, style_of
 from simsplit.results import frames
 from simsplit.results.drops import frame_note
@@ -271,7 +272,7 @@ def _named(
     text = unit.label if "$" in unit.label else "\n".join(wrap(unit.label, LABEL_WIDTH))
     bar: Any = figure.colorbar(mesh, ax=every, label=text, fraction=0.05, pad=0.02)
     if bar.norm.__class__.__name__ == "LogNorm":
-        _log_ticks(bar)
+        plain_log_ticks(bar.ax, "y")
     bar.outline.set_visible(False)
     bar.solids.set_rasterized(False)  # vectors: PGF needs no picture beside it
     bar.solids.set_edgecolor("face")
@@ -286,15 +287,6 @@ def _named_down(figure: Figure, first: Sequence[Axes], text: str) -> None:
         return
     for ax in first:
         ax.set_ylabel(text)
-
-
-def _log_ticks(bar: Any) -> None:
-    """1, 2, 5, 10 … as plain numbers."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    bar.ax.yaxis.set_major_locator(LogLocator(subs=[1, 2, 5]))
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    bar.ax.yaxis.set_minor_locator(NullLocator())
 
 
 def _drawn(

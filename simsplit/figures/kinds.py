@@ -42,7 +42,7 @@ class Kind:
 
 _OF_REQUESTS = ("by", "where", "label")
 _OVER_TIME = ("device", "start_s", "end_s", "where")
-_CURVES = ("metric", "axis", "by", "where", "scale", "label")
+_CURVES = ("metric", "axis", "by", "where", "scale", "limits", "label")
 _PLANE = ("metric", "axis", "against", "by", "where", "label")
 
 KINDS: dict[str, Kind] = {
@@ -87,12 +87,13 @@ def refuse_others(kind: str, options: PlotOptions, takes: Sequence[str]) -> None
     """Nothing, if every option that was given is among those that a figure ``takes``.
 
     Raises:
-        ScenarioError: One is not; names it and those that would do.
+        ScenarioError: One is not; names it, the kinds that take it, and what would do.
     """
     others = [name for name in given(options) if name not in takes]
     if others:
         rest = "" if takes else ", nor any other option"
         message = f"the figure {kind} does not take {', '.join(map(_flag, others))}{rest}"
+        message += "".join(map(_taken_by, others))
         raise ScenarioError(message, choices=[_flag(name) for name in takes])
 
 
@@ -101,6 +102,12 @@ def given(options: PlotOptions) -> list[str]:
     usual = PlotOptions()
     names = [item.name for item in fields(PlotOptions)]
     return [name for name in names if getattr(options, name) != getattr(usual, name)]
+
+
+def _taken_by(name: str) -> str:
+    """Which kinds an option is for."""
+    kinds = [kind for kind, about in KINDS.items() if name in about.takes]
+    return f"; {_flag(name)} is for {', '.join(kinds)}"
 
 
 def _flag(name: str) -> str:
@@ -179,6 +186,8 @@ def _kinds_for(holds: str, options: PlotOptions) -> list[str]:
         options_taken = dict.fromkeys(name for kind in kinds.values() for name in kind.takes)
         flags = " with ".join(_flag(name) for name in given(options))
         message = f"no figure of a {holds} takes {flags}"
+        if len(asked) == 1:
+            message += "".join(map(_taken_by, asked))
         raise ScenarioError(message, choices=[_flag(name) for name in options_taken])
     return able
 

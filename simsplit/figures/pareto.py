@@ -14,12 +14,12 @@ import pandas as pd
 from simsplit.figures.contract import Drawing, PlotOptions
 from simsplit.figures.curves import within_reach
 from simsplit.figures.labelling import label_points
+from simsplit.figures.log_axes import log_scale
 from simsplit.figures.style import (
     blank_figure,
     grid,
     look,
     note_below,
-    plain_log_ticks,
     shown_above,
     style_named,
     style_of,
@@ -137,8 +137,7 @@ def front(data: DataFrame, pair: Pair, ax: Axes) -> None:
             _design(ax, row, pair, [unit.factor for unit in units])
     across = data[pair[0]].to_numpy(float)
     if not higher_is_better(pair[0]) and 0 < np.nanmin(across) < np.nanmax(across) / 5:
-        ax.set_xscale("log")
-        plain_log_ticks(ax)
+        log_scale(ax)
     ax.margins(0.08)
     within_reach(ax.get_xlim, ax.set_xlim, pair[0], units[0].factor)
     within_reach(ax.get_ylim, ax.set_ylim, pair[1], units[1].factor)

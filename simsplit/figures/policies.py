@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simsplit.errors import ArtefactError
+from simsplit.figures.log_axes import log_scale
 from simsplit.figures.style import look, note_below, page_figure, paper_figure, save
 from simsplit.files import write_whole
 from simsplit.results.drops import frame_note
@@ -54,7 +55,8 @@ def plot_study(sweep_dir: Path, out: Path) -> list[Path]:
             grid[-1][column].set_xlabel(label)
         for row, (measure, _, title) in enumerate(PANELS):
             grid[row][0].set_ylabel(title)
-            grid[row][0].set_yscale("linear" if measure == "device_share" else "log")
+            if measure != "device_share":
+                log_scale(grid[row][0], "y")
         lines, names = grid[0][0].get_legend_handles_labels()
         figure.legend(lines, names, loc="outside upper center", ncols=len(names))
         paths = save(figure, out / "policies")
@@ -81,7 +83,7 @@ def _panel(ax: Axes, part: DataFrame, axis: str, measure: str, scale: float) -> 
         x, y = unit * rows[axis].to_numpy(float), scale * rows[measure].to_numpy(float)
         ax.plot(x, y, label=str(policy), **look(position))
     if axis == "rate_bps":
-        ax.set_xscale("log")
+        log_scale(ax)
     ax.grid(visible=True, color="0.88", linewidth=0.5)
     ax.set_axisbelow(True)
 

@@ -15,6 +15,7 @@ import numpy as np
 from simsplit.errors import ScenarioError
 from simsplit.figures.contract import Drawing, PlotOptions
 from simsplit.figures.curves import interval_table, stacked
+from simsplit.figures.log_axes import log_scale
 from simsplit.figures.style import (
     Style,
     blank_figure,
@@ -22,7 +23,6 @@ from simsplit.figures.style import (
     legend_above,
     look_at,
     note_below,
-    plain_log_ticks,
     style_named,
     style_of,
 )
@@ -144,8 +144,7 @@ def rate_distortion(curves: Sequence[frames.Curve], columns: Columns, ax: Axes) 
         _curve(ax, part, columns, [unit.factor for unit in units], curve)
         table = interval_table(part, curve.name, [columns.along], columns.rate)
         drawn.append(table.join(interval_table(part, "", [], columns.metric).iloc[:, 1:4]))
-    ax.set_xscale("log")
-    plain_log_ticks(ax)
+    log_scale(ax)
     ax.set_xlabel(units[0].label)
     ax.set_ylabel(units[1].label)
     grid(ax, "both")

@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 
 from simsplit.figures.contract import Drawing
+from simsplit.figures.log_axes import log_scale
 from simsplit.figures.style import (
     Style,
     blank_figure,
     colour,
     grid,
-    plain_log_ticks,
     save,
     shown_above,
     style_of,
@@ -84,7 +84,7 @@ def draw(points: DataFrame, deltas: DataFrame, style: str = "ieee_page") -> Draw
                 ax.set_ylabel("" if upright and column else title)
                 _say_delta(ax, gains[gains["metric"] == metric], _ems(look) / shape[1])
         for ax in panels[-1]:
-            _rate_axis(ax, _ems(look) / shape[1])
+            ax.set_xlabel("payload [kbit]")
         shown_above(figure, *_legend(look, points))
     return Drawing(figure, points)
 
@@ -92,15 +92,6 @@ def draw(points: DataFrame, deltas: DataFrame, style: str = "ieee_page") -> Draw
 def _ems(look: Style) -> float:
     """A figure's width in letters' sizes."""
     return 72 * look.width_in / look.small_pt
-
-
-def _rate_axis(ax: Axes, ems: float) -> None:
-    from matplotlib.ticker import LogLocator
-
-    plain_log_ticks(ax)
-    if ems < TIGHT:  # 1, 3, 10, where 1, 2, 5, 10 would touch
-        ax.xaxis.set_major_locator(LogLocator(subs=[1, 3], numticks=12))
-    ax.set_xlabel("payload [kbit]")
 
 
 def _height_in(look: Style, rows: int, columns: int) -> float:
@@ -125,7 +116,7 @@ def _panel(ax: Axes, points: DataFrame, metric: str) -> None:
         for codec, rungs in mean.groupby("codec"):
             marker = _marker(str(codec), colour(index), look)
             ax.plot(rungs["payload_bits"] / 1e3, rungs[metric], ls="none", **marker)
-    ax.set_xscale("log")
+    log_scale(ax)
     grid(ax, "both")
 
 

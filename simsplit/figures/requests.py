@@ -11,6 +11,7 @@ import pandas as pd
 
 from simsplit.errors import ScenarioError
 from simsplit.figures.contract import Drawing, PlotOptions
+from simsplit.figures.log_axes import log_scale
 from simsplit.figures.nothing import written_across
 from simsplit.figures.style import (
     colour,
@@ -19,7 +20,6 @@ from simsplit.figures.style import (
     legend_above,
     look,
     paper_figure,
-    plain_log_ticks,
     style_named,
     style_of,
 )
@@ -172,8 +172,7 @@ def latency_cdf(
         columns = {by: str(name), "latency_s": latency_s, "fraction": share}
         drawn.append(pd.DataFrame(columns))
     if requests["latency_s"].notna().any():
-        ax.set_xscale("log")
-        plain_log_ticks(ax)
+        log_scale(ax)
     else:
         ax.set_xticks([])
         written_across(ax, lacking_text(len(requests), is_answered=False))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from simsplit.results.labels import booktabs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
@@ -228,21 +227,6 @@ def grid(ax: Axes, axis: Any) -> None:
     """A faint grid behind the data."""
     ax.grid(visible=True, axis=axis, color="0.88", linewidth=0.5)
     ax.set_axisbelow(True)
-
-
-def plain_log_ticks(ax: Axes, name: Literal["x", "y"] = "x") -> None:
-    """Ticks 1, 2, 5, 10 … as plain numbers."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    axis: Axis = getattr(ax, f"{name}axis")
-    low, high = axis.get_view_interval()
-    decades = np.log10(high / low)
-    subs: Iterable[float] = (1, 2, 5) if decades < 2 else (1,)
-    if name == "y" and decades < 1.3:  # numbers above each other have more room than in a row
-        subs = (1, 1.5, 2, 3, 5, 7)
-    axis.set_major_locator(LogLocator(subs=list(subs), numticks=12))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_locator(NullLocator())
 
 
 def legend_above(ax: Axes, columns: int | None = None) -> None:

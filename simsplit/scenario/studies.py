@@ -24,31 +24,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from simsplit.errors import ScenarioError
 from simsplit.scenario.bundled import bundled_studies
 from simsplit.scenario.mistakes import mistake
 from simsplit.scenario.places import STUDY, find_named, looked_in, names
 from simsplit.scenario.spec import Count, Fraction, Name, Positive, Spec
+from simsplit.scenario.study_figures import FIGURES, Limits, Style, check_limits
 from simsplit.scenario.study_trainings import ShortTraining, Training
 from simsplit.scenario.yaml import read_mapping
-
-FIGURES = (
-    "metric",
-    "cliff",
-    "rate_distortion",
-    "stages",
-    "pareto",
-    "heatmap",
-    "policies",
-    "latency_cdf",
-    "latency_by_stage",
-    "energy_by_part",
-    "timeline",
-    "queue",
-    "radio_map",
-)
 
 
 def _below(path: str) -> str:
@@ -60,7 +45,6 @@ def _below(path: str) -> str:
 
 Inside = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_below)]
 Text = Annotated[str, Field(min_length=1, max_length=500)]
-Style = Literal["ieee_column", "ieee_page", "thesis", "slide"]
 
 
 class Short(Spec):
@@ -170,8 +154,16 @@ class PlotStep(Step):
     where: list[Text] = Field(default_factory=list)
     style: Style | None = None
     scale: Literal["linear", "log"] | None = None
+    limits: Limits | None = None
     label: dict[Text, Text] = Field(default_factory=dict)
     out: Inside
+
+    @field_validator("limits")
+    @classmethod
+    def _of_this_axis(cls, limits: Limits | None, said: ValidationInfo) -> Limits | None:
+        if limits is not None:
+            check_limits(limits, said.data.get("kind"), said.data.get("scale"))
+        return limits
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -257,17 +257,19 @@ def _options(step: Step) -> Iterator[str]:
         if key in (step.verb, "out", "short"):
             continue
         flag, value = "--" + key.replace("_", "-"), getattr(step, key)
-        if key == "curve":
-            for name, points in value.items():
-                yield from (flag, f"{name}={points}")
-        elif isinstance(value, Mapping):
-            for text in _overrides(value):
-                yield from (flag, text)
-        elif isinstance(value, list):
-            for one in value:
-                yield from (flag, str(one))
-        elif value is not None:
-            yield from (flag, str(value))
+        for values in _values(key, value):
+            yield from (flag, *values)
+
+
+def _values(key: str, value: Any) -> Iterator[tuple[str, ...]]:
+    """What stands behind a key's flag, once for every time that the flag is said."""
+    if isinstance(value, Mapping):
+        texts = [f"{a}={b}" for a, b in value.items()] if key == "curve" else _overrides(value)
+        yield from ((text,) for text in texts)
+    elif isinstance(value, list):
+        yield from ((str(one),) for one in value)
+    elif value is not None:
+        yield tuple(map(str, value)) if isinstance(value, tuple) else (str(value),)
 
 
 def _overrides(values: Mapping[str, Any]) -> list[str]:

@@ -148,7 +148,7 @@ def test_nobody_was_answered(tmp_path: Path) -> None:
 GIVEN = {
     "metric": "accuracy", "axis": "snr_db", "against": "split", "by": "group", "device": 0,
     "start_s": 0.0, "end_s": 9.0, "where": ("group == g_jpeg",),
-    "scale": "log", "label": {"jpeg": "JPEG"},
+    "scale": "log", "limits": (0.0, 1.0), "label": {"jpeg": "JPEG"},
 }  # fmt: skip
 
 

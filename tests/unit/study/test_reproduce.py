@@ -17,18 +17,15 @@ from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.figures.kinds import KINDS as FIGURE_KINDS
 from simsplit.figures.style import STYLES
 from simsplit.scenario.bundled import bundled_studies, data_root, scenarios_dir
-from simsplit.scenario.studies import (
-    FIGURES,
-    Style,
-    read_study,
-    study_path,
-)
+from simsplit.scenario.studies import read_study, study_path
+from simsplit.scenario.study_figures import FIGURES, LIMITED, Style
 from simsplit.scenario.sweeps import read_sweep, sweep_path
 from simsplit.study import reproduce as reproducing
 from simsplit.study.reproduce import Command, Publication, Tables, actions
 
 HEAD = {"title": "A title", "shows": "Something", "published": ["README.md"], "minutes": 1}
 SWEEP = {"sweep": "cliff_over_snr", "out": "cliff"}
+PLOT = {"plot": "cliff", "kind": "metric", "out": "p"}
 DIGITS: dict[str, Any] = {"recipe": "digits_cnn"}
 TRAIN: dict[str, Any] = {"train": DIGITS}
 STUDIES = bundled_studies()
@@ -75,6 +72,19 @@ def commands(path: Path, root: str = "results", *, is_short: bool = False) -> li
             [SWEEP, {"plot": "clif", "kind": "cliff", "out": "p"}],
             r"steps\[1\]\.plot: no step before this one writes it .*Did you mean 'cliff'",
         ),
+        (
+            [SWEEP, PLOT | {"limits": [1, 0]}],
+            r"\[1\]: limits: .*low below high .*\[1, 0\]",
+        ),
+        ([SWEEP, PLOT | {"limits": [1, 1]}], r"limits: \[low, high\], low below high"),
+        ([SWEEP, PLOT | {"limits": [0.5]}], r"limits: two numbers, \[low, high\]"),
+        ([SWEEP, PLOT | {"limits": 0.5}], r"limits: two numbers, \[low, high\] .*found: 0.5"),
+        ([SWEEP, PLOT | {"limits": [0, "x"]}], r"limits\[1\]: expected a plain number"),
+        (
+            [SWEEP, PLOT | {"limits": [0, 1], "scale": "log"}],
+            "limits: a logarithmic axis lies",
+        ),
+        ([SWEEP, PLOT | {"kind": "pareto", "limits": [0, 1]}], "no limits; metric, cliff have"),
         (
             [{"plot": "cliff", "kind": "cliff", "out": "p"}, SWEEP],
             r"steps\[0\]\.plot: no step before",
@@ -140,6 +150,7 @@ def test_an_unknown_study_names_the_choices() -> None:
 def test_names_of_figures_and_styles_are_those_there_are() -> None:
     assert set(FIGURES) == {*FIGURE_KINDS, "policies"}
     assert set(get_args(Style)) == set(STYLES)
+    assert set(LIMITED) == {name for name, kind in FIGURE_KINDS.items() if "limits" in kind.takes}
 
 
 # --- what it comes to -------------------------------------------------------------------------
@@ -152,6 +163,7 @@ def test_steps_as_commands_by_hand(tmp_path: Path) -> None:
         SWEEP | {"set": {"duration_s": 2.5, "cell.fading": {"kind": "none"}}, "replications": 3},
         {"plot": "cliff", "kind": "cliff", "where": ["a == 1", "b == 2, 3"], "out": "p/q"},
         {"plot": "cliff", "kind": "metric", "scale": "log", "label": {"a": "b, c"}, "out": "p/l"},
+        {"plot": "cliff", "kind": "metric", "limits": [-0.5, 1], "by": "a", "out": "p/m"},
         {"run": "awgn_cliff", "set": {"cell.harq.max_transmissions": 2}, "out": "one"},
         {"run": "awgn_cliff", "out": "two"},
         {"compare": ["one", "two"], "kpi": ["energy_j", "latency_s.p95"], "out": "p/c.json"},
@@ -164,6 +176,7 @@ def test_steps_as_commands_by_hand(tmp_path: Path) -> None:
         " --replications 3 --out out/cliff",
         "simsplit plot out/cliff --kind cliff --where 'a == 1' --where 'b == 2, 3' --out out/p/q",
         "simsplit plot out/cliff --kind metric --scale log --label 'a=b, c' --out out/p/l",
+        "simsplit plot out/cliff --kind metric --by a --limits -0.5 1.0 --out out/p/m",
         "simsplit run awgn_cliff --set cell.harq.max_transmissions=2 --out out/one",
         "simsplit run awgn_cliff --out out/two",
         "simsplit compare out/one out/two --kpi energy_j --kpi latency_s.p95 --json > out/p/c.json",
