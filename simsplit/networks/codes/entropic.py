@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from simsplit.codecs.integers import IntegersCodec
+from simsplit.codecs.integers import ESCAPE_LOW, ESCAPE_VALUES, IntegersCodec
 from simsplit.networks.codes.contract import Noise, Passed, Shape, sized_by_data
 from simsplit.networks.codes.transformed import TransformedCode
 from simsplit.scenario.code_specs import EntropicCodeSpec
@@ -27,6 +27,7 @@ _MIXTURE = 3
 _TOTAL = 2**20  # what a table's entries sum to, about
 _MARGIN = 4  # integers beyond those that training pictures have
 _WIDEST = 1024  # entries of a table; what lies further out is escaped
+_SAID = (ESCAPE_LOW, ESCAPE_LOW + ESCAPE_VALUES - 1)  # integers that can be escaped
 _STARTING_STEPS = 3.0  # deviation of a latent before the first step, in quantisation steps
 _PACE = 10.0  # how much faster than other weights the prior learns
 
@@ -105,8 +106,8 @@ class EntropicCode(TransformedCode):
         return Passed(self.decode(noisy), self._bits(noisy))
 
     def rounded(self, latent: Tensor) -> Tensor:
-        """Integers."""
-        return torch.round(latent)
+        """Integers; beyond what a table's escape can say (16 bits) they saturate."""
+        return torch.round(latent).clamp(*_SAID)
 
     @property
     def header_bytes(self) -> int:
@@ -131,7 +132,7 @@ class EntropicCode(TransformedCode):
 
     def pack(self, latent: NDArray[Any]) -> bytes:
         """Two bytes of checksum, then the range coder's words."""
-        return self._codec.encode(np.rint(latent).astype(np.int64))
+        return self._codec.encode(_integers(latent))
 
     def unpack(self, payload: bytes) -> NDArray[np.float32]:
         """Payload → integers, as float32 for the decoder."""
@@ -139,7 +140,7 @@ class EntropicCode(TransformedCode):
 
     def information_bits(self, latent: NDArray[Any]) -> float:
         """-log2 p of the integers under the tables."""
-        return self._codec.information_bits(np.rint(latent).astype(np.int64))
+        return self._codec.information_bits(_integers(latent))
 
     @property
     def range_coded(self) -> tuple[int, int, int]:
@@ -166,3 +167,9 @@ class EntropicCode(TransformedCode):
             above = 1.0 - prior.cumulative(values[:, -1:] + 0.5)
         shares = torch.cat([inside, below + above], dim=1)
         return torch.round(shares * _TOTAL).clamp_min(1.0).to(torch.int64)
+
+
+def _integers(latent: NDArray[Any]) -> NDArray[np.int64]:
+    """A latent as payloads hold it."""
+    integers: NDArray[np.int64] = np.clip(np.rint(latent), *_SAID).astype(np.int64)
+    return integers
