@@ -97,14 +97,17 @@ def coco_content() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def coco(top: Path, content: dict[str, Any] | None = None) -> Path:
-    """COCO's layout with a val split only; picture a is red, b green."""
+def coco(
+    top: Path, content: dict[str, Any] | None = None, splits: tuple[str, ...] = ("val2017",)
+) -> Path:
+    """COCO's layout, with a val split only if none are said; picture a is red, b green."""
     folder = top / "annotations"
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(coco_content() if content is None else content)
-    (folder / "instances_val2017.json").write_text(text)
-    save(flat((200, 0, 0), 20, 30), top / "val2017" / "a.png")
-    save(flat((0, 200, 0), 20, 30), top / "val2017" / "b.png")
+    for split in splits:
+        (folder / f"instances_{split}.json").write_text(text)
+        save(flat((200, 0, 0), 20, 30), top / split / "a.png")
+        save(flat((0, 200, 0), 20, 30), top / split / "b.png")
     return top
 
 
