@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, SerializerFunctionWrapHandler, Tag, model_serializer
 
 from simsplit.errors import ScenarioError
 from simsplit.scenario import bundled
@@ -79,10 +79,20 @@ class VocData(PictureData):
 
 
 class CityscapesData(Spec):
-    """Cityscapes; in the folder that ``path`` or else the variable CITYSCAPES_DATASET names."""
+    """Cityscapes; in the folder that ``path`` or else the variable CITYSCAPES_DATASET names.
+
+    ``boxes``: of the objects of ``gtFine_instanceIds`` too (person, rider, car … bicycle).
+    """
 
     kind: Literal["cityscapes"]
     path: Reference | None = None
+    boxes: Annotated[bool, Field(strict=True)] = False
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The later key only where it is said, so that older digests hold."""
+        content: dict[str, Any] = dump(self)
+        return {key: value for key, value in content.items() if key != "boxes" or value}
 
 
 class KittiData(PictureData):
@@ -197,8 +207,9 @@ def truth_of(data: str | DataSpec) -> tuple[str, ...] | None:
         case StreetsData(labels=labels):
             own = ("segmentation", "disparity", "clean", "boxes", "box_labels")
             return *own, *(f"label_{name}" for name in labels)
-        case CityscapesData():
-            return "segmentation", "disparity"
+        case CityscapesData(boxes=boxes):
+            objects = ("boxes", "box_labels", "box_crowd") if boxes else ()
+            return "segmentation", "disparity", *objects
         case DigitsData() | ImageFolderData():
             return ("label",)
         case ShapesData():

@@ -5,13 +5,15 @@ variable ``CITYSCAPES_DATASET`` names (as for cityscapesScripts):
 
     leftImg8bit/<split>/<city>/<city>_<seq>_<frame>_leftImg8bit.png     8-bit RGB
     gtFine/<split>/<city>/<city>_<seq>_<frame>_gtFine_labelIds.png      8-bit, label ids
+    gtFine/<split>/<city>/<city>_<seq>_<frame>_gtFine_instanceIds.png   16-bit, for boxes
     disparity/<split>/<city>/<city>_<seq>_<frame>_disparity.png         16-bit
 
 Our ``train`` is their ``train`` (2,975 pictures). Our ``validation`` and ``test`` are both their
 ``val`` (500): the labels of their ``test`` are withheld, and papers score on ``val``. So whoever
 chooses a network by its validation score must not report the test score as unseen.
-Sources: label ids, classes and colours from cityscapesScripts ``helpers/labels.py``; disparity
-from its README: d = (p - 1) / 256 px for p > 0, and p = 0 is no measurement.
+Sources: label ids, classes and colours from cityscapesScripts ``helpers/labels.py``; instance ids
+from its ``json2instanceImg.py``; disparity from its README: d = (p - 1) / 256 px for p > 0, and
+p = 0 is no measurement.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from PIL import Image
 
 from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.tasks.metrics import IGNORED
+from simsplit.tasks.sets.samples import PADDING, padded
 
 VARIABLE = "CITYSCAPES_DATASET"
 DEFAULT_SIZE_PX = (256, 512)
@@ -60,6 +63,11 @@ TRAIN_IDS: NDArray[np.uint8] = np.full(256, IGNORED, np.uint8)
 """Class of each label id, (256,); ``IGNORED`` for all that are not evaluated."""
 TRAIN_IDS[[label_id for label_id, *_ in _LABELS]] = np.arange(len(_LABELS))
 
+THINGS = CLASSES[CLASSES.index("person") :]
+"""Classes whose objects have instance ids, as boxes are labelled."""
+_THING_IDS = np.array([label_id for label_id, name, _ in _LABELS if name in THINGS])
+_PER_CLASS = 1000  # an object's instance id is its class's label id times this, plus a number
+
 _PICTURE = "_leftImg8bit.png"
 _UNKNOWN_COLOUR = np.array((64, 0, 0), np.uint8)  # of pixels without disparity, in a contact sheet
 _WANTED = (
@@ -70,11 +78,12 @@ _WANTED = (
 
 
 class Files(NamedTuple):
-    """The three files of one sample."""
+    """The files of one sample; ``instances`` where boxes are asked for."""
 
     picture: Path
     labels: Path
     disparity: Path
+    instances: Path | None = None
 
 
 # --- what there is -----------------------------------------------------------------------------
@@ -96,15 +105,18 @@ def root() -> Path:
     return folder
 
 
-def samples(split: str, folder_of_all: str | None = None) -> tuple[Files, ...]:
+def samples(
+    split: str, folder_of_all: str | None = None, *, boxes: bool = False
+) -> tuple[Files, ...]:
     """The files of one of our splits, sorted by city, sequence and frame.
 
     Args:
         folder_of_all: The data set's; by default `root`.
+        boxes: Whether the files of instances are asked for, too.
 
     Raises:
         ScenarioError: As `root`, or the folder holds no pictures of that split.
-        ArtefactError: A picture is without labels or disparity.
+        ArtefactError: A picture is without labels, disparity or instances that are asked for.
     """
     top = root() if folder_of_all is None else Path(folder_of_all)
     folder = top / "leftImg8bit" / FOLDERS[split]
@@ -113,24 +125,27 @@ def samples(split: str, folder_of_all: str | None = None) -> tuple[Files, ...]:
     )
     if not pictures:
         raise ScenarioError(f"no pictures in {folder}: {_WANTED}", path=VARIABLE)
-    files = tuple(_files(top, picture) for picture in pictures)
+    files = tuple(_files(top, picture, boxes) for picture in pictures)
     _check_whole(top, files)
     return files
 
 
-def _files(top: Path, picture: Path) -> Files:
+def _files(top: Path, picture: Path, boxes: bool) -> Files:
     city = Path(*picture.parts[-3:-1])  # split/city
     frame = picture.name.removesuffix(_PICTURE)
+    fine = top / "gtFine" / city
     return Files(
         picture,
-        top / "gtFine" / city / f"{frame}_gtFine_labelIds.png",
+        fine / f"{frame}_gtFine_labelIds.png",
         top / "disparity" / city / f"{frame}_disparity.png",
+        fine / f"{frame}_gtFine_instanceIds.png" if boxes else None,
     )
 
 
 def _check_whole(top: Path, files: Sequence[Files]) -> None:
     for noun, of_kind in (("labels", [f.labels for f in files]),
-                          ("disparity", [f.disparity for f in files])):  # fmt: skip
+                          ("disparity", [f.disparity for f in files]),
+                          ("instances", [f.instances for f in files if f.instances])):  # fmt: skip
         missing = [path for path in of_kind if not path.is_file()]
         if missing:
             message = f"{len(missing)} of {len(files)} pictures have no {noun}; the first misses"
@@ -143,7 +158,7 @@ def identity(files: Iterable[Files]) -> list[tuple[str, int]]:
 
     Where the folder is does not matter, so a moved data set keeps its cache.
     """
-    paths = [path for sample in files for path in sample]
+    paths = [path for sample in files for path in sample if path is not None]
     return [("/".join(path.parts[-4:]), path.stat().st_size) for path in paths]
 
 
@@ -158,9 +173,14 @@ def read(files: Sequence[Files], height: int, width: int) -> dict[str, NDArray[A
     over the source's width (2048 in the official data), as they are px of the picture they are
     in. There is no ``clean``: the picture itself is what is to be reconstructed.
 
+    Boxes enclose what is seen of an object in the source, and are scaled with the picture.
+
     Returns:
         ``image`` uint8 ``(N, H, W, 3)``; ``segmentation`` uint8 ``(N, H, W)``, train id or
-        ``IGNORED``; ``disparity`` float32 ``(N, H, W)``, px, NaN where it is unknown.
+        ``IGNORED``; ``disparity`` float32 ``(N, H, W)``, px, NaN where it is unknown. Where there
+        are instances: ``boxes`` float32 ``(N, M, 4)``, px; ``box_labels`` int64 ``(N, M)``, place
+        in `THINGS`; ``box_crowd`` bool ``(N, M)``: objects of a class that were not told apart.
+        M is the most of these samples; rows beyond are NaN, -1 and false.
 
     Raises:
         ArtefactError: A file cannot be read, is of another kind, or has another size than its
@@ -173,28 +193,71 @@ def read(files: Sequence[Files], height: int, width: int) -> dict[str, NDArray[A
         "segmentation": np.empty((count, height, width), np.uint8),
         "disparity": np.empty((count, height, width), np.float32),
     }
+    objects: list[dict[str, NDArray[Any]]] = []
     for row, sample in enumerate(files):
-        for key, array in _sample(sample, height, width).items():
-            arrays[key][row] = array
+        given = _sample(sample, height, width)
+        for key, array in arrays.items():
+            array[row] = given.pop(key)
+        objects.append(given)
+    most = max((len(one["boxes"]) for one in objects if one), default=0)
+    for key in objects[0] if objects else ():
+        arrays[key] = np.stack([padded(one[key], most, PADDING[key]) for one in objects])
     return arrays
 
 
 def _sample(files: Files, height: int, width: int) -> dict[str, NDArray[Any]]:
     image = _pixels(files.picture, ("RGB",), "8-bit RGB")
-    labels = _pixels(files.labels, ("L",), "8-bit grey")
-    raw = _pixels(files.disparity, ("I;16", "I"), "16-bit grey")
+    maps = {files.labels: _pixels(files.labels, ("L",), "8-bit grey")}
+    for path in (files.disparity, files.instances):
+        if path is not None:
+            maps[path] = _pixels(path, ("I;16", "I"), "16-bit grey")
     tall, wide = image.shape[:2]
-    for path, array in ((files.labels, labels), (files.disparity, raw)):
+    for path, array in maps.items():
         if array.shape != (tall, wide):
             size = f"{array.shape[0]} x {array.shape[1]} px, its picture {tall} x {wide}"
             raise ArtefactError(f"the file is {size}", path=str(path))
     if height > tall or width > wide:
         message = f"pictures are {tall} x {wide} px and are not enlarged"
         raise ScenarioError(message, path="cityscapes", value=f"{height} x {width}")
-    return {
+    disparity = disparity_px(_nearest(maps[files.disparity], height, width))
+    sample = {
         "image": _averaged(image, height, width),
-        "segmentation": TRAIN_IDS[_nearest(labels, height, width)],
-        "disparity": disparity_px(_nearest(raw, height, width)) * np.float32(width / wide),
+        "segmentation": TRAIN_IDS[_nearest(maps[files.labels], height, width)],
+        "disparity": disparity * np.float32(width / wide),
+    }
+    if files.instances is None:
+        return sample
+    return sample | objects_of(maps[files.instances], (height / tall, width / wide))
+
+
+def objects_of(
+    instances: NDArray[np.integer[Any]], scale: tuple[float, float] = (1.0, 1.0)
+) -> dict[str, NDArray[Any]]:
+    """Boxes of what has an instance id, and of regions of a class whose objects have none.
+
+    As cityscapesScripts writes them: an object's id is 1000 times its class's label id plus a
+    number; a group that could not be told apart has the label id alone, and is marked as crowd.
+
+    Args:
+        instances: Ids ``(h, w)``.
+        scale: What vertical and horizontal px are multiplied by.
+
+    Returns:
+        ``boxes`` float32 ``(n, 4)``, ``box_labels`` int64 and ``box_crowd`` bool ``(n,)``, by id.
+    """
+    rows, columns = np.nonzero(instances >= _THING_IDS[0])
+    ids, of = np.unique(instances[rows, columns].astype(np.int64), return_inverse=True)
+    low, high = np.full((len(ids), 2), np.inf), np.zeros((len(ids), 2))
+    for axis, places in enumerate((columns, rows)):
+        np.minimum.at(low[:, axis], of, places)
+        np.maximum.at(high[:, axis], of, places + 1)
+    label_ids = np.where(ids < _PER_CLASS, ids, ids // _PER_CLASS)
+    kept = np.isin(label_ids, _THING_IDS)
+    boxes = np.concatenate([low, high], axis=1) * (*scale[::-1], *scale[::-1])
+    return {
+        "boxes": boxes[kept].astype(np.float32),
+        "box_labels": np.searchsorted(_THING_IDS, label_ids[kept]).astype(np.int64),
+        "box_crowd": (ids < _PER_CLASS)[kept],
     }
 
 

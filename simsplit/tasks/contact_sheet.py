@@ -19,9 +19,9 @@ def contact_sheet(dataset: Dataset, count: int | None = None) -> NDArray[np.uint
     """Draw the first samples as one uint8 (h, w, 3) picture; 12, or all of a smaller split.
 
     Streets: two columns of image with boxes | classes in colour | disparity (brighter is nearer).
-    Digits: a grid, each with its label beneath. Cityscapes: two columns of image | classes |
-    disparity. Others: a grid of image with boxes | classes | disparity, as far as there are, with
-    the classes' names beneath. Raises IndexError for a count beyond the split.
+    Digits: a grid, each with its label beneath. Cityscapes without boxes: two columns of image |
+    classes | disparity. Others: a grid of image with boxes | classes | disparity, as far as there
+    are, with the classes' names beneath. Raises IndexError for a count beyond the split.
     """
     count = min(12, dataset.capacity) if count is None else count
     if not 0 < count <= dataset.capacity:
@@ -29,7 +29,7 @@ def contact_sheet(dataset: Dataset, count: int | None = None) -> NDArray[np.uint
     match dataset:
         case Digits():
             return _grid(_digit_tiles(dataset, count), columns=8)
-        case Cityscapes():
+        case Cityscapes() if "box_labels" not in dataset.heads:
             return _grid(_cityscapes_rows(dataset.arrays(range(count))), columns=2)
         case Streets():
             return _grid([_street_row(dataset.scene(i)) for i in range(count)], columns=2)

@@ -50,7 +50,7 @@ def _settings(kind: str, top: Path) -> dict[str, object]:
         case "image_folder":
             return {"path": str(folders.clothing(top / "d")), "fit": "crop"}
         case "cityscapes":
-            return {"path": str(folders.cityscapes(top / "d"))}
+            return {"path": str(folders.cityscapes(top / "d")), "boxes": True}
     masks = {"masks": True} if kind in ("coco", "voc") else {}
     return {"path": str(getattr(folders, kind)(top / "d")), "fit": "crop", **masks}
 

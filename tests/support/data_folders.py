@@ -97,14 +97,17 @@ def coco_content() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def coco(top: Path, content: dict[str, Any] | None = None) -> Path:
-    """COCO's layout with a val split only; picture a is red, b green."""
+def coco(
+    top: Path, content: dict[str, Any] | None = None, splits: tuple[str, ...] = ("val2017",)
+) -> Path:
+    """COCO's layout, with a val split only if none are said; picture a is red, b green."""
     folder = top / "annotations"
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(coco_content() if content is None else content)
-    (folder / "instances_val2017.json").write_text(text)
-    save(flat((200, 0, 0), 20, 30), top / "val2017" / "a.png")
-    save(flat((0, 200, 0), 20, 30), top / "val2017" / "b.png")
+    for split in splits:
+        (folder / f"instances_{split}.json").write_text(text)
+        save(flat((200, 0, 0), 20, 30), top / split / "a.png")
+        save(flat((0, 200, 0), 20, 30), top / split / "b.png")
     return top
 
 
@@ -160,17 +163,24 @@ def npz(file: Path, **changes: NDArray[Any]) -> Path:
     return file
 
 
-def cityscapes(top: Path) -> Path:
-    """Cityscapes' layout: three pictures of 4 x 8 px in val, two in train."""
+def cityscapes(top: Path, scale: int = 1) -> Path:
+    """Cityscapes' layout: three pictures of 4 x 8 px in val, two in train, or ``scale`` times that.
+
+    All road, with two cars, the second on a quarter of the picture, and a group of persons.
+    """
     frames = [("val", "ulm", n) for n in range(3)] + [("train", "bonn", n) for n in range(2)]
+    instances = np.full((4, 8), 7, np.uint16)
+    instances[1, 1], instances[2:, :4], instances[:2, 6] = 26_000, 26_001, 24
     for split, city, number in frames:
         name = f"{city}_{number:06d}_000019"
         for kind, suffix, pixels in (
             ("leftImg8bit", "leftImg8bit", flat((10 * number, 5, 5), 4, 8)),
             ("gtFine", "gtFine_labelIds", np.full((4, 8), 7, np.uint8)),
+            ("gtFine", "gtFine_instanceIds", instances),
             ("disparity", "disparity", np.full((4, 8), 513, np.uint16)),
         ):
-            save(pixels, top / kind / split / city / f"{name}_{suffix}.png")
+            large = pixels.repeat(scale, 0).repeat(scale, 1)
+            save(large, top / kind / split / city / f"{name}_{suffix}.png")
     return top
 
 

@@ -25,6 +25,7 @@ SYSTEMS = {  # by the beginning of their names; of each the first whose card and
     "one backbone, a head per task": "mtl_",
     "a student that compresses": "*_student",
     "segmentation, boxes and disparity from one network": "streets_teacher",
+    "segmentation and boxes from one fused tensor": "ffmnet_streets",
     "symbols of a picture network": "clothing_jscc",
 }
 

@@ -12,6 +12,14 @@ from simsplit.scenario.mistakes import mistake
 from simsplit.scenario.spec import Spec
 
 S = TypeVar("S", bound=Spec)
+T = TypeVar("T", bound=str)
+
+
+def once_each(tasks: tuple[T, ...]) -> tuple[T, ...]:
+    """Tasks as they are said, none of them twice (for pydantic)."""
+    if len(set(tasks)) < len(tasks):
+        raise ValueError("each task once")
+    return tasks
 
 
 def checked(model: type[S], options: Mapping[str, Any]) -> S:

@@ -14,24 +14,25 @@ from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from simsplit.errors import ScenarioError
 from simsplit.networks.centre_points import CentreBoxes, CentreHead
-from simsplit.networks.multitask import ResidualBlock
-from simsplit.networks.published.options import checked
+from simsplit.networks.published.options import checked, once_each
+from simsplit.networks.published.stages import (
+    BOX_CLASSES,
+    CLASSES,
+    HEADS_STRIDE,
+    STAGES,
+    Rise,
+    Stem,
+    check_sides,
+    scaled,
+    stage,
+)
 from simsplit.scenario.spec import Count, Positive, Spec
 
-STRIDE, HEADS_STRIDE = 16, 4  # px per position at the end of the encoder, and of the decoder
 Task = Literal["segmentation", "detection", "disparity"]
 TASKS: tuple[Task, ...] = ("segmentation", "detection", "disparity")
-CLASSES, BOX_CLASSES = 8, 3  # of the data set `streets`
 _WHOLE = ("stem", "layer1", "layer2", "layer3", "decoder", "centre_head", "boxes")
-_STAGES, _DECODER = (64, 128, 256), (160, 64)  # channels at strides 8 and 4, of width 1
-
-
-def _once_each(tasks: tuple[Task, ...]) -> tuple[Task, ...]:
-    if len(set(tasks)) < len(tasks):
-        raise ValueError("each task once")
-    return tasks
+_DECODER = (160, 64)  # channels at strides 8 and 4, of width 1
 
 
 class StreetNetOptions(Spec):
@@ -42,7 +43,7 @@ class StreetNetOptions(Spec):
     """
 
     width: Annotated[Positive, Field(le=4)] = 0.5
-    tasks: Annotated[tuple[Task, ...], Field(min_length=1), AfterValidator(_once_each)] = TASKS
+    tasks: Annotated[tuple[Task, ...], Field(min_length=1), AfterValidator(once_each)] = TASKS
     most_boxes: Annotated[Count, Field(le=100)] = 32
 
 
@@ -53,36 +54,6 @@ def street_net(height: int, width: int, /, **options: Any) -> StreetNet:
         ScenarioError: An unknown option or bad value, or a side that is no multiple of 16 px.
     """
     return StreetNet(height, width, checked(StreetNetOptions, options))
-
-
-class Stem(nn.Sequential):
-    """Pixels in [0, 1] → stride 4."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(
-            nn.Conv2d(3, channels, 5, 2, 2, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-            nn.MaxPool2d(3, 2, 1),
-        )
-
-    def forward(self, images: Tensor) -> Tensor:
-        """``(B, 3, H, W)`` → ``(B, channels, H/4, W/4)``."""
-        feature: Tensor = super().forward(4.0 * images - 2.0)  # type: ignore[no-untyped-call]
-        return feature
-
-
-class Rise(nn.Sequential):
-    """Twice the resolution: 1x1 convolution, pixel shuffle, residual block."""
-
-    def __init__(self, channels_in: int, channels_out: int) -> None:
-        super().__init__(
-            nn.Conv2d(channels_in, 4 * channels_out, 1, bias=False),
-            nn.PixelShuffle(2),
-            nn.BatchNorm2d(channels_out),
-            nn.ReLU(),
-            ResidualBlock(channels_out, channels_out),
-        )
 
 
 class StreetNet(nn.Module):
@@ -99,16 +70,12 @@ class StreetNet(nn.Module):
     def __init__(self, height: int, width: int, options: StreetNetOptions) -> None:
         super().__init__()
         self.tasks = options.tasks
-        for side in (height, width):
-            if side % STRIDE:
-                message = f"street_net takes pictures whose sides are multiples of {STRIDE} px"
-                raise ScenarioError(message, value=side)
-        first, second, third = (_scaled(channels, options.width) for channels in _STAGES)
-        high, low = (_scaled(channels, options.width) for channels in _DECODER)
+        check_sides("street_net", height, width)
+        first, second, third = (scaled(channels, options.width) for channels in STAGES)
+        high, low = (scaled(channels, options.width) for channels in _DECODER)
         self.stem = Stem(first)
-        self.layer1 = nn.Sequential(ResidualBlock(first, first), ResidualBlock(first, first))
-        self.layer2 = nn.Sequential(ResidualBlock(first, second, 2), ResidualBlock(second, second))
-        self.layer3 = nn.Sequential(ResidualBlock(second, third, 2), ResidualBlock(third, third))
+        self.layer1 = stage(first, first)
+        self.layer2, self.layer3 = stage(first, second, 2), stage(second, third, 2)
         self.decoder = nn.Sequential(Rise(third, high), Rise(high, low))
         per_cell, self.disparity_unit_px = HEADS_STRIDE**2, width / 32.0
         if "segmentation" in self.tasks:
@@ -143,7 +110,3 @@ class StreetNet(nn.Module):
             answers |= {"boxes": boxes, "scores": scores, "labels": labels}
             answers |= {"centres": centres, "extents": extents}
         return answers
-
-
-def _scaled(channels: int, width: float) -> int:
-    return max(8, 8 * round(channels * width / 8))

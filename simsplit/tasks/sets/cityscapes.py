@@ -14,7 +14,10 @@ from simsplit.tasks.sets.contract import Arrays, Dataset, Split
 
 @dataclass(frozen=True, kw_only=True)
 class Cityscapes(Dataset):
-    """``image``, ``segmentation`` and ``disparity``; ``files`` are those of the samples."""
+    """``image``, ``segmentation``, ``disparity``; maybe ``boxes`` with their labels and crowds.
+
+    ``files``: of the samples.
+    """
 
     files: tuple[cityscapes.Files, ...] = field(repr=False)
 
@@ -36,13 +39,14 @@ def open_cityscapes(
     tall, wide = tall if height is None else height, wide if width is None else width
     if min(tall, wide) < 1:
         raise ScenarioError("pictures need at least 1 x 1 px", value=(tall, wide))
-    files = cityscapes.samples(split, spec.path)
+    files = cityscapes.samples(split, spec.path, boxes=spec.boxes)
+    heads = {"segmentation": cityscapes.CLASSES}
     return Cityscapes(
         name="cityscapes",
         split=split,
         length=len(files),
         image_shape=(tall, wide, 3),
-        heads={"segmentation": cityscapes.CLASSES},
+        heads=heads | ({"box_labels": cityscapes.THINGS} if spec.boxes else {}),
         where=where,
         files=files,
     )

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from simsplit.errors import ArtefactError, ScenarioError
+from simsplit.scenario.data import CityscapesData, truth_of
 from simsplit.tasks import cityscapes, datasets
 from simsplit.tasks.datasets import Dataset, open_dataset
+from simsplit.tasks.truth_tiles import class_colour
 
 FRAMES = (  # written in this order, which is not the sorted one
     ("weimar", "weimar_000001_000019"),
@@ -134,6 +136,85 @@ class TestArrays:
             open_dataset("cityscapes", "test", height=4, width=9).arrays([0])
         with pytest.raises(ScenarioError, match="at least 1 x 1"):
             open_dataset("cityscapes", "test", height=0, width=4)
+
+
+INSTANCES = np.array(
+    [
+        [7, 7, 26_003, 26_003, 7, 24, 24, 7],  # a car, partly hidden; a group
+        [7, 7, 26_003, 26_012, 26_012, 24, 7, 33_000],  # what hides it; a bicycle
+        [7, 7, 7, 26_012, 26_012, 7, 7, 29],  # a caravan, which is not evaluated
+        [7, 26_003, 7, 7, 7, 7, 30_001, 0],
+    ],
+    np.uint16,
+)
+
+
+class TestBoxes:
+    @pytest.fixture
+    def spec(self, root: Path) -> CityscapesData:
+        """The miniature, with instances of val beside the labels; none in the first picture."""
+        for number, (city, frame) in enumerate(sorted(FRAMES)):
+            ids = INSTANCES if number else np.full((4, 8), 7, np.uint16)
+            file = root / "gtFine" / "val" / city / f"{frame}_gtFine_instanceIds.png"
+            Image.fromarray(ids).save(file)
+        return CityscapesData(kind="cityscapes", boxes=True)
+
+    def test_they_enclose_what_is_seen_of_things_with_ids(self, spec: CityscapesData) -> None:
+        data = open_dataset(spec, "test", height=4, width=8)
+        arrays = data.arrays([1])
+        assert data.heads["box_labels"] == cityscapes.THINGS
+        assert [cityscapes.THINGS[label] for label in arrays["box_labels"][0]] == [
+            "person", "car", "car", "bicycle",
+        ]  # fmt: skip
+        assert arrays["box_crowd"][0].tolist() == [True, False, False, False]
+        expected = [[5, 0, 7, 2], [1, 0, 4, 4], [3, 1, 5, 3], [7, 1, 8, 2]]
+        assert arrays["boxes"][0].tolist() == expected
+
+    def test_they_are_scaled_with_the_picture(self, spec: CityscapesData) -> None:
+        boxes = open_dataset(spec, "test", height=2, width=2).arrays([1])["boxes"][0]
+        assert boxes.dtype == np.float32
+        assert boxes[1].tolist() == [0.25, 0, 1, 2] and boxes[2].tolist() == [0.75, 0.5, 1.25, 1.5]
+
+    def test_a_picture_without_things_has_rows_of_nothing(self, spec: CityscapesData) -> None:
+        arrays = open_dataset(spec, "test", height=2, width=4).arrays([0, 1])
+        assert np.isnan(arrays["boxes"][0]).all() and (arrays["box_labels"][0] == -1).all()
+        assert not arrays["box_crowd"][0].any() and (arrays["box_labels"][1] >= 0).all()
+        alone = open_dataset(spec, "test", height=2, width=4).arrays([0])
+        assert alone["boxes"].shape == (1, 0, 4)
+
+    def test_things_are_the_eight_that_are_evaluated(self) -> None:
+        things = ("person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
+        assert things == cityscapes.THINGS
+        ids = np.array([[24_000, 25_000, 26_000, 27_000, 28_000, 31_000, 32_000, 33_000]])
+        assert cityscapes.objects_of(ids)["box_labels"].tolist() == list(range(8))
+
+    def test_a_picture_lacks_its_instances(self, root: Path, spec: CityscapesData) -> None:
+        name = "aachen_000001_000019_gtFine_instanceIds.png"
+        (root / "gtFine" / "val" / "aachen" / name).unlink()
+        with pytest.raises(ArtefactError, match=f"1 of 5 pictures have no instances; .*{name}"):
+            open_dataset(spec, "test", height=2, width=4)
+        assert len(_open()) == 5  # who wants no boxes needs no instances
+
+    def test_the_cache_tells_sets_with_boxes_from_those_without(self, spec: CityscapesData) -> None:
+        boxed = open_dataset(spec, "test", height=2, width=4)
+        assert datasets._digest(boxed, 5) != datasets._digest(_open(), 5)
+        assert "boxes" in datasets.cached_arrays(boxed, 5)
+        assert "boxes" not in datasets.cached_arrays(_open(), 5)
+
+    def test_what_says_no_boxes_is_written_down_as_before(self, spec: CityscapesData) -> None:
+        plain = CityscapesData(kind="cityscapes", path="/data")
+        assert plain.model_dump(mode="json") == {"kind": "cityscapes", "path": "/data"}
+        assert spec.model_dump(mode="json")["boxes"] is True
+        assert truth_of(plain) == ("segmentation", "disparity")
+        assert truth_of(spec) == (*truth_of(plain), "boxes", "box_labels", "box_crowd")
+
+    def test_a_contact_sheet_shows_them(self, spec: CityscapesData) -> None:
+        plain, boxed = (
+            datasets.contact_sheet(open_dataset(data, "test", height=4, width=8), 2)
+            for data in ("cityscapes", spec)
+        )
+        assert plain.shape[:2] == (4, 2 * 3 * 8)
+        assert boxed.shape[0] > 96 and (boxed == class_colour(2)).all(axis=-1).any()  # a car's
 
 
 def test_widths_that_do_not_divide_take_the_pixel_at_the_centre() -> None:
