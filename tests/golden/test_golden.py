@@ -62,6 +62,7 @@ class Tolerances(NamedTuple):
     network_absolute: float
 
 
+OF_NETWORKS = ("score_", "dataset_", "map50", "ece")  # beginnings of scores' names
 STRICT = Tolerances(1e-9, 1e-3, 1e-3)
 LOOSE = Tolerances(0.01, 0.02, 0.01)
 
@@ -158,7 +159,7 @@ def _differences(found: Any, golden: Any, allowed: Tolerances, path: str) -> Ite
 def is_of_network(path: str) -> bool:
     """Whether a network computes this number itself."""
     name = path.rpartition("/")[2]
-    return name.startswith("score_") or name == "papr_db"
+    return name.startswith(OF_NETWORKS) or name == "papr_db"
 
 
 def _agree(found: Any, golden: Any, allowed: Tolerances, of_network: bool) -> bool:
@@ -234,6 +235,17 @@ def test_no_number_changes_unseen(name: str) -> None:
     golden = read_golden(name)
     for path in _leaves(golden):
         assert len(differences(_nudged(golden, path), golden)) == 1, path
+
+
+@pytest.mark.parametrize("kpi", ["ece_shape", "score_accuracy_shape"])
+def test_what_networks_compute_differs_between_processors(kpi: str) -> None:
+    golden = read_golden("mtl_split")
+    path = ("operating_points", "split_8bit", "kpis", kpi)
+    other = _nudged(golden, path)
+    other["operating_points"]["split_8bit"]["kpis"][kpi] = golden["operating_points"]["split_8bit"][
+        "kpis"
+    ][kpi] * (1 + 1e-7)
+    assert differences(other, golden) == []
 
 
 def test_another_machine_may_cut_other_payloads_by_a_little() -> None:
