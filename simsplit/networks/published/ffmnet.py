@@ -25,6 +25,7 @@ from simsplit.networks.published.stages import (
     STRIDE,
     Stem,
     check_sides,
+    detected,
     projected,
     scaled,
     stage,
@@ -194,8 +195,5 @@ class Ffmnet(nn.Module):
         if "segmentation" in self.tasks:
             answers["segmentation"] = self.segment(feature)
         if "detection" in self.tasks:
-            centres, extents = self.centre_head(feature)
-            boxes, scores, labels = self.boxes(centres, extents)
-            answers |= {"boxes": boxes, "scores": scores, "labels": labels}
-            answers |= {"centres": centres, "extents": extents}
+            answers |= detected(feature, self.centre_head, self.boxes)
         return answers

@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from simsplit.errors import ScenarioError
+from simsplit.networks.centre_points import CentreBoxes, CentreHead
 from simsplit.networks.multitask import ResidualBlock
 
 STRIDE, HEADS_STRIDE = 16, 4  # px per position behind the last stage, and where heads answer
@@ -82,3 +83,15 @@ def projected(channels_in: int, channels_out: int, stride: int, to: int) -> nn.S
     if down > 1:
         return nn.Sequential(convolution, nn.PixelUnshuffle(down))
     return nn.Sequential(convolution, *([nn.PixelShuffle(up)] if up > 1 else []))
+
+
+def detected(feature: Tensor, head: CentreHead, to_boxes: CentreBoxes) -> dict[str, Tensor]:
+    """What a feature at stride 4 gives of boxes, by name, with the maps that they come from.
+
+    ``boxes`` ``(B, K, 4)``, ``scores`` and ``labels`` ``(B, K)``; ``centres``
+    ``(B, box classes, h, w)`` and ``extents`` ``(B, 4, h, w)``.
+    """
+    centres, extents = head(feature)
+    boxes, scores, labels = to_boxes(centres, extents)
+    answers = {"boxes": boxes, "scores": scores, "labels": labels}
+    return answers | {"centres": centres, "extents": extents}

@@ -24,6 +24,7 @@ from simsplit.networks.published.stages import (
     Rise,
     Stem,
     check_sides,
+    detected,
     scaled,
     stage,
 )
@@ -105,8 +106,5 @@ class StreetNet(nn.Module):
             near = functional.pixel_shuffle(self.range(feature), HEADS_STRIDE).squeeze(1)
             answers["disparity"] = self.disparity_unit_px * functional.softplus(near)
         if "detection" in self.tasks:
-            centres, extents = self.centre_head(feature)
-            boxes, scores, labels = self.boxes(centres, extents)
-            answers |= {"boxes": boxes, "scores": scores, "labels": labels}
-            answers |= {"centres": centres, "extents": extents}
+            answers |= detected(feature, self.centre_head, self.boxes)
         return answers
