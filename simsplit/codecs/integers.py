@@ -1,10 +1,11 @@
 """Integers through a range coder with one static integer table per channel, and an escape.
 
-Payload: the low 16 bits of the CRC-32 of what follows, then the coder's 32-bit words. A value that
-the table does not hold is sent as the table's last symbol, the escape, and once more behind all
-others as one of 2^16 equally likely values. Tables are integers in the weights file, never computed
-in float at run time, so both ends agree on every device. Coder: constriction (Bamler,
-arXiv 2201.01741).
+Payload: the low 16 bits of the CRC-32 of what follows, then the range coder's number, most
+significant byte first, cut to the fewest bytes that still lie in the coder's last interval (the
+receiver knows how many came and reads zeros behind them). A value that the table does not hold is
+sent as the table's last symbol, the escape, and once more behind all others as one of 2^16 equally
+likely values. Tables are integers in the weights file, never computed in float at run time, so both
+ends agree on every device. Coder: constriction (Bamler, arXiv 2201.01741).
 """
 
 from __future__ import annotations
@@ -57,15 +58,15 @@ class IntegersCodec:
             encoder.encode(row, model)
         if escaped.size:
             encoder.encode(escaped, stream.model.Uniform(ESCAPE_VALUES))
-        words = np.asarray(encoder.get_compressed(), dtype="<u4").tobytes()
-        return _CHECK.pack(zlib.crc32(words) & 0xFFFF) + words
+        body = shortest_body(encoder)
+        return _CHECK.pack(zlib.crc32(body) & 0xFFFF) + body
 
     def decode(self, payload: bytes) -> NDArray[np.int32]:
         """Payload → integers; CodecError if the checksum does not fit."""
-        words = payload[_CHECK.size :]
-        if len(words) % 4 or payload[: _CHECK.size] != _CHECK.pack(zlib.crc32(words) & 0xFFFF):
+        body = payload[_CHECK.size :]
+        if payload[: _CHECK.size] != _CHECK.pack(zlib.crc32(body) & 0xFFFF):
             raise CodecError("entropy-coded payload is damaged: checksum differs")
-        decoder = stream.queue.RangeDecoder(np.frombuffer(words, "<u4").astype(np.uint32))
+        decoder = _decoder(body)
         size = int(np.prod(self.shape[1:]))
         try:
             rows = [np.asarray(decoder.decode(model, size)) for model in self._models()]
@@ -100,3 +101,27 @@ class IntegersCodec:
 
     def _models(self) -> list[Any]:
         return [stream.model.Categorical(row, perfect=False) for row in self._probabilities]
+
+
+def shortest_body(encoder: stream.queue.RangeEncoder) -> bytes:
+    """The fewest bytes that decode as ``encoder``'s words do, zeros read behind them.
+
+    constriction ends with a whole word of 32 bits. Any number of the last interval decodes to the
+    same symbols, whose lower end (64 bits of it, a carry into earlier words apart) and width
+    ``encoder.pos()`` tells: sent is the one with the most zero bytes at its end, without them.
+    """
+    settled, (lower, width) = encoder.pos()
+    words = np.asarray(encoder.get_compressed(), dtype=">u4")
+    size: int = 4 * (settled + 2)
+    sealed = int.from_bytes(words.tobytes().ljust(size, b"\0"), "big")
+    start: int = sealed - (sealed - lower) % 2**64  # carry included
+    for cut in range(8, -1, -1):
+        number = -(-start >> 8 * cut) << 8 * cut
+        if number < start + width:
+            break
+    return number.to_bytes(size, "big").rstrip(b"\0")
+
+
+def _decoder(body: bytes) -> stream.queue.RangeDecoder:
+    padded = body.ljust(4 * (-(-len(body) // 4) + 1), b"\0")
+    return stream.queue.RangeDecoder(np.frombuffer(padded, ">u4").astype(np.uint32))

@@ -25,6 +25,25 @@ def test_every_integer_comes_back(spread: float) -> None:
     assert codec().information_bits(values) <= 8 * len(payload)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_no_more_than_a_byte_above_the_information(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    for _ in range(100):
+        shape = (int(random.integers(1, 4)), 1, int(random.integers(1, 120)))
+        table = random.integers(1, int(random.choice([2, 100, 100_000])), (shape[0], 9))
+        coder = IntegersCodec(shape, table, -4)
+        values = random.integers(-5, 6, shape)
+        payload = coder.encode(values)
+        assert np.array_equal(coder.decode(payload), values)
+        assert 8 * len(payload) - 16 <= coder.information_bits(values) + 8.5
+
+
+def test_the_number_zero_needs_no_byte() -> None:
+    values = np.full(SHAPE, -4, np.int64)
+    assert len(codec().encode(values)) == 2
+    assert np.array_equal(codec().decode(codec().encode(values)), values)
+
+
 def test_an_escape_costs_its_symbol_and_sixteen_bits() -> None:
     values = np.zeros(SHAPE, np.int64)
     before = codec().information_bits(values)
