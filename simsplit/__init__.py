@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from simsplit.study.validate import validate as validate
     from simsplit.training.train import train as train
 
-__version__ = "0.12.0"
+__version__ = "0.13.0"
 
 _PUBLIC = {
     "load": "scenario.load",

@@ -172,12 +172,21 @@ def train(
     if_needed: Annotated[
         bool, typer.Option("--if-needed", help="Unless there is a card of this very recipe.")
     ] = False,
+    rescore: Annotated[
+        bool, typer.Option("--rescore", help="No training: the card's bytes and scores anew.")
+    ] = False,
     allow_code: AllowCodeOption = False,
 ) -> None:
     """Fit what a recipe describes: a network, or a table of block errors."""
+    from simsplit.training.train import rescore as score
     from simsplit.training.train import train as fit
     from simsplit.training.train import trained_already
 
+    if rescore:
+        if max_steps is not None or if_needed or keep_weights:
+            raise typer.BadParameter("goes with --out, --seed and --fold only: --rescore")
+        typer.echo(f"Scored: {score(recipe, out=out, seed=seed, fold=fold)}")
+        return
     which: dict[str, Any] = {"out": out, "seed": seed, "fold": fold, "keep_weights": keep_weights}
     if if_needed and (current := trained_already(recipe, **which)) is not None:
         typer.echo(f"Up to date: {current}")

@@ -47,9 +47,7 @@ def finish_network(
     recipe, module = course.recipe, course.parts["network"]
     with whole_file(folder / WEIGHTS) as aside:
         save_file(_stored(module, recipe.weights_dtype), aside)
-    whole = {"weights": str((folder / WEIGHTS).resolve())}
-    apart = dict.fromkeys(("weights_key", "weights_prefix", "weights_fresh"))
-    network = recipe.network.model_copy(update=whole | apart)
+    network = _kept(recipe, folder)
     card = {
         "kind": "network",
         "network": _network(recipe.network),
@@ -60,9 +58,23 @@ def finish_network(
     if network.answer is not None:  # else it may be one that cannot be traced
         graph = open_graph(network, recipe.height, recipe.width)
         card["macs"] = {"network": total_macs(graph.operators)}
-    classes = _classes(recipe)
+    write_card(folder, card | measured_network(recipe, folder, ranges))
+
+
+def measured_network(
+    recipe: NetworkRecipe, folder: Path, ranges: Mapping[str, Arrays]
+) -> dict[str, Any]:
+    """What a card says of scores, of the network whose weights lie in the folder."""
+    network, classes = _kept(recipe, folder), _classes(recipe)
     each = {name: {DIRECT: _direct(network, arrays, classes)} for name, arrays in ranges.items()}
-    write_card(folder, card | _sections(each, network, recipe))
+    return _sections(each, network, recipe)
+
+
+def _kept(recipe: NetworkRecipe, folder: Path) -> Network:
+    """The network with the weights that its training left."""
+    whole = {"weights": str((folder / WEIGHTS).resolve())}
+    apart = dict.fromkeys(("weights_key", "weights_prefix", "weights_fresh"))
+    return recipe.network.model_copy(update=whole | apart)
 
 
 def _stored(module: nn.Module, dtype: str) -> dict[str, Tensor]:
@@ -100,11 +112,15 @@ def finish_code(
         "macs": macs | _network_macs(course),
     }
     write_card(folder, card)
+    write_card(folder, card | measured_code(recipe, folder, ranges))
+
+
+def measured_code(recipe: CodeRecipe, folder: Path, ranges: Mapping[str, Arrays]) -> dict[str, Any]:
+    """What a card says of payloads and scores, of the code that lies in the folder."""
     pipelines = {name: _opened(recipe, folder, arrays) for name, arrays in ranges.items()}
-    each = {name: _scores(pipeline, code) for name, pipeline in pipelines.items()}
+    each = {name: _scores(pipeline) for name, pipeline in pipelines.items()}
     paired = differences_by_way(each, answers_of(recipe.network.answer), DIRECT)
-    scores = _sections(each, recipe.network, recipe)
-    write_card(folder, card | _rate(pipelines["test"]) | scores | paired)
+    return _rate(pipelines["test"]) | _sections(each, recipe.network, recipe) | paired
 
 
 def _further_on(course: CodeCourse) -> dict[str, Any]:
@@ -253,9 +269,8 @@ def scored(values: Sequence[float]) -> dict[str, float]:
 
 def _rate(pipeline: Pipeline) -> dict[str, Any]:
     """Symbols of a transmission; or real bytes of a payload against -log2 p of its symbols."""
-    chain = pipeline.chains[CODED]
+    chain, code = pipeline.chains[CODED], _code(pipeline)
     assert isinstance(chain, CodeChain)
-    code = chain.trained.code
     if isinstance(code, AnalogCode):
         source = int(np.prod(code.shape))
         return {"channel_uses": code.symbol_count, "source_values": source}
@@ -273,9 +288,15 @@ def _rate(pipeline: Pipeline) -> dict[str, Any]:
     return rate
 
 
-def _scores(pipeline: Pipeline, code: DigitalCode | AnalogCode) -> dict[str, Sequence[Outcome]]:
+def _code(pipeline: Pipeline) -> DigitalCode | AnalogCode:
+    chain = pipeline.chains[CODED]
+    assert isinstance(chain, CodeChain)
+    return chain.trained.code
+
+
+def _scores(pipeline: Pipeline) -> dict[str, Sequence[Outcome]]:
     """The network without the code, and with it: as bytes, or at several SNRs over AWGN."""
-    network = pipeline.chains[LOCAL].network
+    network, code = pipeline.chains[LOCAL].network, _code(pipeline)
     if not network.is_scored:
         return {}
     count = network.samples

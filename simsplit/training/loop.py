@@ -144,14 +144,14 @@ def train_phases(
     facts |= {"log_variance": log_variances(course.parts)}
     with said_at("network", recipe.network.name):
         if isinstance(course, CodeCourse):
-            finish_code(course, folder, _scored(recipe), facts)
+            finish_code(course, folder, scored_ranges(recipe), facts)
         elif isinstance(course, NetworkCourse):
-            finish_network(course, folder, _scored(recipe), facts)
+            finish_network(course, folder, scored_ranges(recipe), facts)
     (folder / CHECKPOINT).unlink(missing_ok=True)
     return folder
 
 
-def _scored(recipe: NetworkRecipe | CodeRecipe) -> dict[str, Arrays]:
+def scored_ranges(recipe: NetworkRecipe | CodeRecipe) -> dict[str, Arrays]:
     """What a card scores: the test range and, where a recipe says so, one for choosing."""
     sizes = {"test": recipe.test_images, "validation": recipe.validation_images}
     return {split: _arrays(recipe, split, most) for split, most in sizes.items() if most}

@@ -29,6 +29,7 @@ from simsplit.training.recipe import (
     read_mapping,
     with_data,
 )
+from simsplit.training.rescore import rescore_card
 from simsplit.training.variants import Variant, varied
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads starve a shared machine
@@ -89,6 +90,31 @@ def train(
     if variant.below and not keep_weights:
         (folder / "weights.safetensors").unlink(missing_ok=True)
     return folder
+
+
+@takes_permission
+def rescore(
+    recipe: str | Path,
+    *,
+    out: str | Path | None = None,
+    seed: int | None = None,
+    fold: int | None = None,
+    allow_code: bool = False,
+) -> Path:
+    """Bytes and scores of a card anew, from the weights that `train` left; nothing is trained.
+
+    For cards of an earlier simsplit, of kind network or code, whose payloads or scores it counted
+    otherwise. Arguments are those of `train`.
+
+    Returns:
+        The folder of card and weights.
+
+    Raises:
+        ScenarioError: A recipe of another kind, or not the card's.
+        ArtefactError: Card or weights are missing or damaged.
+    """
+    file, variant, folder = _planned(recipe, out, seed, fold)
+    return rescore_card(variant, file.parent, folder)
 
 
 def trained_already(

@@ -18,6 +18,7 @@ from simsplit.operators import total_macs
 from simsplit.pipeline.scenario import open_pipeline
 from simsplit.scenario.bundled import models_dir
 from simsplit.scenario.load import load
+from simsplit.scenario.yaml import read_mapping
 
 BACKBONES = ("vgg", "resnet", "mobilenet")
 HEADS = {"scale": 8, "shape": 4}
@@ -171,6 +172,16 @@ def test_a_network_that_pools_is_exported_as_any(tmp_path: Path) -> None:
         given, whole = graph.module(x), module(x)
     assert all(torch.equal(given[task], logits) for task, logits in whole.items())
     assert total_macs(graph.operators) == total_macs(trace(module, x).operators)
+
+
+def test_streets_second_network_is_small() -> None:
+    """Its heads would weigh 10.6 MB on the whole map of 6 x 12 places."""
+    recipe = read_mapping(models_dir() / "streets_attributes" / "recipe.yaml")
+    options, size = recipe["network"]["options"], (recipe["height"], recipe["width"])
+    values = sum(v.numel() for v in mtl_split(*size, **options).state_dict().values())
+    assert 2 * values < 1.5e6  # bytes, of float16
+    second = read_mapping(models_dir() / "streets_second" / "recipe.yaml")
+    assert second["network"]["options"] == options
 
 
 # --- mistakes ---------------------------------------------------------------------------------
