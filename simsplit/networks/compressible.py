@@ -68,6 +68,8 @@ class CompressibleNet(SplitModel):
         head_widths: Channels of the heads' stages, one per doubling; None halves them from the
             feature's channels on, with 16 as the least.
         classes: Segmentation classes.
+        expansion: Channels of a 1x1 convolution with batch norm and ReLU behind the last layer,
+            which makes the feature redundant, as those of wide networks are; None: there is none.
 
     Raises:
         ValueError: Unknown encoder or stem, too few layers, a size that does not fit, or another
@@ -87,10 +89,11 @@ class CompressibleNet(SplitModel):
         stem_stride: int = 4,
         head_widths: tuple[int, ...] | None = None,
         classes: int = 8,
+        expansion: int | None = None,
     ) -> None:
         layers = 4 if encoder == "encoder1" else 3
         _check_layers(encoder, stem_stride, min(len(widths), len(blocks)), layers)
-        channels, stride = widths[layers - 1], stem_stride * 2 ** (layers - 1)
+        channels, stride = expansion or widths[layers - 1], stem_stride * 2 ** (layers - 1)
         _check_size((height, width), stride)
         stages = head_widths
         if stages is None:
@@ -103,6 +106,8 @@ class CompressibleNet(SplitModel):
         self.feature_shape = shape
         self.stem = _stem(widths[0], stem_stride)
         self.layers = nn.Sequential(*_layers(widths[:layers], blocks))
+        if expansion is not None:
+            self.layers.append(_expansion(widths[layers - 1], expansion))
         self.heads = nn.ModuleDict(
             {name: UpsamplingHead(channels, stages, n or classes) for name, n in ANSWERS.items()}
         )
@@ -150,6 +155,11 @@ def _stem(channels: int, stride: int) -> nn.Sequential:
         convolution, pool = nn.Conv2d(3, channels, 7, 2, 3, bias=False), nn.MaxPool2d(3, 2, 1)
         return nn.Sequential(convolution, nn.BatchNorm2d(channels), nn.ReLU(), pool)
     convolution = nn.Conv2d(3, channels, 3, stride, 1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(channels), nn.ReLU())
+
+
+def _expansion(channels_in: int, channels: int) -> nn.Sequential:
+    convolution = nn.Conv2d(channels_in, channels, 1, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(channels), nn.ReLU())
 
 

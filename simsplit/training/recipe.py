@@ -54,6 +54,7 @@ class CompressibleNetwork(BaseModel):
     stem_stride: Literal[1, 2, 4] = 4
     head_widths: tuple[PositiveInt, ...] | None = None
     classes: PositiveInt = 8
+    expansion: PositiveInt | None = None
 
 
 class NetRecipe(BaseModel):

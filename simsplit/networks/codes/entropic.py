@@ -131,7 +131,7 @@ class EntropicCode(TransformedCode):
         self.table, self.low = self._table(low, high), torch.tensor([low])
 
     def pack(self, latent: NDArray[Any]) -> bytes:
-        """Two bytes of checksum, then the range coder's words."""
+        """Two bytes of checksum, then the range coder's number."""
         return self._codec.encode(_integers(latent))
 
     def unpack(self, payload: bytes) -> NDArray[np.float32]:

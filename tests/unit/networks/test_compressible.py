@@ -18,6 +18,7 @@ from simsplit.messages import Scheme
 from simsplit.networks.artefact import build_model, load_artefact, write_card, write_weights
 from simsplit.networks.compressible import CompressibleNet, UpsamplingHead
 from simsplit.networks.inference import Inference, count_operators
+from simsplit.operators import total_macs
 from simsplit.pipeline.workloads import workloads
 
 CLASSES = 19
@@ -149,6 +150,32 @@ class TestEmbedded:
             answers = model.answer(feature)
         assert feature.shape[1:] == model.latent_shape
         assert {value.shape[-2:] for value in answers.values()} == {(64, 96)}
+
+
+class TestExpansion:
+    def test_the_feature_is_wider_and_all_else_as_it_is(self) -> None:
+        model, plain = network(expansion=24), network()
+        assert model.feature_shape == model.latent_shape == (24, 4, 8)
+        state, usual = model.state_dict(), plain.state_dict()
+        ours = {key: v.shape for key, v in state.items() if key.startswith(("stem.", "layers."))}
+        theirs = {key: v.shape for key, v in usual.items() if key.startswith(("stem.", "layers."))}
+        assert ours.items() > theirs.items()
+        added = set(ours) - set(theirs)
+        assert {key.split(".")[1] for key in added} == {"3"}  # behind layers 1 to 3
+        assert ours["layers.3.0.weight"] == (24, 8, 1, 1)
+
+    def test_it_is_never_negative_and_every_answer_has_the_pictures_size(self) -> None:
+        model = network(expansion=24, head_widths=(8, 8))
+        with torch.inference_mode():
+            feature = model.encode(torch.rand(2, 3, 16, 32))
+            answers = model.answer(feature)
+        assert float(feature.min()) >= 0.0 and float(feature.std()) > 0.0
+        assert {value.shape[-2:] for value in answers.values()} == {(16, 32)}
+
+    def test_its_work_is_that_of_the_convolution(self) -> None:
+        models = (network(expansion=8), network())
+        wide, plain = (total_macs(count_operators(m, 16, 32)["encode"]) for m in models)
+        assert wide - plain == 8 * 8 * 4 * 8
 
 
 class TestErrors:
