@@ -137,6 +137,9 @@ def rd(
     lowest_quality: Annotated[
         int, typer.Option(min=1, max=95, help="Of JPEG; the paper's ladder ends at 80.")
     ] = 1,
+    validation: Annotated[
+        bool, typer.Option("--validation", help="Over the pictures for choosing, not the test's.")
+    ] = False,
     style: Annotated[
         str, typer.Option(help="ieee_column, ieee_page, thesis or slide.")
     ] = "ieee_page",
@@ -145,11 +148,12 @@ def rd(
 ) -> None:
     """Compare trained networks' rate and distortion over training seeds, from their cards."""
     from simsplit.figures.rd_study import style_named, write_study
-    from simsplit.results.ladders import delta_table, named_once, png_table
+    from simsplit.results.ladders import Range, delta_table, named_once, png_table
     from simsplit.results.rate_distortion import study
 
     style_named(style)  # a wrong one is told before anything is computed
-    result = study(pairs, method, min_overlap, lowest_quality)
+    pictures: Range = "validation" if validation else "test"
+    result = study(pairs, method, min_overlap, lowest_quality, pictures)
     files = [] if out is None else write_study(result, out, style)
     if as_json:
         print_json(result.summary)

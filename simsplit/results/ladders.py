@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from simsplit.errors import ArtefactError, ScenarioError
 from simsplit.results.bd import Curve, operational
@@ -17,7 +17,7 @@ from simsplit.scenario.places import MODEL, find_named, looked_in
 from simsplit.scenario.yaml import read_mapping
 
 Row = dict[str, Any]
-SECTION = "rate_distortion"
+Range = Literal["test", "validation"]
 LADDER = ("png_tiles", "jpeg_tiles")  # the codecs of the curve
 _USUAL_SEED = 1  # of a recipe that names none
 
@@ -101,18 +101,24 @@ class Pair:
         return sorted(set(self.anchor) & set(self.test))
 
 
-def read_pairs(texts: Sequence[str], lowest_quality: int = 1) -> list[Pair]:
+def section_of(split: Range) -> str:
+    """Where a card has the ladder of its test pictures, or of those for choosing."""
+    return "rate_distortion" if split == "test" else f"rate_distortion_{split}"
+
+
+def read_pairs(texts: Sequence[str], lowest_quality: int = 1, split: Range = "test") -> list[Pair]:
     """Pairs ``ANCHOR:TEST``, each a name in ``models`` or a folder.
 
     Args:
         texts: The pairs.
         lowest_quality: Of JPEG; rungs below are left out.
+        split: ``test``, or ``validation``, which the recipe's ``validation_images`` ask for.
 
     Raises:
         ScenarioError: No such network, no training seed in both, other pictures.
         ArtefactError: A card that is missing, damaged or without its rate and distortion.
     """
-    return _told_apart([_pair(text).down_to(lowest_quality) for text in texts])
+    return _told_apart([_pair(text, split).down_to(lowest_quality) for text in texts])
 
 
 def ends_of(text: str) -> tuple[str, str]:
@@ -127,8 +133,8 @@ def ends_of(text: str) -> tuple[str, str]:
     return first, second
 
 
-def _pair(text: str) -> Pair:
-    (anchor, some), (test, more) = (read_ladders(name) for name in ends_of(text))
+def _pair(text: str, split: Range) -> Pair:
+    (anchor, some), (test, more) = (read_ladders(name, split) for name in ends_of(text))
     both = sorted(set(anchor) & set(test))
     if not both:
         seeds = f"{sorted(anchor)} and {sorted(test)}"
@@ -167,7 +173,7 @@ def _told_apart(pairs: Sequence[Pair]) -> list[Pair]:
     return named
 
 
-def read_ladders(model: str) -> tuple[dict[int, Ladder], list[str]]:
+def read_ladders(model: str, split: Range = "test") -> tuple[dict[int, Ladder], list[str]]:
     """A network's ladders by training seed, and which of its folders have no card yet.
 
     Raises:
@@ -181,7 +187,11 @@ def read_ladders(model: str) -> tuple[dict[int, Ladder], list[str]]:
         raise ArtefactError(f"no card yet; {_makes_it(folder)}", path=str(folder))
     missing = [seed for seed in folders if seed not in done]
     notes = [f"{folder.name}, seed {seed}: no card yet; left out" for seed in missing]
-    return {seed: _ladder(folder.name, seed, path) for seed, path in sorted(done.items())}, notes
+    ladders = {
+        seed: _ladder(folder.name, seed, path, section_of(split))
+        for seed, path in sorted(done.items())
+    }
+    return ladders, notes
 
 
 def model_folder(model: str) -> Path:
@@ -214,24 +224,24 @@ def seed_folders(folder: Path) -> dict[int, Path]:
     return folders
 
 
-def _ladder(model: str, seed: int, folder: Path) -> Ladder:
+def _ladder(model: str, seed: int, folder: Path, name: str) -> Ladder:
     file = folder / "card.json"
     try:
         card = json.loads(file.read_text(encoding="utf-8"))
-        section = card.get(SECTION)
+        section = card.get(name)
         encoder = str((card.get("network") or {}).get("encoder", ""))
     except (ValueError, AttributeError) as error:
         raise ArtefactError(f"damaged card: {error}", path=str(file)) from None
     if section is None:
-        message = f"the card has no section '{SECTION}'; {_makes_it(folder)}"
+        message = f"the card has no section '{name}'; {_makes_it(folder)}"
         raise ArtefactError(message, path=str(file))
     try:
         rows = tuple(_checked(row) for row in section["rows"])
         numbers = (tuple(section["shape"]), int(section["elements"]), int(section["pictures"]))
     except (KeyError, TypeError, ValueError) as error:
-        raise ArtefactError(f"damaged section '{SECTION}': {error}", path=str(file)) from None
+        raise ArtefactError(f"damaged section '{name}': {error}", path=str(file)) from None
     if [row["codec"] for row in rows].count("png_tiles") != 1:
-        raise ArtefactError(f"'{SECTION}' needs one row png_tiles", path=str(file))
+        raise ArtefactError(f"'{name}' needs one row png_tiles", path=str(file))
     return Ladder(model, seed, encoder, *numbers, rows)
 
 

@@ -31,7 +31,7 @@ import numpy as np
 
 from simsplit.errors import ScenarioError
 from simsplit.results.bd import MIN_OVERLAP, Curve, bd_rate, misfit_percent, overlap
-from simsplit.results.ladders import LADDER, METRICS, Metric, Pair, Row, read_pairs
+from simsplit.results.ladders import LADDER, METRICS, Metric, Pair, Range, Row, read_pairs
 from simsplit.results.statistics import half_width
 
 DISAGREE = 3.0  # per cent of the rate between two methods, from which a note says so
@@ -54,6 +54,7 @@ def study(
     method: str = "cubic",
     min_overlap: float = MIN_OVERLAP,
     lowest_quality: int = 1,
+    split: Range = "test",
 ) -> Study:
     """Compare networks ``ANCHOR:TEST``, each a name in ``models`` or a folder.
 
@@ -62,12 +63,13 @@ def study(
         method: Of the BD-rate; see `simsplit.results.bd`.
         min_overlap: Share of the anchor's metric range that both curves must cover.
         lowest_quality: JPEG rungs below are left out; the paper's ladder ends at 80.
+        split: ``test``, or ``validation`` to choose by.
 
     Raises:
         ScenarioError: No such network or method, no training seed in both, other pictures.
         ArtefactError: A card that is missing, damaged or without its rate and distortion.
     """
-    ladders = read_pairs(pairs, lowest_quality)
+    ladders = read_pairs(pairs, lowest_quality, split)
     deltas = [
         _delta(pair, metric, seed, method, min_overlap)
         for pair in ladders
@@ -79,6 +81,7 @@ def study(
         "check": checked_by(method),
         "min_overlap": min_overlap,
         "lowest_quality": lowest_quality,
+        **({} if split == "test" else {"range": split}),
         "pairs": rows,
         "notes": [note for pair in ladders for note in pair.notes] + _notes(deltas, rows, method),
     }

@@ -23,6 +23,7 @@ from simsplit.operators import Operators, total_macs
 from simsplit.phy.analog import pad_erased, transmit
 from simsplit.pipeline.trained import HEADLINES, headline_of
 from simsplit.pipeline.workloads import exit_workload, workloads
+from simsplit.results.ladders import section_of
 from simsplit.scenario.bundled import models_dir
 from simsplit.scenario.data import portable
 from simsplit.seeds import Cause, generator
@@ -60,8 +61,7 @@ def finish(
     start = None if recipe.start_from is None else load_artefact(models_dir(), recipe.start_from)
     tables = entropy_tables(inference, train["image"])
     digest = write_weights(folder, model, tables)
-    dataset = open_dataset(recipe.dataset, "test", height=recipe.height, width=recipe.width)
-    test = cached_arrays(dataset, min(recipe.test_images, len(dataset)))
+    test = _arrays(recipe, "test", recipe.test_images)
     card = {
         "kind": recipe.kind,
         "dataset": portable(recipe.dataset),
@@ -85,8 +85,17 @@ def finish(
     }
     sections = _origin(start) | _prefixes(recipe, inference, start, test)
     if recipe.kind == "compressible":
-        sections["rate_distortion"] = rate_distortion(Artefact("", model, tables, card), test)
+        artefact = Artefact("", model, tables, card)
+        sections[section_of("test")] = rate_distortion(artefact, test)
+        if recipe.validation_images:
+            chosen_by = _arrays(recipe, "validation", recipe.validation_images)
+            sections[section_of("validation")] = rate_distortion(artefact, chosen_by)
     write_card(folder, card | sections | _exit(model, inference, test))
+
+
+def _arrays(recipe: NetRecipe, split: str, most: int) -> Arrays:
+    dataset = open_dataset(recipe.dataset, split, height=recipe.height, width=recipe.width)
+    return cached_arrays(dataset, min(most, len(dataset)))
 
 
 def trained(run: Mapping[str, Any]) -> dict[str, Any]:

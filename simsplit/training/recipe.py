@@ -60,7 +60,9 @@ class CompressibleNetwork(BaseModel):
 class NetRecipe(BaseModel):
     """A split network and how it is trained.
 
-    ``train_images``, ``test_images``: at most; a set that has fewer is taken as a whole.
+    ``train_images``, ``test_images``: at most; a set that has fewer is taken as a whole. Of kind
+    compressible the card has the rate and distortion over so many ``validation_images`` too, for
+    choosing.
 
     ``budget_s`` shortens the schedule if the machine is slower than thought: the learning rate
     follows whichever is further, steps or seconds.
@@ -86,6 +88,7 @@ class NetRecipe(BaseModel):
     width: PositiveInt
     train_images: PositiveInt
     test_images: PositiveInt
+    validation_images: Annotated[int, Field(ge=0)] = 0
     steps: PositiveInt
     budget_s: PositiveFloat | None = None
     shares: Shares = Shares()
@@ -138,6 +141,8 @@ class NetRecipe(BaseModel):
             raise ValueError("network and kind: compressible need each other")
         if compressible and (self.shares.jscc or self.objective != "uncertainty"):
             raise ValueError("kind compressible needs objective: uncertainty and shares.jscc: 0")
+        if self.validation_images and not compressible:
+            raise ValueError("validation_images belong to kind compressible")
         if compressible and (self.nested or self.train_only):
             raise ValueError("kind compressible has no JSCC path: no nested and no train_only")
         details = (self.compressibility_by, self.compressibility_from_step)

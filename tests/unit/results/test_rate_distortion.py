@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -359,6 +360,28 @@ def test_lines_for_people(two_encoders: list[str]) -> None:
     ]
     header, lines = delta_table(summary)
     assert len(header) == len(lines[0]) and lines[0][5:] == ["-10.0, -30.0", "2 of 2", "-20.0"]
+
+
+def test_pictures_for_choosing_are_a_section_of_their_own(networks: tuple[Path, Path]) -> None:
+    """Their bits are twice the test's here, of the proposed network alone: BD-rate +80 % of -10."""
+    pair = f"{networks[0]}:{networks[1]}"
+    with pytest.raises(ArtefactError, match="no section 'rate_distortion_validation'"):
+        study([pair], split="validation")
+    for folder, factor in zip(networks, (1, 2), strict=True):
+        file = folder / "card.json"
+        card = json.loads(file.read_text())
+        section = json.loads(json.dumps(card["rate_distortion"]))
+        for row in section["rows"]:
+            row["payload_bits"] *= factor
+        file.write_text(json.dumps(card | {"rate_distortion_validation": section}))
+        for seed in ("seed2", "seed3"):
+            shutil.rmtree(folder / seed)
+    found = study([pair], split="validation")
+    assert [row["bd_rate_percent"] for row in found.deltas] == pytest.approx([80] * len(METRICS))
+    assert found.summary["range"] == "validation"
+    told = CliRunner().invoke(app, ["rd", pair, "--validation", "--json"])
+    assert json.loads(told.stdout) == found.summary
+    assert "range" not in study([pair]).summary
 
 
 def test_rungs_below_a_quality_are_left_out(two_encoders: list[str]) -> None:

@@ -96,6 +96,7 @@ def test_parts_that_do_not_go_together(changes: dict[str, Any], message: str) ->
         ({"compressibility": 0.1}, "belong to kind compressible"),
         ({"compressibility": "learned"}, "belong to kind compressible"),
         ({"shares": {"jscc": 0}}, "every one of shares must be above 0"),
+        ({"validation_images": 4}, "belong to kind compressible"),
     ],
 )
 def test_other_kinds_have_none_of_it(changes: dict[str, Any], message: str) -> None:
@@ -180,6 +181,15 @@ def test_they_train_through_the_same_loop(tmp_path: Path, precision: str) -> Non
     found = load_artefact(tmp_path, "net")
     assert found.model.latent_shape == (8, 4, 8) and found.tables[8].shape == (8, 256)
     assert all(value.dtype != torch.bfloat16 for value in weights(folder).values())
+
+
+def test_pictures_for_choosing_have_a_ladder_of_their_own(tmp_path: Path) -> None:
+    folder = train(recipe_in(tmp_path / "net", validation_images=2, steps=1))
+    card = json.loads((folder / "card.json").read_text())
+    test, chosen_by = card["rate_distortion"], card["rate_distortion_validation"]
+    assert (test["pictures"], chosen_by["pictures"]) == (3, 2)
+    assert test["rows"] != chosen_by["rows"]
+    assert [row["codec"] for row in test["rows"]] == [row["codec"] for row in chosen_by["rows"]]
 
 
 def test_precision_changes_what_is_learned(tmp_path: Path) -> None:
