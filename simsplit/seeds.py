@@ -58,3 +58,20 @@ def one_thread(count: int = 1) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def subnormals_flushed() -> Iterator[None]:
+    """Torch counts numbers below 1.2e-38 as 0 meanwhile, where the processor can.
+
+    Products with them take a processor many times as long: a training whose activations or
+    gradients fall so low is up to six times as fast for it, and learns the same.
+    """
+    import torch
+
+    before = float(torch.tensor(1e-39) * 1.0) == 0.0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)

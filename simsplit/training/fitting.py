@@ -19,7 +19,7 @@ from simsplit.networks.deepjscc import awgn, erase_tail, prefix_lengths, trainin
 from simsplit.networks.inference import Inference
 from simsplit.networks.split_model import SplitModel, as_images
 from simsplit.scenario.bundled import models_dir
-from simsplit.seeds import one_thread
+from simsplit.seeds import one_thread, subnormals_flushed
 from simsplit.tasks.datasets import Arrays, cached_arrays, open_dataset
 from simsplit.training.batches import Batch, drawn, rate_factor
 from simsplit.training.card import finish
@@ -50,7 +50,7 @@ def train_net(
     Raises:
         ArtefactError: The checkpoint is of another recipe's unfinished training.
     """
-    with one_thread(threads):
+    with one_thread(threads), subnormals_flushed():
         dataset = open_dataset(recipe.dataset, "train", height=recipe.height, width=recipe.width)
         arrays = cached_arrays(dataset, min(recipe.train_images, dataset.capacity))
         run = start(recipe, class_weights_of(recipe, as_tensors(arrays)))
@@ -74,7 +74,7 @@ def train_net(
 def beginning_of_net(recipe: NetRecipe) -> list[float]:
     """How the loss begins, as `simsplit.training.loop.beginning` says; by steps, not by seconds."""
     exact = recipe.model_copy(update={"precision": "float32", "budget_s": None})
-    with one_thread(1):
+    with one_thread(1), subnormals_flushed():
         dataset = open_dataset(recipe.dataset, "train", height=recipe.height, width=recipe.width)
         arrays = cached_arrays(dataset, min(recipe.train_images, dataset.capacity))
         run = start(exact, class_weights_of(exact, as_tensors(arrays)))

@@ -21,7 +21,7 @@ from simsplit.errors import ScenarioError
 from simsplit.files import json_digest, remove_asides
 from simsplit.networks.codes.contract import Code
 from simsplit.networks.devices import check_device
-from simsplit.seeds import one_thread
+from simsplit.seeds import one_thread, subnormals_flushed
 from simsplit.tasks.datasets import Arrays, Dataset, cached_arrays, open_dataset
 from simsplit.training.batches import Batch, cropped, drawn, rate_factor
 from simsplit.training.checkpoints import CHECKPOINT, read_checkpoint, write_checkpoint
@@ -125,7 +125,7 @@ def train_phases(
     """
     recipe, course = loop.course.recipe, loop.course
     loop.recipe_digest = json_digest(content)
-    with one_thread(threads):
+    with one_thread(threads), subnormals_flushed():
         remove_asides(folder)
         arrays = _arrays(recipe, "train", recipe.train_images)
         data = course.prepare(arrays)
@@ -176,7 +176,7 @@ def beginning(recipe: NetworkRecipe | CodeRecipe) -> list[float]:
         ScenarioError: As `open_course`.
     """
     loop = open_course(recipe.model_copy(update={"precision": "float32"}), "cpu", None)
-    with one_thread(1):
+    with one_thread(1), subnormals_flushed():
         data = loop.course.prepare(_arrays(recipe, "train", recipe.train_images))
         while loop.step < min(BEGINNING_STEPS, loop.steps):
             loop.losses.append(take_step(loop, data))
