@@ -23,7 +23,6 @@ from simsplit.operators import Operators, total_macs
 from simsplit.phy.analog import pad_erased, transmit
 from simsplit.pipeline.trained import HEADLINES, headline_of
 from simsplit.pipeline.workloads import exit_workload, workloads
-from simsplit.results.ladders import section_of
 from simsplit.scenario.bundled import models_dir
 from simsplit.scenario.data import portable
 from simsplit.seeds import Cause, generator
@@ -86,10 +85,10 @@ def finish(
     sections = _origin(start) | _prefixes(recipe, inference, start, test)
     if recipe.kind == "compressible":
         artefact = Artefact("", model, tables, card)
-        sections[section_of("test")] = rate_distortion(artefact, test)
+        sections["rate_distortion"] = rate_distortion(artefact, test)
         if recipe.validation_images:
             chosen_by = _arrays(recipe, "validation", recipe.validation_images)
-            sections[section_of("validation")] = rate_distortion(artefact, chosen_by)
+            sections["rate_distortion_validation"] = rate_distortion(artefact, chosen_by)
     write_card(folder, card | sections | _exit(model, inference, test))
 
 
