@@ -38,10 +38,10 @@ def rescore_card(variant: Variant, beside: Path, folder: Path) -> Path:
     ranges = scored_ranges(recipe)
     with one_thread(1):
         if isinstance(recipe, CodeRecipe):
-            found = measured_code(recipe, folder, ranges)
+            numbers = measured_code(recipe, folder, ranges)
         else:
-            found = measured_network(recipe, folder, ranges)
-    write_card(folder, card | found)
+            numbers = measured_network(recipe, folder, ranges)
+    write_card(folder, card | numbers)
     return folder
 
 
