@@ -183,7 +183,7 @@ def train(
     from simsplit.training.train import trained_already
 
     if rescore:
-        if max_steps is not None or if_needed or keep_weights:
+        if max_steps is not None or if_needed or keep_weights or (threads, device) != (1, "cpu"):
             raise typer.BadParameter("goes with --out, --seed and --fold only: --rescore")
         typer.echo(f"Scored: {score(recipe, out=out, seed=seed, fold=fold)}")
         return

@@ -77,7 +77,16 @@ def test_nothing_trained_yet(folder: Path) -> None:
         rescore(write_recipe(folder / "new", CODE))
 
 
-@pytest.mark.parametrize("words", [("--max-steps", "3"), ("--if-needed",), ("--keep-weights",)])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--max-steps", "3"),
+        ("--if-needed",),
+        ("--keep-weights",),
+        ("--threads", "2"),
+        ("--device", "cuda"),
+    ],
+)
 def test_it_trains_nothing(folder: Path, words: tuple[str, ...]) -> None:
     recipe = folder / "code" / "recipe.yaml"
     done = CliRunner().invoke(app, ["train", str(recipe), "--rescore", *words])
